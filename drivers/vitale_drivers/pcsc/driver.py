@@ -1,8 +1,9 @@
 """Driver ``pcsc``: chip cards in PC/SC readers, and phones on those with an antenna.
 
 The parts are put together here; each documents its own rules. ``monitor`` watches the service. For each reader a
-``slot`` decides, ``access`` gets at the card, and ``cards.tasks`` works with it. ``names`` gives lasting ids, ``state``
-is a reader's state in PC/SC, and ``contactless`` detects phones. Only ``api`` calls the binding.
+``slot`` decides, ``access`` gets at the card, ``contention`` ends the wait for it, and ``cards.tasks`` works with it.
+``names`` gives lasting ids, ``state`` is a reader's state in PC/SC. ``contactless`` detects phones, and
+``phone_attempts`` judges what came of one. Only ``api`` calls the binding.
 """
 
 import logging
@@ -35,7 +36,8 @@ from vitale_drivers.pcsc.api import Pcsc, PcscContext, PcscLibrary
 from vitale_drivers.pcsc.device_examination import examine
 from vitale_drivers.pcsc.monitor import Monitor
 from vitale_drivers.pcsc.names import StableIds, is_simulated, parse_name, shown_name
-from vitale_drivers.pcsc.slot import MEDIA, TABLE, PcscSettings, PcscSlot
+from vitale_drivers.pcsc.settings import TABLE, PcscSettings
+from vitale_drivers.pcsc.slot import MEDIA, PcscSlot
 from vitale_drivers.pcsc.state import ReaderState
 from vitale_drivers.pcsc.survey import survey
 from vitale_protocol.configuration.settings import convert_settings

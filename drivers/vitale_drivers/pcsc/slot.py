@@ -34,26 +34,15 @@ from vitale_drivers.base import (
     Unlease,
 )
 from vitale_drivers.cards.lease import CardLease
-from vitale_drivers.cards.tasks import (
-    CARD_SILENT,
-    LOCKED,
-    PHONE,
-    SILENT,
-    TORN,
-    UNREADABLE,
-    UNREADABLE_TRIES,
-    Task,
-    is_locked,
-    phone_reading,
-    reading,
-    transmission,
-)
+from vitale_drivers.cards.tasks import CARD_SILENT, PHONE, SILENT, Task, phone_reading, reading, transmission
 from vitale_drivers.pcsc.access import CardAccess
 from vitale_drivers.pcsc.api import Pcsc
 from vitale_drivers.pcsc.contactless import may_be_phone
+from vitale_drivers.pcsc.contention import Contention
+from vitale_drivers.pcsc.phone_attempts import PhoneAttempts
+from vitale_drivers.pcsc.settings import PcscSettings
 from vitale_drivers.pcsc.state import ReaderState
 from vitale_drivers.readers.presence import Presence
-from vitale_protocol.configuration.settings import refusal
 from vitale_protocol.errors import (
     LeaseExpired,
     MediumMute,
@@ -69,11 +58,9 @@ from vitale_protocol.media import recognise
 from vitale_protocol.media.profile import Profile
 from vitale_protocol.problems import Problem
 
-__all__ = ["MEDIA", "PcscSettings", "PcscSlot"]
+__all__ = ["MEDIA", "PcscSlot"]
 
 MEDIA = ("vitale-card", "cps-card")
-
-TABLE = "drivers.options.pcsc"
 
 SILENCE = 3.0
 """Seconds without an answer to one command after which that is told: slow cards take one and a half."""
@@ -83,36 +70,6 @@ LASTING = frozenset({MediumMute.reason, MediumUnreadable.reason, MediumUnsupport
 
 LOOK = 0.1
 """Seconds between looks for a removal that is not signalled; the first is enough but for the bad luck of one lost."""
-
-
-class PcscSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The options of the driver; times in seconds.
-
-    Attributes:
-        profiles: the TOML texts of the profiles that phones on contactless readers are read by; none are read without.
-        unlock: pause between two attempts to read a phone that is locked.
-        reading_limit: after which no exchange of the reading of a phone is begun any more.
-        busy_notice: how long access to a card is waited for before the reader is shown as busy.
-        busy_timeout: how long in all, before ``reader_busy``.
-        transmit_limit: how long one exchange may take before the driver calls itself stuck.
-    """
-
-    profiles: tuple[str, ...] = ()
-    unlock: float = 0.5
-    reading_limit: float = 10.0
-    busy_notice: float = 0.3
-    busy_timeout: float = 8.0
-    transmit_limit: float = 10.0
-
-    def __post_init__(self) -> None:
-        """Refuses what makes no sense.
-
-        Raises:
-            ConfigurationInvalid: a time is not positive, or the notice is not before the end.
-        """
-        others = (self.transmit_limit, self.reading_limit, self.unlock)
-        if not 0 < self.busy_notice < self.busy_timeout or min(others) <= 0:
-            raise refusal(TABLE, "0 < busy_notice < busy_timeout, and all other times above 0, are needed")
 
 
 class PcscSlot:
@@ -138,27 +95,24 @@ class PcscSlot:
         self._settings = settings
         self._emit = emit
         self._look = look
-        self._find_holders = find_holders
         self._profiles = profiles
         self._medium: str | None = None
-        self._locked = False
-        self._unread = 0  # how often the phone that lies here answered wrongly
-        self._phone_asked_at = 0.0
-        self._quiet = False  # the reading was told, and is tried again
+        self._phone = PhoneAttempts(settings.reading_limit)
         self._changed = threading.Condition()
         self._state = ReaderState(name)
         self._presence = Presence(reader.id)
         self._error: str | None = None
-        self._busy = False
         self._gone = False
         self._doubtful = False
         self._reconcile = False
         self._tasks: deque[Task] = deque()
         self._task: Task | None = None
         self._silent: Task | None = None  # the last one whose card was told to answer nothing
-        self._timers: dict[Task, threading.Timer] = {}
         self._leases: dict[int, CardLease] = {}
         self._access = CardAccess(name, pcsc, self)
+        self._contention = Contention(
+            self._changed, settings, find_holders, self._is_held, self._tell_busy, self.finish
+        )
         self._thread = threading.Thread(target=self._run, name=f"card in {reader.id}", daemon=True)
 
     @property
@@ -289,12 +243,12 @@ class PcscSlot:
     def grant(self, task: Task) -> bool:
         """Grants the transaction to the task; true if the task still wants it."""
         with self._changed:
-            self._drop_timer(task)
-            self._busy = False
+            self._contention.end(task)
+            self._contention.clear()
             self._publish()
             if task.ended:
                 return False
-            if task.reads and not task.granted and not self._quiet:
+            if task.reads and not task.granted and not self._phone.told:
                 self._emit(Progress(reader=self.id, step="reading", medium=PHONE if task.phone else ""))
             task.granted = True
             self._publish()
@@ -306,8 +260,8 @@ class PcscSlot:
             if task.ended or self._gone:
                 return
             task.ended = True
-            self._drop_timer(task)
-            if task.phone and self._take_phone(task, report):
+            self._contention.end(task)
+            if task.phone and not self._take_phone(task, report):
                 return
             self._emit(report)
             if task.lease is not None:
@@ -349,7 +303,8 @@ class PcscSlot:
             if task := self._next():
                 self._access.perform(task)
                 with self._changed:
-                    self._task, self._busy = None, False
+                    self._task = None
+                    self._contention.clear()
                     self._publish()
             else:
                 self._access.reconcile()
@@ -388,8 +343,7 @@ class PcscSlot:
             self._come(state)
 
     def _come(self, state: ReaderState) -> None:
-        self._locked = self._quiet = False
-        self._unread = 0
+        self._phone = PhoneAttempts(self._settings.reading_limit)
         self._presence.came()
         self._recognise(state)
 
@@ -405,48 +359,23 @@ class PcscSlot:
             self._presence.media = frozenset(MEDIA if self._medium is None else (self._medium,))
 
     def _take_phone(self, task: Task, report: Report) -> bool:
-        """Takes what came of reading a phone; whether that was no outcome, so that it is not to be reported."""
+        """Takes what came of reading a phone; whether that is its outcome, and so to be reported."""
         here = task.presence == self._presence.number
-        match report:
-            case Failed(problem=Problem(reason=MediumUnsupported.reason)):
-                # The application may be opened while the phone lies there.
-                if here:
-                    self._medium, self._quiet = "unknown-card", True
-                    self._publish()
-                self._set_timer(task, self._settings.unlock, self._try_again)
-                return True
-            case Failed(problem=Problem(reason=MediumRemoved.reason)):
-                self._emit(Progress(reader=self.id, step="retry", problem=TORN))
-                return True
-            case Failed(problem=problem) if is_locked(problem):
-                if here and not self._locked:
-                    self._locked = self._quiet = True
-                    self._emit(Progress(reader=self.id, step="retry", problem=LOCKED))
-                self._set_timer(task, self._settings.unlock, self._try_again)
-                return True
-            case Failed(problem=Problem(reason=UNREADABLE.reason, variant=UNREADABLE.variant)) if (
-                here and self._unread + 1 < UNREADABLE_TRIES and self._was_quick()
-            ):
-                self._unread += 1
-                if self._unread == 1:
-                    self._quiet = True
-                    self._emit(Progress(reader=self.id, step="retry", problem=UNREADABLE))
-                self._set_timer(task, self._settings.unlock, self._try_again)
-                return True
-            case _:
-                # It has the application, or something that answers in its name.
-                self._medium = PHONE if here else self._medium
-                self._publish()
-                return False
-
-    def _was_quick(self) -> bool:
-        """True if the reading of the phone did not take all the time that it may."""
-        return time.monotonic() - self._phone_asked_at < self._settings.reading_limit / 2
+        result = self._phone.take(report, time.monotonic(), here=here)
+        if result.medium:
+            self._medium = result.medium
+            self._publish()
+        if result.told is not None:
+            self._emit(Progress(reader=self.id, step="retry", problem=result.told))
+        if result.again:
+            timer = threading.Timer(self._settings.unlock, self._try_again, (task,))
+            timer.daemon = True
+            timer.start()
+        return result.is_outcome
 
     def _try_again(self, task: Task) -> None:
         """Time to look whether the phone of a task can be read now."""
         with self._changed:
-            self._timers.pop(task, None)
             if not self._gone and task.presence == self._presence.number:
                 if not self._leases and self._presence.wanted(time.monotonic(), frozenset({PHONE})):
                     self._add(self._phone_task())
@@ -454,7 +383,7 @@ class PcscSlot:
                     self._presence.renew()
 
     def _phone_task(self) -> Task:
-        self._phone_asked_at = time.monotonic()
+        self._phone.begin(time.monotonic())
         return phone_reading(
             self._presence.number,
             self.id,
@@ -488,7 +417,7 @@ class PcscSlot:
         leased = self._task is not None and self._task.lease is not None and self._task.granted
         return msgspec.structs.replace(
             self._reader,
-            state="leased" if leased else "busy" if self._busy or state.exclusive else "present",
+            state="leased" if leased else "busy" if self._contention.told or state.exclusive else "present",
             medium=self._medium if state.atr else None,
             error=self._error,
         )
@@ -517,37 +446,12 @@ class PcscSlot:
     def _add(self, task: Task) -> None:
         self._tasks.append(task)
         self._changed.notify_all()
-        self._set_timer(task, self._settings.busy_notice, self._notice)
+        self._contention.begin(task)
 
     def _open_tasks(self) -> list[Task]:
         return [task for task in (self._task, *self._tasks) if task is not None and not task.ended]
 
     # ── waiting for access ──
-
-    def _set_timer(self, task: Task, seconds: float, act: Callable[[Task], None]) -> None:
-        timer = threading.Timer(seconds, act, (task,))
-        timer.daemon = True
-        self._timers[task] = timer
-        timer.start()
-
-    def _drop_timer(self, task: Task) -> None:
-        if timer := self._timers.pop(task, None):
-            timer.cancel()
-
-    def _notice(self, task: Task) -> None:
-        held = self._is_held(task)
-        with self._changed:
-            if task.ended or task.granted:
-                return
-            # One that hesitates, or is powered, is nobody else's; nor is one behind whose task this one waits.
-            if not held:
-                self._set_timer(task, self._settings.busy_notice, self._notice)
-                return
-            self._busy = True
-            self._publish()
-            if task.reads:
-                self._emit(Progress(reader=self.id, step="retry", problem=Problem(ReaderBusy.reason)))
-            self._set_timer(task, self._settings.busy_timeout - self._settings.busy_notice, self._give_up)
 
     def _is_held(self, task: Task) -> bool:
         """True if another program keeps the thread from the card."""
@@ -555,17 +459,10 @@ class PcscSlot:
         with self._changed:
             return waits or any(each.blocked for each in (task, self._task) if each is not None)
 
-    def _give_up(self, task: Task) -> None:
-        held = self._is_held(task)
-        holder = ", ".join(self._find_holders("pcsc")) if held else ""
-        with self._changed:
-            if task.ended or task.granted:
-                return
-            if not held:  # let go meanwhile, and powered now
-                self._set_timer(task, self._settings.busy_notice, self._notice)
-            else:
-                busy = ReaderBusy("another program holds the card", data={"holder": holder} if holder else None)
-                self.finish(task, task.failed(busy))
+    def _tell_busy(self, task: Task) -> None:
+        self._publish()
+        if task.reads:
+            self._emit(Progress(reader=self.id, step="retry", problem=Problem(ReaderBusy.reason)))
 
 
 def _silent(task: Task) -> Problem:

@@ -24,7 +24,7 @@ from vitale_drivers.base import (
 )
 from vitale_drivers.contract import Inbox
 from vitale_drivers.pcsc.driver import PcscDriver
-from vitale_drivers.pcsc.slot import PcscSettings
+from vitale_drivers.pcsc.settings import PcscSettings
 from vitale_firmware_sim.card.pcscd import PcscService
 from vitale_firmware_sim.card.vpcd import VpcdLink
 
@@ -115,7 +115,8 @@ def test_a_card_that_is_not_let_go_is_told_as_busy_with_its_holder(
         driver.arm(arm(FIRST))
         assert inbox.wait(Failed).problem.reason == "reader_busy", "one more request gets one more answer"
         # The next is to wait until the card is let go, however long that takes.
-        monkeypatch.setattr(vars(driver)["_slots"]["Virtual PCD 00 00"], "_settings", PcscSettings(busy_timeout=600.0))
+        slot = vars(driver)["_slots"]["Virtual PCD 00 00"]
+        monkeypatch.setattr(vars(slot)["_contention"], "_settings", PcscSettings(busy_timeout=600.0))
         driver.arm(arm(FIRST))
         release()
         inbox.wait(Presented)
