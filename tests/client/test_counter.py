@@ -27,7 +27,7 @@ from vitale_protocol.methods import (
     PresentationsSubscribed,
 )
 from vitale_reader import Connection
-from vitale_reader.client import connection
+from vitale_reader.client import leasing
 
 OCCUPIED = Reader(id=READER.id, name=READER.name, driver="pcsc", media=READER.media, state="present")
 LEASED = Reader(id=READER.id, name=READER.name, driver="pcsc", media=READER.media, state="leased")
@@ -314,8 +314,8 @@ def test_it_is_not_waited_for_beyond_its_time(
 
     daemon.handlers["lease.acquire"] = acquire
     with vitale_reader.connect(home=home) as reader:
-        monkeypatch.setattr(connection, "time", SimpleNamespace(monotonic=lambda: now))
-        monkeypatch.setattr(connection, "LEASE_RETRY", 0.01)
+        monkeypatch.setattr(leasing, "time", SimpleNamespace(monotonic=lambda: now))
+        monkeypatch.setattr(leasing, "RETRY", 0.01)
         with pytest.raises(LeaseConflict), reader.lease(READER.id, wait=wait):
             pass
     assert tries == len(daemon.named("lease.acquire"))

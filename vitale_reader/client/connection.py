@@ -15,12 +15,9 @@ from typing import Any, Concatenate, Literal, ParamSpec, Self
 
 from vitale_protocol.errors import (
     Cancelled,
-    ContextUnknown,
     DaemonUnreachable,
-    LeaseConflict,
     LocalMisuse,
     PresentationTimeout,
-    ReaderBusy,
     ShuttingDown,
     StoreUnavailable,
 )
@@ -75,7 +72,7 @@ from vitale_reader.client.reconnecting import ReconnectingTransport, Settings
 from vitale_reader.client.session_transport import OnProgress
 from vitale_reader.client.subscriptions import OnFailure, Subscriptions
 from vitale_reader.client.sync_wrappers import twin
-from vitale_reader.client.watching import Watch, Watchers
+from vitale_reader.client.watching import Watchers
 
 __all__ = ["Connection", "PendingRead", "Presentation", "Settings"]
 
@@ -83,8 +80,6 @@ P = ParamSpec("P")
 
 # docs/reference/wire.md, "presentation.request": timeout_ms is 1 000 to 600 000.
 SHORTEST, LONGEST = 1.0, 600.0
-# Seconds after which a lease is asked for again where no change of the reader was heard of.
-LEASE_RETRY = 0.5
 
 
 @dataclass(frozen=True, repr=False)
@@ -106,12 +101,8 @@ class Presentation(presentation.Presentation):
 PendingRead = pending_requests.PendingRead[Presentation]
 
 
-def _context_of(claims: Claims) -> str:
-    if claims.context is not None:
-        return claims.context.identifiant
-    if claims.medium in {"apcv-nfc", "apcv-qr"}:
-        raise ContextUnknown("no context was read", variant="absent")
-    raise ContextUnknown(f"a {claims.medium} has no context", variant="card")
+def _purpose(given: Purpose | Iterable[Purpose] | None) -> Purpose | tuple[Purpose, ...] | None:
+    return given if given is None or isinstance(given, str) else tuple(given)
 
 
 def _reading(
@@ -138,11 +129,11 @@ class Connection:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._watchers = Watchers()
         self._transport = ReconnectingTransport(settings, self._hear)
+        self._watchers = Watchers(self._transport)
         self._requests = PendingRequests(self._transport, settings)
         self._subscriptions = Subscriptions(self._transport, self._requests)
-        self._leases = Leases(self._transport)
+        self._leases = Leases(self._transport, self._watchers, settings)
 
     async def __aenter__(self) -> Self:
         try:
@@ -212,10 +203,10 @@ class Connection:
                 raise LocalMisuse("timeout is from 1 to 600 seconds")
         request = PresentationRequest(
             nonce=secrets.token_urlsafe(24) if nonce is None else nonce,
-            media=None if media is None else several(media),
-            readers=None if readers is None else several(readers),
+            media=several(media),
+            readers=several(readers),
             scopes=several(scopes),
-            purpose=purpose if purpose is None or isinstance(purpose, str) else tuple(purpose),
+            purpose=_purpose(purpose),
             timeout_ms=round(timeout * 1000),
         )
         return await self._obtain(request, on_progress, acknowledge=acknowledge)
@@ -261,7 +252,7 @@ class Connection:
             payload=self._text(payload) if isinstance(payload, str) else None,
             payload_b64=None if isinstance(payload, str) else base64.b64encode(payload).decode(),
             scopes=several(scopes),
-            purpose=purpose if purpose is None or isinstance(purpose, str) else tuple(purpose),
+            purpose=_purpose(purpose),
         )
         return await self._obtain(request, on_progress, acknowledge=acknowledge)
 
@@ -315,10 +306,10 @@ class Connection:
         """
         request = PresentationsSubscribe(
             nonce=secrets.token_urlsafe(24) if nonce is None else nonce,
-            media=None if media is None else several(media),
-            readers=None if readers is None else several(readers),
+            media=several(media),
+            readers=several(readers),
             scopes=several(scopes),
-            purpose=purpose if purpose is None or isinstance(purpose, str) else tuple(purpose),
+            purpose=_purpose(purpose),
         )
         async with contextlib.aclosing(self._subscriptions.tokens(request, on_progress, on_failure)) as tokens:
             async for token, claims in tokens:
@@ -339,7 +330,7 @@ class Connection:
             DaemonUnreachable: the daemon went away and did not come back.
             VitaleError: the daemon refused the subscription.
         """
-        request = CodesSubscribe(readers=None if readers is None else several(readers))
+        request = CodesSubscribe(readers=several(readers))
         async with contextlib.aclosing(self._subscriptions.codes(request)) as codes:
             async for code in codes:
                 yield code
@@ -366,35 +357,7 @@ class Connection:
             ReaderBusy: another program does not let the card go.
             MediumUnsupported: nothing can be leased at this kind of reader.
         """
-        return self._lease(reader, ttl, previous, wait)
-
-    @contextlib.asynccontextmanager
-    async def _lease(self, reader: str, ttl: float, previous: str | None, wait: float) -> AsyncGenerator[Lease, None]:
-        with self.settings.spoken():
-            async with contextlib.AsyncExitStack() as stack:
-                watch = await stack.enter_async_context(self._watching()) if wait > 0 else None
-                lease = await self._leased(watch, reader, ttl, previous, time.monotonic() + wait)
-        try:
-            yield lease
-        finally:
-            await self._leases.give_back(lease)
-
-    async def _leased(
-        self, watch: Watch | None, reader: str, ttl: float, previous: str | None, deadline: float
-    ) -> Lease:
-        while True:
-            if watch is not None:
-                # Asked for before each try, so that a change between the try and the wait is heard of.
-                watch.settle((await self._transport.ask("readers.watch", Empty(), ReadersListed)).readers)
-            try:
-                return await self._leases.acquire(reader, ttl, previous)
-            except (LeaseConflict, ReaderBusy):
-                left = deadline - time.monotonic()
-                if watch is None or left <= 0:
-                    raise
-                with contextlib.suppress(TimeoutError):
-                    # Whether another program lets go of a card is not always told.
-                    await asyncio.wait_for(watch.next(), min(left, LEASE_RETRY))
+        return self._leases.held(reader, ttl, previous, wait)
 
     def cancel(self) -> None:
         """Cancels every ``read()`` and ``submit()`` of this connection that is waiting; each raises ``Cancelled``."""
@@ -463,7 +426,7 @@ class Connection:
             ResolverUnavailable: the service did not answer, or not understandably.
         """
         with self.settings.spoken():
-            identifiant = presented if isinstance(presented, str) else _context_of(presented)
+            identifiant = presented if isinstance(presented, str) else presentation.context_of(presented)
         params = ContextSign(identifiant=identifiant, invoice_b64=base64.b64encode(invoice).decode())
         signed = await self._transport.ask_service("context.sign", params, ContextSigned)
         return InvoiceSignature(content=base64.b64decode(signed.signature_b64), origin=signed.origin)
@@ -479,16 +442,9 @@ class Connection:
 
         Ends when the connection is closed. Use ``contextlib.aclosing`` where the loop may be left early.
         """
-        async with self._watching() as watch:
-            while not self._transport.closed:
-                try:
-                    listed = await self._transport.ask("readers.watch", Empty(), ReadersListed)
-                except Cancelled:
-                    return
-                for change in watch.settle(listed.readers):
-                    yield change
-                while (heard := await watch.next()) is not None:
-                    yield heard
+        async with contextlib.aclosing(self._watchers.changes()) as changes:
+            async for change in changes:
+                yield change
 
     async def wait_until_empty(
         self,
@@ -515,25 +471,11 @@ class Connection:
         with self.settings.spoken():
             try:
                 async with asyncio.timeout(timeout):
-                    await self._until_empty(readers, once_watching)
+                    await self._watchers.until_empty(readers, once_watching)
             except TimeoutError as error:
                 raise PresentationTimeout(
                     f"{', '.join(readers)} is not empty after {timeout:g} s", variant="left"
                 ) from error
-
-    async def _until_empty(self, readers: Collection[str], once_watching: Callable[[], object] | None) -> None:
-        async with self._watching() as watch:
-            while not self._transport.closed:
-                watch.settle((await self._transport.ask("readers.watch", Empty(), ReadersListed)).readers)
-                if once_watching is not None:
-                    once_watching()
-                    once_watching = None
-                while all(watch.occupied(reader) for reader in readers):
-                    if await watch.next() is None:
-                        break
-                else:
-                    return
-        raise Cancelled("the connection was closed")
 
     async def station(self) -> StationInfo:
         """The station, its drivers and their health."""
@@ -621,20 +563,6 @@ class Connection:
     async def _acknowledge_quietly(self, jti: str) -> None:
         with contextlib.suppress(Cancelled, DaemonUnreachable, LocalMisuse, ShuttingDown, StoreUnavailable):
             await self.acknowledge(jti)
-
-    @contextlib.asynccontextmanager
-    async def _watching(self) -> AsyncGenerator[Watch, None]:
-        try:
-            with self._watchers.join() as watch:
-                yield watch
-        finally:
-            if not self._watchers and not self._transport.closed:
-                self._transport.spawn(self._unwatch())
-
-    async def _unwatch(self) -> None:
-        if not self._transport.lost:
-            with contextlib.suppress(Cancelled, DaemonUnreachable, LocalMisuse):
-                await self._transport.ask_once("readers.unwatch", Empty(), Done)
 
     def _text(self, payload: str) -> str:
         if any("\ud800" <= character <= "\udfff" for character in payload):

@@ -1,11 +1,13 @@
 """A lease, as its holder uses it in either shape of the SDK: the card in a reader for its own commands."""
 
+import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from vitale_protocol.errors import DaemonUnreachable, LocalMisuse, ShuttingDown, VitaleError
+from vitale_protocol.errors import DaemonUnreachable, LeaseConflict, LocalMisuse, ReaderBusy, ShuttingDown, VitaleError
 from vitale_protocol.events import Event, LeaseEnded, LeaseWhy
 from vitale_protocol.methods import (
     CardTransmit,
@@ -17,13 +19,16 @@ from vitale_protocol.methods import (
     LeaseRenew,
     LeaseRenewed,
 )
-from vitale_reader.client.reconnecting import SERVICE_TIMEOUT, ReconnectingTransport
+from vitale_reader.client.reconnecting import SERVICE_TIMEOUT, ReconnectingTransport, Settings
 from vitale_reader.client.sync_wrappers import Twin, blocking
+from vitale_reader.client.watching import Watch, Watchers
 
 __all__ = ["BlockingLease", "Lease", "LeaseFacts", "LeaseState", "Leases"]
 
 # docs/reference/wire.md, "lease.acquire": ttl_ms is 100 to 60 000.
 SHORTEST, LONGEST = 0.1, 60.0
+# Seconds after which a lease is asked for again where no change of the reader was heard of.
+RETRY = 0.5
 
 T = TypeVar("T")
 
@@ -135,8 +140,10 @@ class BlockingLease(LeaseFacts, Twin[Lease]):
 class Leases:
     """The leases of a connection."""
 
-    def __init__(self, transport: ReconnectingTransport) -> None:
+    def __init__(self, transport: ReconnectingTransport, watchers: Watchers, settings: Settings) -> None:
         self._transport = transport
+        self._watchers = watchers
+        self._settings = settings
         self._held: dict[str, Lease] = {}
 
     def hear(self, event: Event | None) -> None:
@@ -147,8 +154,37 @@ class Leases:
         elif isinstance(event, LeaseEnded) and (ended := self._held.get(event.lease)):
             ended.end(event.why)
 
-    async def acquire(self, reader: str, ttl: float, previous: str | None) -> Lease:
-        """A lease; it must be given back."""
+    @contextlib.asynccontextmanager
+    async def held(self, reader: str, ttl: float, previous: str | None, wait: float) -> AsyncGenerator[Lease, None]:
+        """A lease for as long as the context lasts, asked for again during ``wait`` seconds while others have it."""
+        with self._settings.spoken():
+            async with contextlib.AsyncExitStack() as stack:
+                watch = await stack.enter_async_context(self._watchers.join()) if wait > 0 else None
+                lease = await self._obtain(watch, reader, ttl, previous, time.monotonic() + wait)
+        try:
+            yield lease
+        finally:
+            self._held.pop(lease.id, None)
+            await lease.release()
+
+    async def _obtain(
+        self, watch: Watch | None, reader: str, ttl: float, previous: str | None, deadline: float
+    ) -> Lease:
+        while True:
+            if watch is not None:
+                # Asked for before each try, so that a change between the try and the wait is heard of.
+                await self._watchers.look(watch)
+            try:
+                return await self._acquire(reader, ttl, previous)
+            except (LeaseConflict, ReaderBusy):
+                left = deadline - time.monotonic()
+                if watch is None or left <= 0:
+                    raise
+                with contextlib.suppress(TimeoutError):
+                    # Whether another program lets go of a card is not always told.
+                    await asyncio.wait_for(watch.next(), min(left, RETRY))
+
+    async def _acquire(self, reader: str, ttl: float, previous: str | None) -> Lease:
         request = LeaseAcquire(reader=reader, previous=previous, ttl_ms=_milliseconds(ttl))
 
         def lease_of(acquired: LeaseAcquired) -> Lease:
@@ -163,11 +199,6 @@ class Leases:
         )
         self._held[lease.id] = lease
         return lease
-
-    async def give_back(self, lease: Lease) -> None:
-        """The end of a lease."""
-        self._held.pop(lease.id, None)
-        await lease.release()
 
 
 def _milliseconds(ttl: float) -> int:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, overload
 
+from vitale_protocol.errors import ContextUnknown
 from vitale_protocol.events import Reader
 from vitale_protocol.records import Beneficiaire, Medium, Origin, Proof
 from vitale_protocol.tokens import Claims, ContextClaim
 
-__all__ = ["InvoiceSignature", "Presentation", "ReaderChange", "several"]
+__all__ = ["InvoiceSignature", "Presentation", "ReaderChange", "context_of", "several"]
 
 NameT = TypeVar("NameT", bound=str)
 
@@ -99,8 +100,27 @@ class ReaderChange:
     reader: Reader
 
 
-def several(given: NameT | Iterable[NameT]) -> tuple[NameT, ...]:
-    """One name or several: a text is one, and not its letters."""
+def context_of(claims: Claims) -> str:
+    """The ``identifiant`` of the context of what was read.
+
+    Raises:
+        ContextUnknown: there is none.
+    """
+    if claims.context is not None:
+        return claims.context.identifiant
+    if claims.medium in {"apcv-nfc", "apcv-qr"}:
+        raise ContextUnknown("no context was read", variant="absent")
+    raise ContextUnknown(f"a {claims.medium} has no context", variant="card")
+
+
+@overload
+def several(given: NameT | Iterable[NameT]) -> tuple[NameT, ...]: ...
+@overload
+def several(given: NameT | Iterable[NameT] | None) -> tuple[NameT, ...] | None: ...
+def several(given: NameT | Iterable[NameT] | None) -> tuple[NameT, ...] | None:
+    """One name or several, or None: a text is one, and not its letters."""
+    if given is None:
+        return None
     if isinstance(given, str):
         return (given,)  # pyright: ignore[reportReturnType]  # a text that is a NameT is one
     return tuple(given)

@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Callable, Collection
 
+from vitale_protocol.errors import Cancelled, DaemonUnreachable, LocalMisuse
 from vitale_protocol.events import Event, Reader, ReaderEvent
+from vitale_protocol.methods import Done, Empty, ReadersListed
 from vitale_reader.client.presentation import ReaderChange
+from vitale_reader.client.reconnecting import ReconnectingTransport
 
 __all__ = ["Watch", "Watchers"]
 
@@ -63,23 +66,59 @@ class Watch:
 
 
 class Watchers:
-    """All the watches of a connection."""
+    """All the watches of a connection; the daemon tells of readers for as long as there is one."""
 
-    def __init__(self) -> None:
+    def __init__(self, transport: ReconnectingTransport) -> None:
+        self._transport = transport
         self._watches: list[Watch] = []
 
-    def __bool__(self) -> bool:
-        return bool(self._watches)
-
-    @contextlib.contextmanager
-    def join(self) -> Generator[Watch, None, None]:
-        """A watch for as long as the context lasts."""
+    @contextlib.asynccontextmanager
+    async def join(self) -> AsyncGenerator[Watch, None]:
+        """A watch for as long as the context lasts; it knows nothing before ``look()``."""
         watch = Watch()
         self._watches.append(watch)
         try:
             yield watch
         finally:
             self._watches.remove(watch)
+            if not self._watches and not self._transport.closed:
+                self._transport.spawn(self._unwatch())
+
+    async def look(self, watch: Watch) -> list[ReaderChange]:
+        """Asks for the readers and for what becomes of them from here on; gives what is news to a watch."""
+        return watch.settle((await self._transport.ask("readers.watch", Empty(), ReadersListed)).readers)
+
+    async def changes(self) -> AsyncGenerator[ReaderChange, None]:
+        """The readers there are, then every change, until the connection is closed."""
+        async with self.join() as watch:
+            while not self._transport.closed:
+                try:
+                    found = await self.look(watch)
+                except Cancelled:
+                    return
+                for change in found:
+                    yield change
+                while (heard := await watch.next()) is not None:
+                    yield heard
+
+    async def until_empty(self, readers: Collection[str], once_watching: Callable[[], object] | None) -> None:
+        """Returns when one of the readers is empty, or gone; calls ``once_watching`` when no later event can be missed.
+
+        Raises:
+            Cancelled: the connection was closed.
+        """
+        async with self.join() as watch:
+            while not self._transport.closed:
+                await self.look(watch)
+                if once_watching is not None:
+                    once_watching()
+                    once_watching = None
+                while all(watch.occupied(reader) for reader in readers):
+                    if await watch.next() is None:
+                        break
+                else:
+                    return
+        raise Cancelled("the connection was closed")
 
     def hear(self, name: str, event: Event | None) -> None:
         """An event of the session's by its wire name, or its loss."""
@@ -100,3 +139,8 @@ class Watchers:
         """Wakes every watch, so that it ends."""
         for watch in self._watches:
             watch.interrupt()
+
+    async def _unwatch(self) -> None:
+        if not self._transport.lost:
+            with contextlib.suppress(Cancelled, DaemonUnreachable, LocalMisuse):
+                await self._transport.ask_once("readers.unwatch", Empty(), Done)
