@@ -31,7 +31,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias, dataclass_transform
 
 import msgspec
 
-from vitale_protocol.diagnosis.rows import Row
+from vitale_protocol.diagnosis.check_results import Row
 from vitale_protocol.errors import MediumUnsupported
 from vitale_protocol.events import CodeOutline, Gs1, LeaseWhy, Reader, Step
 from vitale_protocol.privacy import concealed

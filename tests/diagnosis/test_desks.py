@@ -14,10 +14,10 @@ from vitale_drivers.pcsc.api import PcscLibrary
 from vitale_drivers.pcsc.state import ReaderState
 from vitale_firmware_sim.card.pcscd import PcscService
 from vitale_protocol.catalogue import LANGUAGES
+from vitale_protocol.diagnosis.check_results import Row
 from vitale_protocol.diagnosis.findings import tell
-from vitale_protocol.diagnosis.rows import Row
 from vitale_protocol.errors import DaemonUnreachable, VitaleError
-from vitale_reader.cli.doctor import shown
+from vitale_reader.cli.doctor import findings_output
 from vitale_reader.client.blocking import Connection
 from vitale_reader.client.connection import Settings
 from vitale_reader.daemon.app import running
@@ -116,7 +116,7 @@ def test_the_right_finding_comes_first_with_the_right_remedy(name: str, look: Ex
         assert first.cause
         assert desk.says in f"{first.title} {first.cause} {first.detail} {first.data}"
         assert "s3cret-canary" not in repr(rows)
-    assert shown.status([tell(row, "en") for row in rows]) == desk.status
+    assert findings_output.status([tell(row, "en") for row in rows]) == desk.status
 
 
 def until_mute(reader: str) -> None:

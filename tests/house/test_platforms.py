@@ -39,7 +39,7 @@ ALLOWED = {
     "vitale_reader/service/machine.py": "whose service it is, and how programs of the system speak",
     "vitale_reader/web/native/access.py": "who can change what a browser starts",
     "vitale_reader/web/native/dialling.py": "the socket to the daemon",
-    "vitale_reader/web/native/places.py": "where browsers look",
+    "vitale_reader/web/native/manifest_locations.py": "where browsers look",
     "vitale_reader/web/native/registry.py": "the registry of Windows",
     "vitale_reader/web/peer_users.py": "whose program is at the other end",
 }

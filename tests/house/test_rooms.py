@@ -31,7 +31,7 @@ PACKAGE_OF = {
 }
 
 #: What the doors are for besides imports: modules that drivers and plug-ins of others build on.
-FOR_OTHERS = {"vitale_drivers.contract", "vitale_drivers.kit", "vitale_reader.resolvers.plugins"}
+FOR_OTHERS = {"vitale_drivers.contract", "vitale_drivers.kit", "vitale_reader.resolvers.licensed_plugins"}
 
 
 def entries(root: Path) -> set[str]:

@@ -603,7 +603,7 @@ DECLARED = r"""
 import sys
 from pathlib import Path
 from vitale_reader.web.native.declaring import declare, examine, manifest, withdraw
-from vitale_reader.web.native.places import System, places
+from vitale_reader.web.native.manifest_locations import System, places
 
 command = Path(sys.argv[1]) / "vitale-reader.exe"
 command.touch()

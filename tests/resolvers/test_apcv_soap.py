@@ -33,7 +33,7 @@ from vitale_protocol.errors import (
 from vitale_reader.daemon.keystore.certificate_authority import issue, make_authority
 from vitale_reader.resolvers.exchange import MOST_BYTES
 from vitale_reader.resolvers.guarded import GuardedResolver
-from vitale_reader.resolvers.plugins import Element, Rights, RightsReader
+from vitale_reader.resolvers.licensed_plugins import Element, Rights, RightsReader
 from vitale_reader.resolvers.simulator_invoices import SimulatorInvoices
 
 PATIENCE = 40.0

@@ -10,8 +10,8 @@ import pytest
 from vitale_protocol.errors import ConfigurationInvalid, ContextUnknown, ResolverUnavailable, ToolMissing
 from vitale_reader.resolvers import registry
 from vitale_reader.resolvers.apcv_soap import ApcvSoapResolver
+from vitale_reader.resolvers.licensed_plugins import ASSERTIONS, RIGHTS
 from vitale_reader.resolvers.none import NoResolver
-from vitale_reader.resolvers.plugins import ASSERTIONS, RIGHTS
 from vitale_reader.resolvers.registry import RESOLVERS, available, load_class, load_resolver
 
 

@@ -6,7 +6,7 @@ import pytest
 from lxml import etree
 
 from vitale_protocol.errors import ResolverUnavailable
-from vitale_reader.resolvers.plugins import Element
+from vitale_reader.resolvers.licensed_plugins import Element
 from vitale_reader.resolvers.simulator_rights import NAMESPACE, SimulatorRights
 
 RECORD = '{"beneficiaires": [{"prenom": "CLAIRE"}], "porteur": 0}'

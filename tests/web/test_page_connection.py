@@ -16,10 +16,9 @@ from tests.web.test_http_rules import CHROMIUM
 from vitale_drivers.host.handover import channel_pair, hand_over, line_pair, take_over
 from vitale_protocol.web.admission import DATAGRAM_BYTES, Admitted, read_question, write
 from vitale_protocol.web.channels import Preamble, close_frame
-from vitale_reader.web import line as lines
-from vitale_reader.web import page_connection, serving
+from vitale_reader.web import core_line, page_connection, serving
+from vitale_reader.web.core_line import Line
 from vitale_reader.web.http_rules import MALFORMED, REFUSED
-from vitale_reader.web.line import Line
 from vitale_reader.web.page_connection import PageConnection, PageLimits
 from vitale_reader.web.serving import PageDoor, hosts_of
 
@@ -289,13 +288,13 @@ def test_the_core_is_asked_about_nobody_but_those_whose_form_is_right() -> None:
 
 
 def test_a_core_that_does_not_answer_lets_nobody_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "PATIENCE", 0.05)
+    monkeypatch.setattr(core_line, "PATIENCE", 0.05)
 
     async def work(bench: Bench) -> None:
         bench.core.answers = False
         assert REFUSED == await bench.answer(REQUEST)
         bench.core.answers = True
-        monkeypatch.setattr(lines, "PATIENCE", PATIENCE)
+        monkeypatch.setattr(core_line, "PATIENCE", PATIENCE)
         async with bench.opened():
             pass
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
-from vitale_protocol.diagnosis.rows import Row, in_order, of_error
+from vitale_protocol.diagnosis.check_results import Row, in_order, of_error
 from vitale_protocol.errors import ConfigurationInvalid, VitaleError
 from vitale_protocol.extras import EXTRAS, missing_part
 from vitale_reader.daemon.config import Config

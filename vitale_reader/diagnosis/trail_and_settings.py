@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Final
 
 from vitale_protocol.catalogue import Language
+from vitale_protocol.diagnosis.check_results import Subject, of_error
 from vitale_protocol.diagnosis.findings import Finding, tell
-from vitale_protocol.diagnosis.rows import Subject, of_error
 from vitale_protocol.errors import ConfigurationInvalid, VitaleError
 from vitale_protocol.methods import AuditChain, AuditFault, AuditVerified, ConfigChanged, ConfigChecked, Settable
 from vitale_reader.daemon.config import load, located, readable_by_others, shown

@@ -59,7 +59,7 @@ from vitale_protocol.records import Origin
 from vitale_reader.resolvers import envelope, simulator_rights
 from vitale_reader.resolvers.base import Resolution, Resolver, Signature
 from vitale_reader.resolvers.exchange import post, probe
-from vitale_reader.resolvers.plugins import (
+from vitale_reader.resolvers.licensed_plugins import (
     ASSERTIONS,
     INVOICES,
     RIGHTS,

@@ -18,7 +18,7 @@ from lxml import etree
 
 from vitale_protocol.errors import ConfigurationInvalid, PayloadInvalid, ResolverUnavailable
 from vitale_protocol.privacy import concealed
-from vitale_reader.resolvers.plugins import Element
+from vitale_reader.resolvers.licensed_plugins import Element
 
 __all__ = [
     "AUTHENTICATE",

@@ -16,7 +16,7 @@ from lxml import etree
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import ParseError, PayloadInvalid, ResolverUnavailable
 from vitale_protocol.privacy import concealed
-from vitale_reader.resolvers.plugins import Element, InvoiceForm
+from vitale_reader.resolvers.licensed_plugins import Element, InvoiceForm
 from vitale_reader.resolvers.simulator_rights import NAMESPACE
 
 __all__ = ["SimulatorInvoices"]

@@ -11,7 +11,7 @@ import datetime as dt
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import ParseError, ResolverUnavailable
 from vitale_protocol.records import Record
-from vitale_reader.resolvers.plugins import Element, Rights, RightsReader
+from vitale_reader.resolvers.licensed_plugins import Element, Rights, RightsReader
 
 __all__ = ["NAMESPACE", "SimulatorRights"]
 

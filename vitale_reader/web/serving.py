@@ -14,7 +14,7 @@ from vitale_drivers.base import Started
 from vitale_drivers.host.attendance import obeying
 from vitale_drivers.host.worker import Pipe
 from vitale_reader.web.channel import ChannelEnd
-from vitale_reader.web.line import Line
+from vitale_reader.web.core_line import Line
 from vitale_reader.web.page_connection import TRY_AGAIN_LATER, PageConnection, PageLimits
 
 __all__ = ["MOST_CONNECTIONS", "Given", "PageDoor", "hosts_of", "page_door", "serve"]

@@ -12,7 +12,7 @@ from vitale_drivers.camera.capture import CameraPlace, Capture, Pixels
 from vitale_drivers.camera.frames import SymbolDecoder
 from vitale_drivers.camera.liveness import is_dark
 from vitale_drivers.camera.structured_append import SeenSymbol
-from vitale_protocol.diagnosis.rows import Row, of_error
+from vitale_protocol.diagnosis.check_results import Row, of_error
 from vitale_protocol.errors import ReaderUnavailable
 
 __all__ = ["brightness", "examine", "sharpness"]

@@ -9,7 +9,7 @@ from vitale_drivers.base import Tell
 from vitale_drivers.cards.channel import Channel
 from vitale_protocol.apdu import Command, ReadingScript, Response, status_name
 from vitale_protocol.diagnosis.atr import parse_atr
-from vitale_protocol.diagnosis.rows import Row, Subject, of_error
+from vitale_protocol.diagnosis.check_results import Row, Subject, of_error
 from vitale_protocol.errors import MediumUnreadable, MediumUnsupported, VitaleError
 from vitale_protocol.media import interpret, reading_script, recognise
 from vitale_protocol.media.pointers import parse_pointers

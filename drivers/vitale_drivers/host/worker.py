@@ -62,7 +62,7 @@ from vitale_drivers.host.reach import Reach, named_paths
 from vitale_drivers.host.redaction import RedactingFormatter, redact_exception
 from vitale_drivers.host.streams import take_streams
 from vitale_drivers.registry import is_simulator, load
-from vitale_protocol.diagnosis.rows import Row, of_error
+from vitale_protocol.diagnosis.check_results import Row, of_error
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import (
     ConfigurationInvalid,

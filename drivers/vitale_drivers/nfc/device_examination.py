@@ -6,7 +6,7 @@ from vitale_drivers.base import Tell
 from vitale_drivers.cards.device_examination import Connection, examine_phone
 from vitale_drivers.nfc.settings import NfcSettings
 from vitale_drivers.nfc.transport import NfcPlace, NfcTarget, ReaderTransport
-from vitale_protocol.diagnosis.rows import Row
+from vitale_protocol.diagnosis.check_results import Row
 from vitale_protocol.errors import PresentationTimeout
 from vitale_protocol.media.profile import Profile
 

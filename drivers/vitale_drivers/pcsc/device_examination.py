@@ -10,7 +10,7 @@ from vitale_drivers.pcsc.access import POWER_RETRY_DELAYS
 from vitale_drivers.pcsc.api import CardReset, ExchangeFailed, Pcsc, PcscCard, PcscContext
 from vitale_drivers.pcsc.contactless import may_be_phone
 from vitale_drivers.pcsc.state import ReaderState
-from vitale_protocol.diagnosis.rows import Row
+from vitale_protocol.diagnosis.check_results import Row
 from vitale_protocol.errors import MediumMute, MediumUnreadable, NoReader, PresentationTimeout, ReaderBusy, VitaleError
 from vitale_protocol.media.profile import Profile
 

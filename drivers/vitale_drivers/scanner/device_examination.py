@@ -12,7 +12,7 @@ from vitale_drivers.scanner.aim import split_identifier
 from vitale_drivers.scanner.framing import LineReader, Scan, ScanFraming
 from vitale_drivers.scanner.settings import FRAMINGS, FramingName, ScannerSettings
 from vitale_drivers.scanner.transport import ScannerPlace, SerialTransport
-from vitale_protocol.diagnosis.rows import Row
+from vitale_protocol.diagnosis.check_results import Row
 from vitale_protocol.errors import PresentationTimeout
 
 __all__ = ["examine", "fitting", "kinds"]

@@ -1,4 +1,4 @@
 """Diagnosis of a desk as data: what a check finds, and its words.
 
-For other rooms: ``atr``, ``findings``, ``rows``.
+For other rooms: ``atr``, ``check_results``, ``findings``.
 """

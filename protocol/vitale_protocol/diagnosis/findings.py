@@ -7,7 +7,7 @@ import msgspec
 
 from vitale_protocol import catalogue
 from vitale_protocol.catalogue import Language
-from vitale_protocol.diagnosis.rows import FindingState, Row, Subject
+from vitale_protocol.diagnosis.check_results import FindingState, Row, Subject
 
 __all__ = ["Finding", "tell"]
 

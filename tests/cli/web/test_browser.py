@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from vitale_protocol.web.extensions import FIREFOX_ID
 from vitale_reader.cli.root import root
 from vitale_reader.cli.web import browser
-from vitale_reader.web.native.places import System
+from vitale_reader.web.native.manifest_locations import System
 
 pytestmark = pytest.mark.posix
 

@@ -19,7 +19,7 @@ from vitale_reader.daemon.database.database_errors import refusal
 from vitale_reader.daemon.database.postgresql import Connections
 from vitale_reader.daemon.database.service_lock import reserving
 from vitale_reader.daemon.database.target import Target
-from vitale_reader.daemon.database.workers import Job
+from vitale_reader.daemon.database.thread_pool import Job
 
 pytestmark = [pytest.mark.posix, pytest.mark.usefixtures("patient")]
 

@@ -27,7 +27,7 @@ from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
 from vitale_protocol.methods import OutboxToken
 from vitale_reader.daemon.database import postgresql
 from vitale_reader.daemon.database.target import Target
-from vitale_reader.daemon.database.workers import Job
+from vitale_reader.daemon.database.thread_pool import Job
 from vitale_reader.daemon.issuing import opposition, outbox
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.keystore.store_keys import Vault

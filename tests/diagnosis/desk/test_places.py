@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vitale_protocol.diagnosis.rows import Row
+from vitale_protocol.diagnosis.check_results import Row
 from vitale_reader.daemon.workers import holders
 from vitale_reader.diagnosis.desk import cameras, clock, folders, installation, pcsc_service, serial_ports, tcp_ports
 from vitale_reader.diagnosis.machine import Machine

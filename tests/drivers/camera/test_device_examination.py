@@ -9,7 +9,7 @@ from vitale_drivers.camera.capture import Capture, Pixels
 from vitale_drivers.camera.device_examination import BLURRED, brightness, examine, sharpness
 from vitale_drivers.camera.opencv import CvPicture
 from vitale_drivers.decoding import StreamDecoder
-from vitale_protocol.diagnosis.rows import Row
+from vitale_protocol.diagnosis.check_results import Row
 
 
 class Pictures(Capture):

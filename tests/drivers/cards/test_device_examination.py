@@ -6,7 +6,7 @@ from vitale_drivers.cards.device_examination import Connection, examine_card, ex
 from vitale_firmware_sim.card.card import Card
 from vitale_firmware_sim.card.images import load_image
 from vitale_firmware_sim.phone.profiles import profile_names, profile_text
-from vitale_protocol.diagnosis.rows import Row
+from vitale_protocol.diagnosis.check_results import Row
 from vitale_protocol.errors import MediumRemoved
 from vitale_protocol.media.profile import parse_profile
 

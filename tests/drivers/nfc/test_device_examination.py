@@ -7,7 +7,7 @@ from vitale_drivers.nfc.driver import NfcDriver
 from vitale_firmware_sim.phone.card import PhoneCard
 from vitale_firmware_sim.phone.profiles import profile_text
 from vitale_firmware_sim.pn532.reader import Pn532Reader
-from vitale_protocol.diagnosis.rows import Row
+from vitale_protocol.diagnosis.check_results import Row
 from vitale_protocol.errors import NoReader, PresentationTimeout
 
 pytestmark = [pytest.mark.posix, pytest.mark.usefixtures("patient_line")]

@@ -8,8 +8,8 @@ from vitale_drivers.pcsc.driver import PcscDriver
 from vitale_firmware_sim.card.images import load_image
 from vitale_firmware_sim.card.pcscd import PcscService
 from vitale_protocol.catalogue import LANGUAGES
+from vitale_protocol.diagnosis.check_results import Row
 from vitale_protocol.diagnosis.findings import tell
-from vitale_protocol.diagnosis.rows import Row
 from vitale_protocol.errors import MediumMute, NoReader, PresentationTimeout
 
 pytestmark = pytest.mark.posix

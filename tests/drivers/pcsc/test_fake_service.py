@@ -39,7 +39,7 @@ from vitale_drivers.pcsc.state import ReaderState
 from vitale_drivers.pcsc.system import serial_of
 from vitale_firmware_sim.card.card import Card as SimulatedCard
 from vitale_firmware_sim.card.images import load_image
-from vitale_protocol.diagnosis.rows import Row
+from vitale_protocol.diagnosis.check_results import Row
 from vitale_protocol.errors import (
     MediumMute,
     MediumRemoved,

@@ -6,7 +6,7 @@ import pytest
 from vitale_drivers.scanner.device_examination import fitting, kinds
 from vitale_drivers.scanner.driver import ScannerDriver
 from vitale_firmware_sim.imager.device import Imager
-from vitale_protocol.diagnosis.rows import Row
+from vitale_protocol.diagnosis.check_results import Row
 from vitale_protocol.errors import NoReader, PresentationTimeout
 
 INS = b"IS01" + b"0" * 22 + b"S1269054958815780S21.2.250.1.213.1.4.8\x1dS3SARAH-LOU\x1dS4GARCIA"

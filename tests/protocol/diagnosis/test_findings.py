@@ -7,8 +7,8 @@ import pytest
 
 from vitale_protocol import catalogue
 from vitale_protocol.catalogue import LANGUAGES, Language
+from vitale_protocol.diagnosis.check_results import SUBJECTS, Row, Subject, in_order, of_error
 from vitale_protocol.diagnosis.findings import tell
-from vitale_protocol.diagnosis.rows import SUBJECTS, Row, Subject, in_order, of_error
 from vitale_protocol.errors import ReaderBusy
 from vitale_protocol.problems import Problem
 

@@ -14,7 +14,7 @@ from tests.posix import AS_ROOT, NOBODY, posix_only
 from vitale_protocol.errors import LocalMisuse
 from vitale_protocol.web.extensions import CHROMIUM_ID, FIREFOX_ID
 from vitale_reader.web.native.declaring import declare, examine, manifest, own_command, withdraw
-from vitale_reader.web.native.places import Place, System, places
+from vitale_reader.web.native.manifest_locations import Place, System, places
 
 pytestmark = posix_only()
 assert sys.platform != "win32"

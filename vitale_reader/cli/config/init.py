@@ -10,9 +10,9 @@ from vitale_protocol.errors import LocalMisuse, ToolMissing
 from vitale_protocol.methods import StationMode
 from vitale_reader.cli.config.showing import literal
 from vitale_reader.cli.frame import output
-from vitale_reader.cli.frame.asking import agreed, somebody_is_there
 from vitale_reader.cli.frame.command import as_json, command, home_option
 from vitale_reader.cli.frame.language import Language, language, t
+from vitale_reader.cli.frame.prompts import agreed, somebody_is_there
 from vitale_reader.diagnosis import settings_file
 from vitale_reader.home import Home
 

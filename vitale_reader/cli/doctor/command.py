@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from vitale_protocol.errors import LocalMisuse, VitaleError
-from vitale_reader.cli.doctor import bundling, shown, trying
+from vitale_reader.cli.doctor import bundling, device_examination, findings_output
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import as_json, command, home_option, to_daemon
 from vitale_reader.cli.frame.exit_status import DONE, OTHER
@@ -93,8 +93,10 @@ def doctor(
     """Runs the command ``vitale-reader doctor``."""
     context = click.get_current_context()
     if trial is not None:
-        one = cast("trying.Trial", trial)
-        context.exit(trying.attempt(one, home, reader=reader, seconds=seconds, as_json=as_json, picture=picture))
+        one = cast("device_examination.Trial", trial)
+        context.exit(
+            device_examination.attempt(one, home, reader=reader, seconds=seconds, as_json=as_json, picture=picture)
+        )
     if picture is not None:
         raise LocalMisuse(t("--picture va avec --camera", "--picture goes with --camera"))
     from vitale_protocol.diagnosis.findings import tell
@@ -105,12 +107,12 @@ def doctor(
     if bundle is not None:
         written = bundling.offer(bundle, place, findings, yes=yes, as_json=as_json)
         context.exit(DONE if written else OTHER)
-    status = shown.status(findings)
+    status = findings_output.status(findings)
     if as_json:
         healthy = all(finding.state != "wrong" for finding in findings)
         output.print_json({"healthy": healthy, "status": status, "findings": findings})
     else:
-        shown.print_findings(findings)
+        findings_output.print_findings(findings)
     context.exit(status)
 
 

@@ -1,5 +1,5 @@
 """The frame of every command: errors, options, language, output.
 
-For other rooms: ``asking``, ``command``, ``completing``, ``describe``, ``exit_status``, ``fitting``, ``french``,
-``language``, ``offline_store``, ``output``, ``signals``, ``usage``.
+For other rooms: ``command``, ``completing``, ``describe``, ``exit_status``, ``fitting``, ``french``, ``language``,
+``offline_store``, ``output``, ``prompts``, ``signals``, ``usage``.
 """

@@ -11,7 +11,7 @@ import msgspec
 
 from vitale_protocol.diagnosis.findings import Finding, tell
 from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable, VitaleError
-from vitale_reader.cli.doctor import shown
+from vitale_reader.cli.doctor import findings_output
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import as_json, command, home_option, to_daemon
 from vitale_reader.cli.frame.describe import local_time, medium_name
@@ -83,7 +83,7 @@ def status(short: bool, as_json: bool, home: Path | None) -> None:
         sign = click.style("✗", fg="red")
         click.echo(f"{sign} vitale-reader · {error.words(language()).title}")
         context.exit(exit_status(error))
-    code = shown.status(glance.attention)
+    code = findings_output.status(glance.attention)
     if as_json:
         output.print_json(_document(glance, code))
     elif short:
@@ -128,7 +128,7 @@ def _last(home: Path | None, station: str) -> tuple[Outcome | None, bool]:
 
 def _attention(home: Path | None, station: "StationInfo", readers: "tuple[Reader, ...]") -> Iterator[Finding]:
     """Tells what is wrong, as far as it is known at once; ``doctor`` asks the devices as well."""
-    from vitale_protocol.diagnosis.rows import in_order
+    from vitale_protocol.diagnosis.check_results import in_order
     from vitale_reader.diagnosis import report
     from vitale_reader.diagnosis.station.daemon_view import DaemonView
 
@@ -189,7 +189,7 @@ def on_a_screen(glance: Glance) -> None:
         pairs.append((t("Dernière présentation", "Last presentation"), last))
     output.lines(pairs)
     for finding in glance.attention:
-        shown.print_finding(finding)
+        findings_output.print_finding(finding)
     if not glance.attention:
         click.echo(t("Rien à corriger.", "Nothing to correct."))
     else:

@@ -7,8 +7,8 @@ import click
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import Simulation, as_json, command
 from vitale_reader.cli.frame.language import t
-from vitale_reader.cli.sim.holding import refusals, user, user_options
 from vitale_reader.cli.sim.options import phone_option, scenario_option
+from vitale_reader.cli.sim.phone_options import refusals, user, user_options
 
 if TYPE_CHECKING:
     from vitale_firmware_sim.phone.user import PhoneUser

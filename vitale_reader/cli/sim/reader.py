@@ -10,8 +10,8 @@ from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import Simulation, as_json, command
 from vitale_reader.cli.frame.language import t
-from vitale_reader.cli.sim.holding import user, user_options
 from vitale_reader.cli.sim.options import phone_option, scenario_option
+from vitale_reader.cli.sim.phone_options import user, user_options
 
 if TYPE_CHECKING:
     from vitale_firmware_sim.pn532.card import TargetA

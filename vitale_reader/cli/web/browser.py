@@ -13,7 +13,7 @@ from vitale_reader.cli.frame.exit_status import OTHER
 from vitale_reader.cli.frame.language import t
 from vitale_reader.home import Home
 from vitale_reader.web.native.declaring import State, declare, examine, manifest, own_command, withdraw
-from vitale_reader.web.native.places import BROWSERS, Place, System, places
+from vitale_reader.web.native.manifest_locations import BROWSERS, Place, System, places
 
 if TYPE_CHECKING:
     from vitale_reader.daemon.config import Web

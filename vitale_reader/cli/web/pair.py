@@ -70,7 +70,7 @@ def pair(as_json: bool, home: Path | None) -> None:
 
 def _show(daemon: "Connection", asked: PairingAsked) -> None:
     """Shows who asks, on standard error: large what a browser sends, small what it stands for, and what is odd."""
-    from vitale_reader.cli.web.appearance import emphasised, second_looks, unicode_site
+    from vitale_reader.cli.web.site_identity import emphasised, second_looks, unicode_site
 
     site = parse_site(asked.site, "simulated")  # the daemon has judged it by its own mode
     others = [(each, _site(each.site)) for each in daemon.clients() if each.site]

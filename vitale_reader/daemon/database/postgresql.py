@@ -1,7 +1,7 @@
 """The engine for the PostgreSQL of a site: connections that end, whatever the network does with them.
 
 - The server ends a statement and a lock by limits of its own. The caller's thread is freed by severing its connection
-  (``workers``). Otherwise whoever waits behind something that acknowledges everything waits for ever.
+  (``thread_pool``). Otherwise whoever waits behind something that acknowledges everything waits for ever.
 - A connection that rested is looked at before it is used, without asking: whatever lies in its socket is an end. One
   that rested for long is made anew.
 - A pooler that gives each transaction another server process is recognised, and refused: settings, prepared
@@ -24,7 +24,7 @@ from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.extras import missing
 from vitale_reader.daemon.database import service_lock
 from vitale_reader.daemon.database.target import Target
-from vitale_reader.daemon.database.workers import Job
+from vitale_reader.daemon.database.thread_pool import Job
 
 if TYPE_CHECKING:
     import psycopg

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from vitale_reader.daemon.arbitration.leases import Holder
-from vitale_reader.daemon.desk.codes import CodeSubscriber
+from vitale_reader.daemon.desk.code_subscriptions import CodeSubscriber
 from vitale_reader.daemon.desk.previews import Viewer
 from vitale_reader.daemon.desk.subscriptions import Subscriber
 from vitale_reader.daemon.desk.watchers import Watcher

@@ -34,7 +34,7 @@ from vitale_reader.daemon.arbitration.actions import (
 )
 from vitale_reader.daemon.arbitration.hub import GRACE_NEW, Hub
 from vitale_reader.daemon.desk.clients import Client, Requester
-from vitale_reader.daemon.desk.codes import CodeSubscriptions
+from vitale_reader.daemon.desk.code_subscriptions import CodeSubscriptions
 from vitale_reader.daemon.desk.deliveries import Deliveries
 from vitale_reader.daemon.desk.driver_reports import DriverReports
 from vitale_reader.daemon.desk.leasing import LeaseDesk

@@ -26,7 +26,7 @@ from vitale_protocol.events import Reader
 from vitale_protocol.problems import Problem
 from vitale_reader.daemon.arbitration.actions import Action
 from vitale_reader.daemon.arbitration.hub import Hub
-from vitale_reader.daemon.desk.codes import CodeSubscriptions
+from vitale_reader.daemon.desk.code_subscriptions import CodeSubscriptions
 from vitale_reader.daemon.desk.leasing import LeaseDesk
 from vitale_reader.daemon.desk.previews import Previews
 from vitale_reader.daemon.desk.rationed_log import RationedLog

@@ -57,7 +57,7 @@ class PairingCalls:
     async def _wait(self, _conversation: Conversation, _id: RequestId | None, _params: Empty) -> Result:
         held = await self._services.pairing.asked()
         # Only where a page is paired, and by libraries of an extra.
-        from vitale_reader.daemon.web.appearance import registrable, second_looks, unicode_site  # noqa: PLC0415
+        from vitale_reader.daemon.web.site_identity import registrable, second_looks, unicode_site  # noqa: PLC0415
 
         site = parse_site(held.site, self._services.station.mode)
         return PairingAsked(

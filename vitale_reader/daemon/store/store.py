@@ -26,7 +26,7 @@ from vitale_reader.daemon.database.database_errors import began_twice, is_fault_
 from vitale_reader.daemon.database.outage import Outage
 from vitale_reader.daemon.database.postgresql import Connections
 from vitale_reader.daemon.database.target import Target
-from vitale_reader.daemon.database.workers import Job, Workers
+from vitale_reader.daemon.database.thread_pool import Job, ThreadPool
 from vitale_reader.daemon.store.schema import is_current, prepare
 
 __all__ = ["Database", "Need", "Store"]
@@ -151,7 +151,7 @@ class Store:
             self._site = Connections(target, most=CONNECTIONS, reading=reading, serves=serves)
             self._engine, self._single = self._site.engine, self._site.single
             self._limit = max(ANSWER_READING if reading else ANSWER, target.patience + 1.0)
-        self._workers = Workers(CONNECTIONS if self._site else 1, "store")
+        self._workers = ThreadPool(CONNECTIONS if self._site else 1, "store")
         self._away_until = self._failed_at = 0.0
         self._reconnect = RECONNECT
         self._is_lost = False  # of a file; whether a site's database is away is told where its spool begins

@@ -13,7 +13,7 @@ import msgspec
 
 from vitale_drivers.host.worker import Examination, Survey, Surveyed
 from vitale_protocol.configuration.settings import refusal
-from vitale_protocol.diagnosis.rows import Row, of_error
+from vitale_protocol.diagnosis.check_results import Row, of_error
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import ConfigurationInvalid, ParseError, VitaleError
 from vitale_protocol.problems import Problem

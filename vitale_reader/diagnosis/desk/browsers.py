@@ -3,11 +3,11 @@
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from vitale_protocol.diagnosis.rows import Row
+from vitale_protocol.diagnosis.check_results import Row
 from vitale_protocol.errors import LocalMisuse
 from vitale_reader.diagnosis.machine import Machine
 from vitale_reader.web.native.declaring import examine, manifest, own_command
-from vitale_reader.web.native.places import System, places
+from vitale_reader.web.native.manifest_locations import System, places
 
 __all__ = ["look"]
 

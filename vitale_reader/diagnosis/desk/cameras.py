@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from vitale_protocol.diagnosis.rows import Row
+from vitale_protocol.diagnosis.check_results import Row
 from vitale_reader.daemon.workers.holders import find_holders
 from vitale_reader.diagnosis.machine import Machine
 

@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Iterator
 
-from vitale_protocol.diagnosis.rows import Row
+from vitale_protocol.diagnosis.check_results import Row
 from vitale_reader.diagnosis.machine import Machine
 from vitale_reader.home import Home
 

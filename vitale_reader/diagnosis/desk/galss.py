@@ -14,7 +14,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from vitale_protocol.diagnosis.rows import Row
+from vitale_protocol.diagnosis.check_results import Row
 from vitale_reader.diagnosis.machine import Machine
 
 __all__ = ["Channel", "channels", "look", "places"]

@@ -4,7 +4,7 @@ import platform
 import re
 from collections.abc import Collection, Iterator
 
-from vitale_protocol.diagnosis.rows import Row
+from vitale_protocol.diagnosis.check_results import Row
 from vitale_protocol.extras import EXTRAS, Extra, missing_part
 from vitale_reader.diagnosis.machine import Machine
 from vitale_reader.version import VERSION

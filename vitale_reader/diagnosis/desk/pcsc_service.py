@@ -8,7 +8,7 @@ import struct
 import sys
 from collections.abc import Iterator
 
-from vitale_protocol.diagnosis.rows import Row
+from vitale_protocol.diagnosis.check_results import Row
 from vitale_reader.diagnosis.machine import Machine, owner_of
 
 __all__ = ["look"]

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-from vitale_protocol.diagnosis.rows import Row, of_error
+from vitale_protocol.diagnosis.check_results import Row, of_error
 from vitale_protocol.errors import ConfigurationInvalid, JsonValue
 
 __all__ = ["look", "look_at_loopback"]

@@ -17,7 +17,7 @@ from typing import Literal
 
 import msgspec
 
-from vitale_protocol.diagnosis.rows import Row
+from vitale_protocol.diagnosis.check_results import Row
 from vitale_reader.diagnosis.machine import Machine
 
 __all__ = ["KnownDevice", "UsbDevice", "known_devices", "look", "of_macos", "of_windows", "plugged"]

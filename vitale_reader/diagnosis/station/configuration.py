@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from vitale_protocol.diagnosis.rows import Row, of_error
+from vitale_protocol.diagnosis.check_results import Row, of_error
 from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable, ToolMissing
 from vitale_protocol.extras import missing_part
 from vitale_reader.daemon.config import Config, load, located, readable_by_others

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from vitale_protocol.diagnosis.rows import Row, Subject, of_error
+from vitale_protocol.diagnosis.check_results import Row, Subject, of_error
 from vitale_protocol.errors import ConfigurationInvalid, NoReader, ResolverUnavailable
 from vitale_protocol.events import Reader
 from vitale_protocol.methods import DriverHealth, ResolverHealth, StationInfo

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 
-from vitale_protocol.diagnosis.rows import Row, of_error
+from vitale_protocol.diagnosis.check_results import Row, of_error
 from vitale_protocol.errors import ConfigurationInvalid, ResolverUnavailable, ToolMissing, VitaleError
 from vitale_protocol.extras import missing_part
 from vitale_reader.daemon.config import Config

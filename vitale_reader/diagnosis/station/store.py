@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from vitale_protocol.diagnosis.rows import Row, of_error
+from vitale_protocol.diagnosis.check_results import Row, of_error
 from vitale_protocol.errors import ConfigurationInvalid, VitaleError
 from vitale_protocol.extras import missing_part
 from vitale_reader.daemon.config import Config

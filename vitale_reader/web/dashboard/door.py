@@ -2,10 +2,10 @@
 
 from typing import Final
 
+from vitale_reader.web.core_line import Line
 from vitale_reader.web.dashboard import page_files
 from vitale_reader.web.dashboard.rules import BODY_BYTES, ROOT, Entering, Show, headers, judge
 from vitale_reader.web.http_rules import MALFORMED, REFUSED, Admission, Head
-from vitale_reader.web.line import Line
 from vitale_reader.web.page_connection import PageConnection, PageLimits
 from vitale_reader.web.serving import Given, PageDoor
 

@@ -16,7 +16,7 @@ from vitale_protocol.web.extensions import HOST_NAME, Family, family
 from vitale_reader.atomic_files import write_atomically
 from vitale_reader.web.native import registry
 from vitale_reader.web.native.access import COMMAND, is_open_to_others
-from vitale_reader.web.native.places import Place
+from vitale_reader.web.native.manifest_locations import Place
 
 __all__ = ["State", "declare", "examine", "manifest", "own_command", "withdraw"]
 

@@ -16,7 +16,7 @@ from functools import partial
 from math import inf
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Job", "Workers"]
+__all__ = ["Job", "ThreadPool"]
 
 T = TypeVar("T")
 
@@ -93,7 +93,7 @@ class Job(Generic[T]):
             self._loop.call_soon_threadsafe(settled)
 
 
-class Workers:
+class ThreadPool:
     """Threads that do one job after the other.
 
     Args:

@@ -7,10 +7,10 @@ from typing import Literal
 
 import msgspec
 
+from vitale_protocol.diagnosis.check_results import Row
 from vitale_protocol.diagnosis.findings import Finding, tell
-from vitale_protocol.diagnosis.rows import Row
 from vitale_protocol.errors import LocalMisuse, VitaleError
-from vitale_reader.cli.doctor import shown
+from vitale_reader.cli.doctor import findings_output
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import to_daemon
 from vitale_reader.cli.frame.language import language, t
@@ -49,8 +49,8 @@ def attempt(
     for finding in _steps(trial, home, reader, seconds, picture):
         findings.append(finding)
         if not as_json:
-            shown.print_finding(finding)
-    status = shown.status(findings)
+            findings_output.print_finding(finding)
+    status = findings_output.status(findings)
     if as_json:
         output.print_json({"healthy": status == 0, "status": status, "findings": findings})
     return status

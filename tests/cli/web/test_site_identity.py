@@ -6,7 +6,7 @@ import pytest
 from vitale_protocol.web.registration import register
 from vitale_protocol.web.sites import Site
 from vitale_reader.cli.frame.language import use
-from vitale_reader.cli.web.appearance import emphasised, registrable, second_looks, unicode_site
+from vitale_reader.cli.web.site_identity import emphasised, registrable, second_looks, unicode_site
 
 
 def site(typed: str) -> Site:

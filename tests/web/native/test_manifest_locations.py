@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from vitale_reader.web.native.places import BROWSERS, System, places
+from vitale_reader.web.native.manifest_locations import BROWSERS, System, places
 
 FILE = "vitale_reader.json"
 

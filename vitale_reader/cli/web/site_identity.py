@@ -1,4 +1,4 @@
-"""The appearance of a site to the person who decides: its name, the part that its owner registered, what is odd."""
+"""The identity of a site for the person who decides: its name, the part that its owner registered, what is odd."""
 
 from collections.abc import Collection
 
@@ -7,7 +7,7 @@ import click
 from vitale_protocol.web.lookalikes import Warned, warnings_of
 from vitale_protocol.web.sites import Site
 from vitale_reader.cli.frame.language import t
-from vitale_reader.daemon.web.appearance import registrable, unicode_site
+from vitale_reader.daemon.web.site_identity import registrable, unicode_site
 
 __all__ = ["emphasised", "registrable", "second_looks", "unicode_site"]
 

@@ -1,4 +1,4 @@
-"""The appearance of a site to the person who decides: its name, the part that its owner registered, what is odd."""
+"""The identity of a site for the person who decides: its name, the part that its owner registered, what is odd."""
 
 from collections.abc import Iterable
 

@@ -3,7 +3,7 @@
 import pytest
 
 from vitale_protocol.diagnosis.findings import Finding
-from vitale_reader.cli.doctor.shown import print_findings, status
+from vitale_reader.cli.doctor.findings_output import print_findings, status
 
 WELL = Finding(id="clock_right", subject="clock", state="ok", title="The clock is right", cause="not shown")
 NOTE = Finding(id="disk_low", subject="folder", state="note", title="The disk is filling", remedy="Make room.")

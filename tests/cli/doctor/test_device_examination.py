@@ -15,7 +15,7 @@ from vitale_firmware_sim.camera.live import LiveCamera
 from vitale_firmware_sim.imager.device import Imager
 from vitale_firmware_sim.phone.card import PhoneCard
 from vitale_firmware_sim.pn532.reader import Pn532Reader
-from vitale_reader.cli.doctor import trying
+from vitale_reader.cli.doctor import device_examination
 from vitale_reader.cli.doctor.command import doctor
 
 pytestmark = pytest.mark.posix
@@ -137,7 +137,7 @@ def test_a_device_that_the_daemon_has_is_left_to_it(tmp_path: Path, monkeypatch:
     def to_daemon(*_: object) -> Daemon:
         return Daemon()
 
-    monkeypatch.setattr(trying, "to_daemon", to_daemon)
+    monkeypatch.setattr(device_examination, "to_daemon", to_daemon)
     status, told = tried(configured(tmp_path, options("scanner", "/nowhere")), "--scan")
     assert (status, told["error"]["reason"]) == (2, "local_misuse")
     assert "arrêtez-le" in told["error"]["detail"]

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import click
 
+from vitale_protocol.diagnosis.check_results import Subject
 from vitale_protocol.diagnosis.findings import Finding
-from vitale_protocol.diagnosis.rows import Subject
 from vitale_protocol.errors import by_reason
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.exit_status import DEVICE, DONE, OTHER, USAGE, exit_status

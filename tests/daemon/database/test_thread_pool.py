@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from vitale_reader.daemon.database.workers import Job, Workers
+from vitale_reader.daemon.database.thread_pool import Job, ThreadPool
 
 #: Seconds that a thread hangs: more than any test may take that waits for it.
 HANGS = 90.0
@@ -23,7 +23,7 @@ def test_a_thread_that_was_given_up_is_not_waited_for() -> None:
         ended.set()
 
     async def main() -> None:
-        workers = Workers(2, "test")
+        workers = ThreadPool(2, "test")
         with pytest.raises(GivenUp):
             await workers.do(hang, limit=0.01, gone=GivenUp)
         await workers.close(HANGS)
@@ -45,7 +45,7 @@ def test_what_was_begun_is_waited_for_and_what_waits_for_a_thread_as_well() -> N
         done.append(number)
 
     async def main() -> None:
-        workers = Workers(1, "test")
+        workers = ThreadPool(1, "test")
         works = [asyncio.create_task(workers.do(lambda _, n=n: work(n), limit=None, gone=GivenUp)) for n in range(3)]  # type: ignore[misc]
         await asyncio.to_thread(begun.wait, HANGS)
         closing = asyncio.create_task(workers.close(HANGS))
@@ -67,7 +67,7 @@ def test_what_does_not_end_in_time_is_severed() -> None:
         severed.wait(HANGS)
 
     async def main() -> None:
-        workers = Workers(1, "test")
+        workers = ThreadPool(1, "test")
         task = asyncio.create_task(workers.do(hang, limit=None, gone=GivenUp))
         await asyncio.to_thread(begun.wait, HANGS)
         await workers.close(0.01)
