@@ -19,8 +19,9 @@ from vitale_protocol.web.channels import Preamble, close_frame
 from vitale_reader.web import core_line, page_connection, serving
 from vitale_reader.web.core_line import Line
 from vitale_reader.web.http_rules import MALFORMED, REFUSED
+from vitale_reader.web.inherited import hosts_of
 from vitale_reader.web.page_connection import PageConnection, PageLimits
-from vitale_reader.web.serving import PageDoor, hosts_of
+from vitale_reader.web.serving import PageDoor
 
 pytestmark = pytest.mark.posix
 

@@ -8,11 +8,7 @@ library that reads strangers' bytes is loaded.
 import sys
 from typing import NoReturn
 
-import msgspec
-
-from vitale_drivers.host.attendance import start_of
-from vitale_drivers.host.confinement import confine
-from vitale_drivers.host.pipe import StreamError
+from vitale_drivers.host.attendance import begun, inherited
 from vitale_drivers.host.worker import Pipe, run_and_end
 from vitale_protocol.extras import missing
 
@@ -25,23 +21,16 @@ def main(arguments: list[str]) -> NoReturn:  # noqa: ARG001
 
 
 def _run(pipe: Pipe) -> None:
-    start = start_of(pipe)
-    if start is None:
+    if (start := begun(pipe)) is None:
         return
-    confine(start.hidden)
 
     import asyncio  # noqa: PLC0415  after the confinement
 
     try:
-        from vitale_reader.metrics.serving import Given, serve  # noqa: PLC0415
+        from vitale_reader.metrics.serving import InheritedBearer, serve  # noqa: PLC0415
     except ImportError as error:
         raise missing(error, "the exporter of metrics", extra="metrics") from error
-
-    try:
-        given = msgspec.convert(start.options, Given)
-    except msgspec.ValidationError as error:
-        raise StreamError(f"not what an exporter inherits: {error}") from error
-    asyncio.run(serve(pipe, given))
+    asyncio.run(serve(pipe, inherited(start, InheritedBearer)))
 
 
 if __name__ == "__main__":

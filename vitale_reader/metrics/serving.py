@@ -7,8 +7,6 @@ import struct
 from importlib.metadata import version
 from typing import Final
 
-import msgspec
-
 from vitale_drivers.base import Started
 from vitale_drivers.host.attendance import obeying
 from vitale_drivers.host.worker import Pipe
@@ -16,8 +14,9 @@ from vitale_protocol.errors import ParseError
 from vitale_protocol.metrics.families import MOST_BYTES, read_families
 from vitale_reader.metrics.exposition import exposition
 from vitale_reader.metrics.scrape import Scrape, Showing
+from vitale_reader.web.inherited import Inherited, hosts_of
 
-__all__ = ["MOST_CONNECTIONS", "Given", "serve"]
+__all__ = ["MOST_CONNECTIONS", "InheritedBearer", "serve"]
 
 logger = logging.getLogger(__name__)
 
@@ -34,20 +33,14 @@ FAREWELL: Final = 1.0
 PATIENCE: Final = 8.0
 
 
-class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Digest and descriptors that the daemon leaves to its exporter.
+class InheritedBearer(Inherited, frozen=True, kw_only=True):
+    """Descriptors, and the digest of the bearer.
 
     Attributes:
         bearer: SHA-256 of it, in hexadecimal.
-        line: to the core.
-        ipv4: the socket that listens on 127.0.0.1.
-        ipv6: likewise on ::1; none where the machine has no such address.
     """
 
     bearer: str
-    line: int
-    ipv4: int
-    ipv6: int | None = None
 
 
 class Line:
@@ -78,7 +71,7 @@ class Line:
         return exposition(read_families(await self._reader.readexactly(length)))
 
 
-async def serve(pipe: Pipe, given: Given) -> None:
+async def serve(pipe: Pipe, given: InheritedBearer) -> None:
     """Serves until the supervisor says so, or is gone.
 
     Args:
@@ -88,12 +81,12 @@ async def serve(pipe: Pipe, given: Given) -> None:
     Raises:
         StreamError: the supervisor says something else.
     """
-    listeners = [socket.socket(fileno=each) for each in (given.ipv4, given.ipv6) if each is not None]
+    listeners = given.listeners()
     reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=given.line), limit=MOST_BYTES)
     port = int(listeners[0].getsockname()[1])
     scrapes: set[Scrape] = set()
     showing = Showing(
-        hosts=frozenset(f"{name}:{port}".encode() for name in ("127.0.0.1", "[::1]", "localhost")),
+        hosts=hosts_of(port),
         digest=bytes.fromhex(given.bearer),
         exposition=Line(reader, writer).exposition,
         places=MOST_CONNECTIONS,

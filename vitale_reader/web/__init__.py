@@ -3,5 +3,5 @@
 By a gateway, in a process of its own, or by a native host that a browser starts for an extension. Neither has a right
 of its own, and what they carry they cannot read.
 
-For other rooms: ``dashboard``, ``extension``, ``gateway``, ``http_rules``, ``native``, ``request_head``.
+For other rooms: ``dashboard``, ``extension``, ``gateway``, ``http_rules``, ``inherited``, ``native``, ``request_head``.
 """

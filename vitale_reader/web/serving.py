@@ -8,16 +8,15 @@ from collections.abc import Callable, Collection
 from importlib.metadata import version
 from typing import Final
 
-import msgspec
-
 from vitale_drivers.base import Started
 from vitale_drivers.host.attendance import obeying
 from vitale_drivers.host.worker import Pipe
 from vitale_reader.web.channel import ChannelEnd
 from vitale_reader.web.core_line import Line
+from vitale_reader.web.inherited import Inherited, hosts_of
 from vitale_reader.web.page_connection import TRY_AGAIN_LATER, PageConnection, PageLimits
 
-__all__ = ["MOST_CONNECTIONS", "Given", "PageDoor", "hosts_of", "page_door", "serve"]
+__all__ = ["MOST_CONNECTIONS", "PageDoor", "page_door", "serve"]
 
 logger = logging.getLogger(__name__)
 
@@ -31,25 +30,6 @@ BACKLOG: Final = 128
 #: Seconds between two questions to the core: whoever floods the port costs it little, and a page waits its turn behind
 #: as many connections as there are places for little more than a second.
 BETWEEN_QUESTIONS: Final = 0.005
-
-
-class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Descriptors that the daemon leaves to a gateway.
-
-    Attributes:
-        line: to the core.
-        ipv4: the socket that listens on 127.0.0.1.
-        ipv6: likewise on ::1; none where the machine has no such address.
-    """
-
-    line: int
-    ipv4: int
-    ipv6: int | None = None
-
-
-def hosts_of(port: int) -> frozenset[bytes]:
-    """The values of Host that a browser sends to a port of this machine."""
-    return frozenset(f"{name}:{port}".encode() for name in ("127.0.0.1", "[::1]", "localhost"))
 
 
 class PageDoor:
@@ -133,7 +113,7 @@ def page_door(line: Line, port: int) -> PageDoor:
 
 
 async def serve(
-    pipe: Pipe, given: Given, make_door: Callable[[Line, int], PageDoor] = page_door, *, driver: str = "gateway"
+    pipe: Pipe, given: Inherited, make_door: Callable[[Line, int], PageDoor] = page_door, *, driver: str = "gateway"
 ) -> None:
     """Serves until the supervisor says so, or is gone.
 
@@ -146,7 +126,9 @@ async def serve(
     Raises:
         StreamError: the supervisor says something else.
     """
-    listeners = [socket.socket(fileno=each) for each in (given.ipv4, given.ipv6) if each is not None]
+    # It tells of each connection that ends.
+    logging.getLogger("websockets").setLevel(logging.WARNING)
+    listeners = given.listeners()
     door = make_door(Line(socket.socket(fileno=given.line)), listeners[0].getsockname()[1])
     with obeying(pipe) as ended:
         servers = [await _listen(listener, door) for listener in listeners]

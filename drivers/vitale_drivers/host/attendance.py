@@ -3,16 +3,22 @@
 import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import TypeVar
+
+import msgspec
 
 from vitale_drivers.base import Command, Ping, Pong, Start, Stop
+from vitale_drivers.host.confinement import confine
 from vitale_drivers.host.pipe import StreamError
 from vitale_drivers.host.worker import Pipe
 
-__all__ = ["obeying", "start_of"]
+__all__ = ["begun", "inherited", "obeying"]
+
+InheritedT = TypeVar("InheritedT")
 
 
-def start_of(pipe: Pipe) -> Start | None:
-    """The first command; None where it is that nothing begins.
+def begun(pipe: Pipe) -> Start | None:
+    """Waits for the first command, and gives up what the process does not need; None where nothing is to begin.
 
     Raises:
         StreamError: something else came.
@@ -21,7 +27,22 @@ def start_of(pipe: Pipe) -> Start | None:
         first = _first(pipe)
     except EOFError:
         return None
-    return first if isinstance(first, Start) else None
+    if not isinstance(first, Start):
+        return None
+    confine(first.hidden)
+    return first
+
+
+def inherited(start: Start, kind: type[InheritedT]) -> InheritedT:
+    """What the supervisor left to the process.
+
+    Raises:
+        StreamError: it is something else.
+    """
+    try:
+        return msgspec.convert(start.options, kind)
+    except msgspec.ValidationError as error:
+        raise StreamError(f"not what this process inherits: {error}") from error
 
 
 def _first(pipe: Pipe) -> Command:

@@ -254,13 +254,11 @@ def test_a_bearer_that_is_open_to_everybody_shows_nothing(scraped: Any, tools: A
 HOSTILE = """
 import socket, sys
 from vitale_drivers.base import Started
-from vitale_drivers.host.attendance import start_of
-from vitale_drivers.host.confinement import confine
+from vitale_drivers.host.attendance import begun
 from vitale_drivers.host.worker import run_and_end
 
 def run(pipe):
-    start = start_of(pipe)
-    confine(start.hidden)
+    start = begun(pipe)
     found = []
     for file in start.hidden:
         try:

@@ -12,8 +12,7 @@ from vitale_protocol.catalogue import text
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
-from vitale_reader.daemon.transports.listening import cannot_listen
-from vitale_reader.daemon.transports.port_holder import holder
+from vitale_reader.daemon.transports.port_holder import cannot_listen, holder
 from vitale_reader.home import Home
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
@@ -50,7 +49,10 @@ def test_a_daemon_whose_port_is_taken_says_so(tmp_path: Path) -> None:
 def test_a_refusal_is_in_the_words_of_the_error_and_not_of_its_number() -> None:
     # Windows' own number: ``os.strerror`` knows nothing of it.
     error = OSError(10048, "error while attempting to bind on address ('127.0.0.1', 7816)")
-    assert "attempting to bind" in cannot_listen("127.0.0.1", 7816, error).detail
+    assert (
+        "attempting to bind"
+        in cannot_listen("127.0.0.1:7816", 7816, error, setting="tls.port", in_use="port_in_use").detail
+    )
 
 
 def test_an_address_that_cannot_be_used_otherwise_is_another_matter(tmp_path: Path) -> None:

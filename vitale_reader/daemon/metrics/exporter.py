@@ -17,12 +17,10 @@ from pathlib import Path
 from vitale_drivers.base import Stop
 from vitale_drivers.host.handover import channel_pair
 from vitale_drivers.host.programs import own_program
-from vitale_protocol.errors import ConfigurationInvalid, ShuttingDown
 from vitale_protocol.metrics.families import Families, write_families
 from vitale_reader.daemon.metrics.bearer import bearer_digest
 from vitale_reader.daemon.observation.incidents import incident
-from vitale_reader.daemon.transports.loopback import LoopbackPort, loopback_port
-from vitale_reader.daemon.transports.port_holder import holder, is_taken
+from vitale_reader.daemon.transports.loopback import InheritedPort
 from vitale_reader.daemon.workers.heartbeat import Beat
 from vitale_reader.daemon.workers.worker import Worker
 
@@ -75,24 +73,19 @@ class MetricsExporter:
             title="the exporter of metrics",
         )
         self._figures = figures
-        self._wanted = port
+        self._port = InheritedPort(port, setting="metrics.port", in_use="metrics_port_in_use")
         self._bearer = bearer
-        self._is_closed = False
-        self._port: LoopbackPort | None = None
         self._line: asyncio.Task[None] | None = None
         self._last: tuple[float, bytes] = (0.0, b"")
 
     @property
     def port(self) -> int | None:
         """The port that is listened on; None while there is none."""
-        return None if self._port is None else self._port.port
+        return self._port.number
 
     def close(self) -> None:
         """Listens no more, and is not begun again."""
-        self._is_closed = True
-        if self._port is not None:
-            self._port.close()
-            self._port = None
+        self._port.close()
 
     def listen(self) -> int:
         """Listens on the port, once; its number.
@@ -101,15 +94,10 @@ class MetricsExporter:
             ConfigurationInvalid: it cannot be listened on, on both addresses; ``data.holder`` says who does.
             ShuttingDown: nothing is listened on any more.
         """
-        if self._is_closed:
-            raise ShuttingDown("the daemon stops")
-        if self._port is None:
-            try:
-                self._port = loopback_port(self._wanted)
-            except OSError as error:
-                raise _cannot_listen(self._wanted, error) from error
-            logger.info("metrics on 127.0.0.1:%d, for whoever has the bearer in %s", self._port.port, self._bearer)
-        return self._port.port
+        known, port = self._port.number, self._port.listen()
+        if known is None:
+            logger.info("metrics on 127.0.0.1:%d, for whoever has the bearer in %s", port, self._bearer)
+        return port
 
     @contextmanager
     def _inherit(self) -> Generator[Mapping[str, int]]:
@@ -117,12 +105,11 @@ class MetricsExporter:
         self.worker.options = {"bearer": bearer_digest(self._bearer).hex()}
         self.listen()
         self._end_line()
-        sockets = {} if self._port is None else self._port.sockets
         ours, theirs = channel_pair()
         self._line = asyncio.get_running_loop().create_task(self._answer(ours), name="line of the exporter")
         self._line.add_done_callback(self._line_ended)
         with theirs:
-            yield {"line": theirs.fileno(), **{name: each.fileno() for name, each in sockets.items()}}
+            yield {"line": theirs.fileno(), **self._port.descriptors}
 
     def _end_line(self) -> None:
         if self._line is not None:
@@ -150,15 +137,3 @@ class MetricsExporter:
             told = write_families(await self._figures())
             self._last = (time.monotonic(), told)
         return told
-
-
-def _cannot_listen(port: int, error: OSError) -> ConfigurationInvalid:
-    told = f"cannot listen on 127.0.0.1 and ::1, port {port}: {error.strerror or error}"
-    if not is_taken(error):
-        return ConfigurationInvalid(told, data={"path": "metrics.port"})
-    held_by = holder(port)
-    return ConfigurationInvalid(
-        f"{told}, by {held_by}" if held_by else told,
-        variant="metrics_port_in_use",
-        data={"path": "metrics.port", "port": port, "holder": held_by},
-    )

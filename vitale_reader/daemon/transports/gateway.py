@@ -1,7 +1,7 @@
 """The core's side of the web gateway: the port it listens on, the line on which it asks, and the channels it is handed.
 
-The port is the daemon's: while a gateway is started again no other program can take it. The gateway has no way to the
-core but these: whoever takes it over can ask whether a site may come, and open channels as a page.
+The gateway has no way to the core but these: whoever takes it over can ask whether a site may come, and open channels
+as a page.
 """
 
 import asyncio
@@ -14,15 +14,14 @@ from contextlib import contextmanager
 from vitale_drivers.base import Options, Report, Stop
 from vitale_drivers.host.handover import channel_pair, hand_over, line_pair, take_over
 from vitale_drivers.host.programs import own_program
-from vitale_protocol.errors import ConfigurationInvalid, ParseError, ShuttingDown
+from vitale_protocol.errors import ParseError
 from vitale_protocol.methods import StationMode
 from vitale_protocol.problems import Problem
 from vitale_protocol.web.admission import DATAGRAM_BYTES, Admitted, Asked, read_question, write
 from vitale_protocol.web.sites import parse_site
 from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.transports.channels import ChannelConnection, nameless_places
-from vitale_reader.daemon.transports.loopback import LoopbackPort, loopback_port
-from vitale_reader.daemon.transports.port_holder import holder, is_taken
+from vitale_reader.daemon.transports.loopback import InheritedPort
 from vitale_reader.daemon.transports.stream import Room, StreamLimits
 from vitale_reader.daemon.workers.heartbeat import Beat
 from vitale_reader.daemon.workers.worker import Worker
@@ -90,12 +89,10 @@ class Gateway:
         self._service = service
         self._limits = limits
         self._room = room
-        self._wanted = port
         self._mode: StationMode = mode
         self._may_come = may_come
         self._found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._is_closed = False
-        self._port: LoopbackPort | None = None
+        self._port = InheritedPort(port, setting="web.port", in_use="web_port_in_use")
         self._line: socket.socket | None = None
         self._opening: set[asyncio.Task[None]] = set()
         self._nameless = nameless_places()
@@ -106,10 +103,7 @@ class Gateway:
 
     def close(self) -> None:
         """Listens no more; those who are in stay."""
-        self._is_closed = True
-        if self._port is not None:
-            self._port.close()
-            self._port = None
+        self._port.close()
 
     def listen(self) -> int:
         """Listens on the port, once; its number.
@@ -118,29 +112,21 @@ class Gateway:
             ConfigurationInvalid: it cannot be listened on, on both addresses; ``data.holder`` says who does.
             ShuttingDown: nothing is listened on any more.
         """
-        if self._is_closed:
-            raise ShuttingDown("the daemon stops")
-        if self._port is not None:
-            return self._port.port
-        try:
-            self._port = loopback_port(self._wanted)
-        except OSError as error:
-            raise _cannot_listen(self._wanted, error) from error
+        port = self._port.listen()
         if not self._found.done():
-            self._found.set_result(self._port.port)
-        return self._port.port
+            self._found.set_result(port)
+        return port
 
     @contextmanager
     def _inherit(self) -> Generator[Mapping[str, int]]:
         """Makes all that a process of the gateway is left: the sockets that listen, and a line of its own."""
         self.listen()
         self._end_line()
-        sockets = {} if self._port is None else self._port.sockets
         ours, theirs = line_pair()
         self._line = ours
         asyncio.get_running_loop().add_reader(ours, self._read, ours)
         with theirs:
-            yield {"line": theirs.fileno(), **{name: each.fileno() for name, each in sockets.items()}}
+            yield {"line": theirs.fileno(), **self._port.descriptors}
 
     def _reported(self, name: str, report: Report) -> None:
         """The process says something of itself."""
@@ -202,15 +188,3 @@ class Gateway:
         return ChannelConnection(
             self._service, self._limits, self._room, via="websocket", mode=self._mode, nameless=self._nameless
         )
-
-
-def _cannot_listen(port: int, error: OSError) -> ConfigurationInvalid:
-    told = f"cannot listen on 127.0.0.1 and ::1, port {port}: {error.strerror or error}"
-    if not is_taken(error):
-        return ConfigurationInvalid(told, data={"path": "web.port"})
-    held_by = holder(port)
-    return ConfigurationInvalid(
-        f"{told}, by {held_by}" if held_by else told,
-        variant="web_port_in_use",
-        data={"path": "web.port", "port": port, "holder": held_by},
-    )

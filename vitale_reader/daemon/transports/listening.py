@@ -22,7 +22,7 @@ from vitale_reader.daemon.transports.dashboard import Dashboard
 from vitale_reader.daemon.transports.gateway import Gateway
 from vitale_reader.daemon.transports.owner import HOSTS, OWNER, pairing_of_the_day
 from vitale_reader.daemon.transports.peers import LONGEST_PATH, UNIX_SOCKETS, uids
-from vitale_reader.daemon.transports.port_holder import holder, is_taken
+from vitale_reader.daemon.transports.port_holder import cannot_listen
 from vitale_reader.daemon.transports.stream import StreamLimits, room
 from vitale_reader.daemon.workers.supervisor import Supervisor
 from vitale_reader.home import Endpoints, Home, TlsEndpoint, WebEndpoint
@@ -144,7 +144,8 @@ async def listen(
         try:
             host, port = await listener.open()
         except OSError as error:
-            raise cannot_listen(config.tls.host, config.tls.port, error) from error
+            host, port = config.tls.host, config.tls.port
+            raise cannot_listen(f"{host}:{port}", port, error, setting="tls.port", in_use="port_in_use") from error
         stack.callback(listener.close)
         tls_endpoint = TlsEndpoint(host=host, port=port, sha256=certificates.daemon_sha256)
     web = None if gateway is None else _opened(gateway, supervisor)
@@ -192,14 +193,3 @@ def _require_short(home: Home) -> None:
     if length > LONGEST_PATH:
         detail = f"{home.socket} has {length} bytes, and the system takes {LONGEST_PATH}"
         raise ConfigurationInvalid(detail, variant="socket_path", data={"path": "unix", "socket": str(home.socket)})
-
-
-def cannot_listen(host: str, port: int, error: OSError) -> ConfigurationInvalid:
-    told = f"cannot listen on {host}:{port}: {error.strerror or error}"
-    if not is_taken(error):
-        return ConfigurationInvalid(told, data={"path": "tls.port"})
-    held_by = holder(port)
-    who = f", by {held_by}" if held_by else ""
-    return ConfigurationInvalid(
-        f"{told}{who}", variant="port_in_use", data={"path": "tls.port", "port": port, "holder": held_by}
-    )

@@ -1,4 +1,4 @@
-"""Finds out who listens on a port already, where the platform tells without special rights."""
+"""Tells why a port cannot be listened on, and who has it, where the platform tells without special rights."""
 
 import contextlib
 import errno
@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-__all__ = ["holder", "is_taken"]
+from vitale_protocol.errors import ConfigurationInvalid
+
+__all__ = ["cannot_listen", "holder", "is_taken"]
 
 #: The state of a socket that listens, in ``/proc/net/tcp`` (include/net/tcp_states.h of Linux).
 LISTENS = "0A"
@@ -53,6 +55,27 @@ else:
     def holder(port: int, proc: Path = PROC) -> str:  # noqa: ARG001
         """Empty: other systems tell it to administrators only."""
         return ""
+
+
+def cannot_listen(where: str, port: int, error: OSError, *, setting: str, in_use: str) -> ConfigurationInvalid:
+    """The error of an address that cannot be listened on.
+
+    Args:
+        where: the address, for the detail.
+        port: its port.
+        error: the system's own.
+        setting: that names the port.
+        in_use: the variant where another program has it; ``data.holder`` then says which.
+    """
+    told = f"cannot listen on {where}: {error.strerror or error}"
+    if not is_taken(error):
+        return ConfigurationInvalid(told, data={"path": setting})
+    held_by = holder(port)
+    return ConfigurationInvalid(
+        f"{told}, by {held_by}" if held_by else told,
+        variant=in_use,
+        data={"path": setting, "port": port, "holder": held_by},
+    )
 
 
 def _listening(port: int, proc: Path) -> Iterator[tuple[str, int]]:

@@ -6,16 +6,17 @@ from vitale_reader.web.core_line import Line
 from vitale_reader.web.dashboard import page_files
 from vitale_reader.web.dashboard.rules import BODY_BYTES, ROOT, Entering, Show, headers, judge
 from vitale_reader.web.http_rules import MALFORMED, REFUSED, Admission, Head
+from vitale_reader.web.inherited import Inherited
 from vitale_reader.web.page_connection import PageConnection, PageLimits
-from vitale_reader.web.serving import Given, PageDoor
+from vitale_reader.web.serving import PageDoor
 
-__all__ = ["DashboardConnection", "DashboardDoor", "GivenName", "dashboard_door"]
+__all__ = ["DashboardConnection", "DashboardDoor", "InheritedName", "dashboard_door"]
 
 #: The place in the page at which it is told what its browser was let in with.
 _PLACE: Final = b"<!--entry-->"
 
 
-class GivenName(Given, frozen=True, kw_only=True):
+class InheritedName(Inherited, frozen=True, kw_only=True):
     """Descriptors, and the name that browsers dial."""
 
     name: str

@@ -7,12 +7,9 @@ leaves it the sockets that listen, and a line. It carries what the page says; wh
 import sys
 from typing import NoReturn
 
-import msgspec
-
-from vitale_drivers.host.pipe import StreamError
+from vitale_drivers.host.attendance import begun, inherited
 from vitale_drivers.host.worker import Pipe, run_and_end
 from vitale_protocol.extras import missing
-from vitale_reader.web.gateway import begun
 
 __all__ = ["main"]
 
@@ -29,14 +26,11 @@ def _run(pipe: Pipe) -> None:
     import asyncio  # noqa: PLC0415  after the confinement
 
     try:
-        from vitale_reader.web.dashboard.door import GivenName, dashboard_door  # noqa: PLC0415
+        from vitale_reader.web.dashboard.door import InheritedName, dashboard_door  # noqa: PLC0415
         from vitale_reader.web.serving import serve  # noqa: PLC0415
     except ImportError as error:
         raise missing(error, "the dashboard", extra="web") from error
-    try:
-        given = msgspec.convert(start.options, GivenName)
-    except msgspec.ValidationError as error:
-        raise StreamError(f"not what the dashboard inherits: {error}") from error
+    given = inherited(start, InheritedName)
     asyncio.run(serve(pipe, given, lambda line, port: dashboard_door(line, port, given.name), driver="dashboard"))
 
 
