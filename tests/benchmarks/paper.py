@@ -14,6 +14,7 @@ import numpy.typing as npt
 import segno
 import zxingcpp
 
+from tests.benchmarks.perspective import Turned, perspective
 from vitale_firmware_sim.camera.picture import empty_scene, render
 
 __all__ = ["KINDS", "Grey", "Label", "datamatrix", "ins", "lay", "negatives", "papers", "qr"]
@@ -135,7 +136,8 @@ def lay(frame: Grey, modules: Grey, label: Label, random: np.random.Generator) -
     """The frame with a label laid into it."""
     sheet = _printed(modules, label, random)
     height, width = frame.shape
-    matrix = _projection(label, sheet.shape[0], (width, height))
+    turned, at = Turned(label.yaw, label.pitch, label.roll), (label.at[0] * width, label.at[1] * height)
+    matrix = perspective((sheet.shape[1], sheet.shape[0]), label.module / _FINE, turned, at, 1.2 * width)
     flags = cv2.INTER_AREA if label.module < _FINE else cv2.INTER_LINEAR
     less = min(1.0, max(label.module * 2 / _FINE, 0.25))
     small = cv2.resize(sheet, None, fx=less, fy=less, interpolation=flags)
@@ -209,22 +211,6 @@ def _lamp(side: int, light: float, random: np.random.Generator) -> Values:
     wide, high = random.uniform(0.1, 0.25), random.uniform(0.05, 0.12)
     spot = np.exp(-(((x - at_x) / wide) ** 2) - ((y - at_y) / high) ** 2)
     return np.asarray(spot * 255 * light, dtype=np.float32)
-
-
-def _projection(label: Label, side: int, size: tuple[int, int]) -> npt.NDArray[np.float64]:
-    half = side / 2
-    real = half / _FINE * label.module
-    yaw, pitch, roll = np.deg2rad([label.yaw, label.pitch, label.roll])
-    corners = np.array([[-real, -real, 0], [real, -real, 0], [real, real, 0], [-real, real, 0]], dtype=np.float64)
-    about_z = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
-    about_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
-    about_x = np.array([[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]])
-    turned = corners @ (about_x @ about_y @ about_z).T
-    focus = 1.2 * size[0]
-    seen = turned[:, :2] * (focus / (focus + turned[:, 2:]))
-    seen += np.array([label.at[0] * size[0], label.at[1] * size[1]])
-    flat = np.array([[0, 0], [side, 0], [side, side], [0, side]], dtype=np.float32)
-    return np.asarray(cv2.getPerspectiveTransform(flat, seen.astype(np.float32)), dtype=np.float64)
 
 
 def _textured(size: tuple[int, int], random: np.random.Generator) -> Grey:

@@ -41,6 +41,7 @@ import numpy.typing as npt
 import segno
 
 from tests.benchmarks.paper import datamatrix, ins
+from tests.benchmarks.perspective import Turned, perspective
 
 __all__ = ["KINDS", "Grey", "photographs"]
 
@@ -415,27 +416,12 @@ def _placed(sheet: Light, shot: _Shot, size: tuple[int, int], random: Random) ->
     if shot.moire:
         small = _grid(np.asarray(small, np.float32), shot.moire, random)
     high, wide = small.shape
-    matrix = _projection(shot, (wide, high), shot.module / (_FINE * less), size, random)
+    at = random.uniform(0.42, 0.58) * size[0], random.uniform(0.45, 0.55) * size[1]
+    turned = Turned(shot.yaw, shot.pitch, shot.roll)
+    matrix = perspective((wide, high), shot.module / (_FINE * less), turned, at, 1.3 * size[0])
     seen = cv2.warpPerspective(small, matrix, size, flags=cv2.INTER_LINEAR)
     mask = cv2.warpPerspective(np.ones_like(small), matrix, size, flags=cv2.INTER_LINEAR)
     return np.asarray(seen, np.float32), np.asarray(mask, np.float32)
-
-
-def _projection(
-    shot: _Shot, wide_high: tuple[int, int], scale: float, size: tuple[int, int], random: Random
-) -> npt.NDArray[np.float64]:
-    wide, high = (value * scale / 2 for value in wide_high)
-    yaw, pitch, roll = np.deg2rad([shot.yaw, shot.pitch, shot.roll])
-    corners = np.array([[-wide, -high, 0], [wide, -high, 0], [wide, high, 0], [-wide, high, 0]], dtype=np.float64)
-    about_z = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
-    about_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
-    about_x = np.array([[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]])
-    turned = corners @ (about_x @ about_y @ about_z).T
-    focus = 1.3 * size[0]
-    seen = turned[:, :2] * (focus / (focus + turned[:, 2:]))
-    seen += np.array([random.uniform(0.42, 0.58) * size[0], random.uniform(0.45, 0.55) * size[1]])
-    flat = np.array([[0, 0], [wide_high[0], 0], [wide_high[0], wide_high[1]], [0, wide_high[1]]], dtype=np.float32)
-    return np.asarray(cv2.getPerspectiveTransform(flat, seen.astype(np.float32)), dtype=np.float64)
 
 
 def _grid(sheet: Light, depth: float, random: Random) -> Light:
