@@ -52,11 +52,14 @@ def ask(
     now: float = 0.0,
     *,
     session: int = 1,
+    client: str = "one",
     media: frozenset[str] = CARD,
     readers: frozenset[str] = frozenset(),
     timeout: float = 60.0,
 ) -> PendingRequest:
-    return PendingRequest(key=(session, number), media=media, readers=readers, asked_at=now, deadline=now + timeout)
+    return PendingRequest(
+        key=(session, number), client=client, media=media, readers=readers, asked_at=now, deadline=now + timeout
+    )
 
 
 def of(kind: type[Action], actions: list[Action]) -> list[Action]:
@@ -487,3 +490,76 @@ def test_what_cannot_be_read_while_nobody_asks_is_nobodys_refusal(hub: Hub, erro
     hub.reader_changed(present(), 1.0)
     assert [] == of(Refuse, hub.failed("a", error, 1.1))
     assert [] == hub.failed("nowhere", error, 1.1)
+
+
+def served(hub: Hub, name: str = "a", *, failing: bool = False) -> tuple[int, int | str]:
+    """Puts a card in and takes it away; the request that was answered."""
+    hub.reader_changed(present(name), 1.0)
+    before = {request.key for request in hub.waiting}
+    if failing:
+        hub.failed(name, MediumMute(), 1.1)
+    else:
+        hub.presented(presented(name), 1.1)
+    (key,) = before - {request.key for request in hub.waiting}
+    hub.reader_changed(reader(name), 1.2)
+    return key
+
+
+@pytest.mark.parametrize("failing", [False, True])
+@pytest.mark.parametrize("sessions", [1, 4])
+def test_a_client_with_many_requests_is_served_in_its_turn(hub: Hub, sessions: int, failing: bool) -> None:
+    for number in range(128):
+        hub.ask(ask(number, session=10 + number % sessions, client="many"), 0.0)
+    hub.ask(ask(200, session=2, client="other"), 0.0)
+    first = [served(hub, failing=failing) for _ in range(2)]
+    hub.ask(ask(201, session=2, client="other"), 0.0)
+    hub.ask(ask(300, session=3, client="third"), 0.0)
+    later = [served(hub, failing=failing) for _ in range(5)]
+    numbers = [number for _, number in (*first, *later)]
+    assert numbers == [0, 200, 1, 201, 300, 2, 3]
+
+
+def test_clients_with_one_request_each_are_served_in_the_order_in_which_they_asked(hub: Hub) -> None:
+    served_before = []
+    hub.ask(ask(1, client="first"), 0.0)
+    hub.ask(ask(2, client="second"), 0.0)
+    for number in range(3, 9):
+        served_before.append(served(hub)[1])
+        hub.ask(ask(number, client=f"{number % 3}"), 0.0)
+    assert served_before == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_turn_at_one_reader_costs_a_client_none_at_another(hub: Hub) -> None:
+    hub.reader_added(reader("b"), 0.0)
+    for number, client, name in ((1, "many", "a"), (2, "many", "b"), (3, "other", "b"), (4, "many", "a")):
+        hub.ask(ask(number, client=client, readers=frozenset({name})), 0.0)
+    assert [served(hub, name)[1] for name in ("a", "b", "b", "a")] == [1, 2, 3, 4]
+
+
+def test_requests_of_one_client_keep_their_order_whatever_each_of_them_names(hub: Hub) -> None:
+    hub.reader_added(reader("b"), 0.0)
+    for number, names in ((1, {"a"}), (2, set[str]()), (3, {"b"})):
+        hub.ask(ask(number, client="many", readers=frozenset(names)), 0.0)
+    assert [served(hub, name)[1] for name in ("a", "b", "b")] == [1, 2, 3]
+
+
+def test_whoever_gives_up_and_asks_again_gains_no_turn(hub: Hub) -> None:
+    for number in range(3):
+        hub.ask(ask(number, client="many"), 0.0)
+    hub.ask(ask(10, client="other"), 0.0)
+    assert served(hub)[1] == 0
+    for number in (1, 2):
+        hub.cancel((1, number), 0.5)
+        hub.ask(ask(number + 20, client="many"), 0.5)
+    assert [served(hub)[1] for _ in range(3)] == [10, 21, 22]
+
+
+def test_what_was_declined_goes_by_turns_to_who_waited_with_it(hub: Hub) -> None:
+    hub.ask(ask(1, client="many"), 0.0)
+    hub.ask(ask(2, client="many"), 0.0)
+    hub.reader_changed(present(), 1.0)
+    hub.presented(presented(), 1.1)
+    hub.ask(ask(3, 1.2, client="other"), 1.2)
+    (second,) = of(Deliver, hub.reassigned(presented(), 1.1, 1.3))
+    assert isinstance(second, Deliver)
+    assert (1, 2) == second.request.key, "the other came later"

@@ -45,7 +45,9 @@ def code(name: str, string: bytes = b"first", medium: str = "apcv-qr") -> Presen
 
 
 def ask(number: int, now: float = 0.0, *, readers: frozenset[str] = frozenset()) -> PendingRequest:
-    return PendingRequest(key=(1, number), media=PATIENT_MEDIA, readers=readers, asked_at=now, deadline=now + 60)
+    return PendingRequest(
+        key=(1, number), client="one", media=PATIENT_MEDIA, readers=readers, asked_at=now, deadline=now + 60
+    )
 
 
 def of(kind: type[Action], actions: list[Action]) -> list[Action]:

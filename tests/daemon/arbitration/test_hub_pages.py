@@ -14,7 +14,12 @@ OTHER_CARD = Reader(id="b", name="B", driver="pcsc", media=("vitale-card",), sta
 
 def ask(number: int, now: float, *, of_page: bool = True) -> PendingRequest:
     return PendingRequest(
-        key=(number, 1), media=frozenset({"vitale-card"}), asked_at=now, deadline=now + 60, of_page=of_page
+        client="page",
+        key=(number, 1),
+        media=frozenset({"vitale-card"}),
+        asked_at=now,
+        deadline=now + 60,
+        of_page=of_page,
     )
 
 

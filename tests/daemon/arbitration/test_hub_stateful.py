@@ -47,6 +47,11 @@ CAMERA, SCANNER = "cam", "scan"
 MOST_TIME = 700.0
 
 
+def client_of(session: int) -> str:
+    """Two of the three sessions are of one client."""
+    return f"client {session % 2}"
+
+
 class ModelDriver:
     """A driver that keeps the rules of ``vitale_drivers.base``, without a device."""
 
@@ -120,6 +125,9 @@ class HubMachine(RuleBasedStateMachine):
         self.handed: list[tuple[Presented, float]] = []  # what requests got, and when
         self.declining: tuple[str, ...] = ()  # the reader of what goes from one request to the next
         self.subscribed: list[PendingSubscription] = []  # the one that was served longest ago first
+        self.handed_to: dict[str, int] = {}  # when a client got what no request claimed, or first asked for it
+        self.came: dict[Key, int] = {}  # the order in which requests came
+        self.turns: dict[tuple[str, str], int] = {}  # when a client was answered at a reader, in the same order
 
     def do(self, actions: list[Action]) -> None:
         for action in actions:
@@ -160,8 +168,10 @@ class HubMachine(RuleBasedStateMachine):
 
     def hand_out(self, subscription: PendingSubscription, presentation: Presented) -> None:
         assert not self.who_waits(presentation.reader, presentation.medium), "a request was passed over"
-        turn = next(each for each in self.subscribed if self.matches(each, presentation.reader, presentation.medium))
+        wanting = [each for each in self.subscribed if self.matches(each, presentation.reader, presentation.medium)]
+        turn = min(wanting, key=lambda each: self.handed_to[each.client])
         assert subscription == turn, "it was another one's turn"
+        self.handed_to[subscription.client] = next(self.numbers)
         self.note_delivery(subscription, presentation)
         self.subscribed.remove(subscription)
         self.subscribed.append(subscription)
@@ -193,10 +203,16 @@ class HubMachine(RuleBasedStateMachine):
         return bool(wanted) and (not pending.readers or name in pending.readers)
 
     def who_waits(self, name: str, medium: str | None) -> list[Key]:
-        """The requests that a presentation would answer, oldest first."""
-        return [
+        """The requests that a presentation would answer, the one whose turn it is first."""
+        waiting = (
             key for key, request in self.asked.items() if key not in self.ended and self.matches(request, name, medium)
-        ]
+        )
+        return sorted(waiting, key=lambda key: self.turn(key, name))
+
+    def turn(self, key: Key, name: str) -> tuple[int, int]:
+        """The place of a request at a reader: what its client was given there sets it back."""
+        came = self.came[key]
+        return max(came, self.turns.get((self.asked[key].client, name), 0)), came
 
     def end(self, key: Key, how: str) -> None:
         assert key not in self.ended, f"request {key} ended twice: {self.ended.get(key)}, {how}"
@@ -373,6 +389,7 @@ class HubMachine(RuleBasedStateMachine):
         with_it = [key for key in self.who_waits(name, medium) if self.asked[key].asked_at <= at]
         self.declining = (name,)
         self.do(self.hub.reassigned(presentation, at, self.now))
+        self.had_its_turn(with_it[:1], name)
         self.declining = ()
         if there and with_it:
             assert self.ended.get(with_it[0]) in {"delivered", "ambiguous_medium"}, "who waited with it was passed over"
@@ -398,7 +415,9 @@ class HubMachine(RuleBasedStateMachine):
     def read_one(self, driver: ModelDriver, name: str, failure: MediumMute | ReaderUnavailable | None) -> None:
         driver.unread.discard(name)
         if failure is not None:
+            waiting = self.who_waits(name, self.lying(name))
             self.do(self.hub.failed(name, failure, self.now))
+            self.had_its_turn(waiting[:1], name)
         else:
             self.present(name, driver.medium[name] or "")
         if name == SCANNER and self.optics.medium[SCANNER]:
@@ -406,7 +425,7 @@ class HubMachine(RuleBasedStateMachine):
 
     def present(self, name: str, medium: str) -> None:
         string = self.optics.strings.get(name, b"")
-        oldest = next(iter(self.who_waits(name, medium)), None)
+        first = next(iter(self.who_waits(name, medium)), None)
         subscribed = any(self.matches(each, name, medium) for each in self.subscribed)
         given = len(self.presentations)
         if medium == "apcv-qr":
@@ -415,16 +434,21 @@ class HubMachine(RuleBasedStateMachine):
             self.shown.pop(name, None)
         spent = self.spent(name)
         self.do(self.hub.presented(self.presentation(name, medium, string), self.now))
-        if oldest is not None and spent:
-            assert oldest not in self.ended, "a code that was used ended a request"
-        elif oldest is not None:
-            assert self.ended.get(oldest) in {"delivered", "ambiguous_medium"}, (
-                "the oldest matching request was passed over"
-            )
+        self.had_its_turn([] if first is None else [first], name)
+        if first is not None and spent:
+            assert first not in self.ended, "a code that was used ended a request"
+        elif first is not None:
+            assert self.ended.get(first) in {"delivered", "ambiguous_medium"}, "whose turn it was was passed over"
         else:
             assert len(self.presentations) - given == (subscribed and not spent), (
                 "what nobody claimed is a subscription's"
             )
+
+    def had_its_turn(self, keys: list[Key], name: str) -> None:
+        """Notes when the client of a request was answered at a reader, if it was."""
+        for key in keys:
+            if key in self.ended:
+                self.turns[self.asked[key].client, name] = next(self.numbers)
 
     # ── the clients ──
 
@@ -444,12 +468,14 @@ class HubMachine(RuleBasedStateMachine):
         key = (session, next(self.numbers))
         request = PendingRequest(
             key=key,
+            client=client_of(session),
             media=frozenset(media),
             readers=frozenset(readers),
             asked_at=self.now,
             deadline=self.now + timeout,
         )
         self.asked[key] = request
+        self.came[key] = next(self.numbers)
         self.do(self.hub.ask(request, self.now))
         return key
 
@@ -466,16 +492,24 @@ class HubMachine(RuleBasedStateMachine):
     )
     def subscribe(self, session: int, media: set[str], readers: set[str]) -> None:
         key = (session, f"sub-{next(self.numbers)}")
-        subscription = PendingSubscription(key=key, media=frozenset(media), readers=frozenset(readers))
+        subscription = PendingSubscription(
+            key=key, client=client_of(session), media=frozenset(media), readers=frozenset(readers)
+        )
         self.subscribed.append(subscription)
+        self.handed_to.setdefault(subscription.client, next(self.numbers))
         self.do(self.hub.subscribe(subscription, self.now))
 
     @rule(data=st.data())
     @precondition(lambda self: self.subscribed)
     def unsubscribe(self, data: st.DataObject) -> None:
         subscription = data.draw(st.sampled_from(self.subscribed))
-        self.subscribed.remove(subscription)
+        self.end_subscriptions([subscription])
         self.do(self.hub.unsubscribe(subscription.key, self.now))
+
+    def end_subscriptions(self, ended: list[PendingSubscription]) -> None:
+        self.subscribed = [each for each in self.subscribed if each not in ended]
+        left = {each.client for each in self.subscribed}
+        self.handed_to = {client: at for client, at in self.handed_to.items() if client in left}
 
     @rule(session=st.sampled_from([1, 9, 9, 9]))
     def leave(self, session: int) -> None:
@@ -483,7 +517,7 @@ class HubMachine(RuleBasedStateMachine):
         for key in self.asked:
             if key[0] == session and key not in self.ended:
                 self.ended[key] = "left"
-        self.subscribed = [each for each in self.subscribed if each.key[0] != session]
+        self.end_subscriptions([each for each in self.subscribed if each.key[0] == session])
 
     @rule(seconds=st.sampled_from([0.1, 0.5, 0.5, 3.0, 59.0]))
     def time_passes(self, seconds: float) -> None:

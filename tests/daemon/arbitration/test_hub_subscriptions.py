@@ -42,13 +42,14 @@ def presented(number: int, name: str = "a") -> Presented:
 
 
 def ask(number: int, now: float = 0.0) -> PendingRequest:
-    return PendingRequest(key=(9, number), media=CARD, asked_at=now, deadline=now + 60)
+    return PendingRequest(key=(9, number), client="one", media=CARD, asked_at=now, deadline=now + 60)
 
 
 def subscription(
-    session: int, *, media: frozenset[str] = CARD, readers: frozenset[str] = frozenset()
+    session: int, *, client: str = "", media: frozenset[str] = CARD, readers: frozenset[str] = frozenset()
 ) -> PendingSubscription:
-    return PendingSubscription(key=(session, f"sub-{session}"), media=media, readers=readers)
+    name = f"sub-{session}"
+    return PendingSubscription(key=(session, name), client=client or name, media=media, readers=readers)
 
 
 def of(kind: type[Action], actions: list[Action]) -> list[Action]:
@@ -94,6 +95,16 @@ def test_who_comes_later_waits_for_one_turn_of_the_others_at_most(hub: Hub) -> N
     next_card(hub, 1, 1.0)
     hub.subscribe(subscription(2), 1.5)
     assert [served(next_card(hub, number, number)) for number in (2, 3)] == [[1], [2]]
+
+
+def test_a_client_with_many_subscriptions_has_one_turn_as_any_other(hub: Hub) -> None:
+    for session in (1, 2, 3):
+        hub.subscribe(subscription(session, client="many"), 0.0)
+    hub.subscribe(subscription(7, client="other"), 0.0)
+    assert [served(next_card(hub, number, number)) for number in range(1, 6)] == [[1], [7], [2], [7], [3]]
+    hub.unsubscribe((7, "sub-7"), 7.0)
+    hub.subscribe(subscription(8, client="third"), 7.1)
+    assert [served(next_card(hub, number, number)) for number in range(8, 11)] == [[1], [8], [2]]
 
 
 def test_a_turn_is_for_what_matches(hub: Hub) -> None:
@@ -247,7 +258,7 @@ def test_a_thousand_that_wait_and_go_take_no_time(hub: Hub) -> None:
 
     media = Counted({"vitale-card"})
     for session in range(1_000):
-        hub.ask(PendingRequest(key=(session, 1), media=media, asked_at=1.0, deadline=60.0), 1.0)
+        hub.ask(PendingRequest(key=(session, 1), client=f"{session}", media=media, asked_at=1.0, deadline=60.0), 1.0)
     for session in range(1_000):
         hub.session_ended(session, 2.0)
     assert hub.waiting == ()

@@ -36,12 +36,14 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         key: names the wish, unique among those of its kind; it ends with its session.
+        client: whose wish it is, in however many sessions.
         media: the media wanted, all of them in ``vitale_protocol.records.Medium``.
         readers: ids of the readers wanted; empty means all.
         stale: media that do not count for it, each as its reader's id and the beginning of its presence.
     """
 
     key: Key
+    client: str
     media: frozenset[str]
     readers: frozenset[str] = frozenset()
     stale: frozenset[tuple[str, float]] = frozenset()

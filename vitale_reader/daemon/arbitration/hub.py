@@ -23,7 +23,8 @@ Rules (``docs/explanation/arbitration.md`` names the test of each; a stateful on
     it is no choice and is not ordered once more. A waiting request asks for a new one (``retry``, ``replayed``), which
     is a presentation like any other. A code that was returned, because it was not sent, counts as if it had not been
     presented.
-10. Subscriptions are served in turns: a presentation goes to the one that matches and was served longest ago.
+10. Subscriptions are served in turns: of those that match, a presentation goes to one of the client that got something
+    longest ago, and of its own to the one that was served longest ago.
 11. A subscription takes what comes: nothing is read once more for it, and two media are two presentations. A failure is
     reported to the one whose turn it would have been, and ends nothing. A subscription waits without a limit, with
     readers or without, until it or its session ends.
@@ -34,6 +35,8 @@ Rules (``docs/explanation/arbitration.md`` names the test of each; a stateful on
 14. Waiting requests are notified when their reader disappears (``retry``, ``reader_gone``).
 15. A page's request gets what is presented for it: nothing that had lain there for ten seconds when it asked, and
     nothing that a page has had its token of. It is notified (``reinsert``), and waits for it to come again.
+16. Clients are served in turns. At a reader, what a client has waiting counts as asked when it was answered there last;
+    its own requests keep their order.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -253,12 +256,12 @@ class Hub(msgspec.Struct):
 
     def subscribe(self, subscription: PendingSubscription, now: float) -> list[Action]:
         """A client wants every presentation that matches and that no request claims."""
-        self._pending.subscribed[subscription.key] = subscription
+        self._pending.subscribe(subscription)
         return self._settle(now, [])
 
     def unsubscribe(self, key: Key, now: float) -> list[Action]:
         """A client has had enough; nothing if there is no such subscription."""
-        self._pending.subscribed.pop(key, None)
+        self._pending.unsubscribe(key)
         return self._settle(now, [])
 
     def cancel(self, key: Key, now: float) -> list[Action]:
@@ -271,7 +274,7 @@ class Hub(msgspec.Struct):
         for key in [key for key in self._pending.waiting if key[0] == session]:
             self._end(key)
         for key in [key for key in self._pending.subscribed if key[0] == session]:
-            del self._pending.subscribed[key]
+            self._pending.unsubscribe(key)
         return self._settle(now, [])
 
     def refuse_all(self, make_error: Callable[[], VitaleError]) -> list[Action]:
@@ -312,11 +315,12 @@ class Hub(msgspec.Struct):
     def _hand(self, pending: Pending, presentation: Presented, slot: Slot, now: float) -> list[Action]:
         if isinstance(pending, PendingRequest):
             self._end(pending.key)
+            self._pending.served(pending, slot.reader)
             if choices := self._ambiguous(pending, slot):
                 return self._settle(now, [Refuse(pending, choices)])
             slot.served = slot.served or pending.of_page
-        elif isinstance(pending, PendingSubscription):
-            self._pending.served(pending)
+        else:
+            self._pending.served(pending, slot.reader)
         code = fingerprint(presentation)
         slot.used = code or slot.used
         actions: list[Action] = [Deliver(pending, presentation, slot.reader)]
@@ -334,8 +338,12 @@ class Hub(msgspec.Struct):
             return []
         if slot.used == fingerprint(presentation):
             slot.used = b""
-        pending = None if slot.leased else self._pending.claimant(slot.reader, presentation.medium, since=slot.since)
-        if pending is None or (isinstance(pending, PendingRequest) and pending.asked_at > delivered_at):
+        pending = (
+            None
+            if slot.leased
+            else self._pending.claimant(slot.reader, presentation.medium, since=slot.since, asked_by=delivered_at)
+        )
+        if pending is None:
             return self._settle(now, [])
         return self._hand(pending, presentation, slot, now)
 
@@ -363,6 +371,7 @@ class Hub(msgspec.Struct):
         if isinstance(pending, PendingSubscription):
             return self._settle(now, [Unread(pending, error, reader_id)])
         ended = self._end(pending.key)
+        self._pending.served(pending, slot.reader)
         return self._settle(now, [*([Refuse(ended, error)] if ended else []), *self._have_removed(slot)])
 
     def tick(self, now: float) -> list[Action]:

@@ -1,13 +1,16 @@
 """Queue of those that wait for presentations: requests, then subscriptions in turns; pure.
 
-Requests are served in the order in which they came. Subscriptions are served in turns: one that was served goes behind
-all others, so that none starves however many there are.
+Requests of one client are served in the order in which they came, and clients in turns: at a reader, what a client has
+waiting counts as asked when it was answered there last. Whoever has one request waits for one of each other client,
+however many those have. Subscriptions are served in turns likewise: the client that got something goes behind the
+others, and so does its subscription behind its own.
 
 Of a thousand programs most want the same. The questions of each event (the next request, the arming) are answered by
 *kinds* of requests, of which there are few, and not by looking at each request.
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from math import inf
 
@@ -22,19 +25,38 @@ __all__ = ["Kind", "PendingRequests"]
 class Kind(msgspec.Struct):
     """Requests that want the same media at the same readers, oldest first, each with its number in the order of all.
 
-    ``deadline`` is that of the longest so far: whoever is gone may have had it.
+    ``deadline`` is that of the longest so far: whoever is gone may have had it. ``clients`` has the same requests, with
+    the client of each.
     """
 
     pending: Pending
     waiting: dict[Key, tuple[int, PendingRequest]] = msgspec.field(
         default_factory=dict[Key, tuple[int, PendingRequest]]
     )
+    clients: dict[str, dict[Key, tuple[int, PendingRequest]]] = msgspec.field(
+        default_factory=dict[str, dict[Key, tuple[int, PendingRequest]]]
+    )
     deadline: float = -inf
 
-    @property
-    def oldest(self) -> tuple[int, PendingRequest]:
-        """The one that is served first."""
-        return next(iter(self.waiting.values()))
+    def add(self, number: int, request: PendingRequest) -> None:
+        """One more, the last in the order."""
+        self.waiting[request.key] = self.clients.setdefault(request.client, {})[request.key] = number, request
+        self.deadline = max(self.deadline, request.deadline)
+
+    def end(self, request: PendingRequest) -> None:
+        """One less."""
+        del self.waiting[request.key]
+        of_client = self.clients[request.client]
+        del of_client[request.key]
+        if not of_client:
+            del self.clients[request.client]
+
+    def oldest(self, by: float) -> Iterator[tuple[int, PendingRequest]]:
+        """The oldest of each client, of those that had asked by then."""
+        for of_client in self.clients.values():
+            first = next(iter(of_client.values()))
+            if first[1].asked_at <= by:
+                yield first
 
     @property
     def newest(self) -> PendingRequest:
@@ -50,29 +72,51 @@ class PendingRequests(msgspec.Struct):
 
     waiting: dict[Key, PendingRequest] = msgspec.field(default_factory=dict[Key, PendingRequest])
     subscribed: dict[Key, PendingSubscription] = msgspec.field(default_factory=dict[Key, PendingSubscription])
+    _handed: dict[str, int] = msgspec.field(default_factory=dict[str, int])
     _kinds: dict[KindKey, Kind] = msgspec.field(default_factory=dict[KindKey, Kind])
     _numbers: Iterator[int] = msgspec.field(default_factory=itertools.count)
+    _of_client: Counter[str] = msgspec.field(default_factory=Counter[str])
+    _turns: dict[str, dict[str, int]] = msgspec.field(default_factory=dict[str, dict[str, int]])
 
     def add(self, request: PendingRequest) -> None:
         """One more, the last in the order."""
         self.waiting[request.key] = request
-        kind = self._kinds.setdefault(_kind_of(request), Kind(request))
-        kind.waiting[request.key] = next(self._numbers), request
-        kind.deadline = max(kind.deadline, request.deadline)
+        self._of_client[request.client] += 1
+        self._kinds.setdefault(_kind_of(request), Kind(request)).add(next(self._numbers), request)
 
     def end(self, key: Key) -> PendingRequest | None:
         """One less; None if it does not wait (any more)."""
         request = self.waiting.pop(key, None)
         if request is not None:
             kind = self._kinds[_kind_of(request)]
-            del kind.waiting[key]
+            kind.end(request)
             if not kind.waiting:
                 del self._kinds[_kind_of(request)]
+            self._of_client[request.client] -= 1
+            if not self._of_client[request.client]:
+                # What it asks later is numbered behind its turns anyhow.
+                del self._of_client[request.client]
+                self._turns.pop(request.client, None)
         return request
 
-    def served(self, subscription: PendingSubscription) -> None:
-        """Its turn is over."""
-        self.subscribed[subscription.key] = self.subscribed.pop(subscription.key)
+    def subscribe(self, subscription: PendingSubscription) -> None:
+        """One more subscription, behind those of its client; a client that had none is the last in turn."""
+        self.subscribed[subscription.key] = subscription
+        self._handed.setdefault(subscription.client, next(self._numbers))
+
+    def unsubscribe(self, key: Key) -> None:
+        """One less; nothing if there is none."""
+        ended = self.subscribed.pop(key, None)
+        if ended is not None and all(each.client != ended.client for each in self.subscribed.values()):
+            del self._handed[ended.client]
+
+    def served(self, pending: Pending, reader: Reader) -> None:
+        """The turn of a subscription, or of a client at a reader, is over."""
+        if isinstance(pending, PendingSubscription):
+            self.subscribed[pending.key] = self.subscribed.pop(pending.key)
+            self._handed[pending.client] = next(self._numbers)
+        elif isinstance(pending, PendingRequest) and pending.client in self._of_client:
+            self._turns.setdefault(pending.client, {})[reader.id] = next(self._numbers)
 
     @property
     def kinds(self) -> Iterable[Kind]:
@@ -92,26 +136,32 @@ class PendingRequests(msgspec.Struct):
             for kind in self.kinds
         )
 
-    def claimant(self, reader: Reader, medium: str | None = None, *, since: float | None = None) -> Pending | None:
+    def claimant(
+        self, reader: Reader, medium: str | None = None, *, since: float | None = None, asked_by: float = inf
+    ) -> Pending | None:
         """Receiver of a presentation at a reader: any request before any subscription.
 
         Args:
             reader: that it is at.
             medium: that was presented; any of the reader if None.
             since: the beginning of its presence, where it lies there.
+            asked_by: time by which a request had to be there.
         """
-        oldest = min(
-            (
-                kind.oldest
-                for kind in self.kinds
-                if _matches(kind.pending, reader, medium) and (reader.id, since) not in kind.pending.stale
-            ),
-            key=lambda numbered: numbered[0],
-            default=None,
-        )
-        if oldest is not None:
-            return oldest[1]
-        return next((pending for pending in self.subscribed.values() if _matches(pending, reader, medium)), None)
+        kinds = [
+            kind
+            for kind in self.kinds
+            if _matches(kind.pending, reader, medium) and (reader.id, since) not in kind.pending.stale
+        ]
+        if not kinds:
+            subscribed = (each for each in self.subscribed.values() if _matches(each, reader, medium))
+            return min(subscribed, key=lambda each: self._handed[each.client], default=None)
+        oldest = (numbered for kind in kinds for numbered in kind.oldest(asked_by))
+        first = min(oldest, key=lambda numbered: self._turn(*numbered, reader), default=None)
+        return None if first is None else first[1]
+
+    def _turn(self, number: int, request: PendingRequest, reader: Reader) -> tuple[int, int]:
+        """The place of a request at a reader: behind who waited when its client was answered there, then by age."""
+        return max(number, self._turns.get(request.client, {}).get(reader.id, 0)), number
 
     def concerned(self, reader: Reader, medium: str | None = None) -> list[Pending]:
         """Requests to notify of an action needed at a reader; of the subscriptions, one is enough."""

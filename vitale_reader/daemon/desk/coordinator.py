@@ -188,6 +188,7 @@ class Coordinator:
             key=key,
             media=media,
             readers=readers,
+            client=grant.client_id,
             asked_at=now,
             deadline=now + timeout,
             of_page=bool(grant.site),
@@ -223,7 +224,11 @@ class Coordinator:
         name = f"sub-{secrets.token_hex(8)}"
         key = (client.number, name)
         self._subscriptions[key] = Subscription(client, name, grant)
-        self._do(self._hub.subscribe(PendingSubscription(key=key, media=media, readers=readers), self._now()))
+        self._do(
+            self._hub.subscribe(
+                PendingSubscription(key=key, client=grant.client_id, media=media, readers=readers), self._now()
+            )
+        )
         return name
 
     def unsubscribe(self, client: Client, name: str) -> None:
