@@ -24,6 +24,7 @@ from vitale_reader.daemon.composition.station import open_station
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.conversation import Conversations
 from vitale_reader.daemon.dispatcher import Service
+from vitale_reader.daemon.fairness.processor_shares import Shares
 from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import ReplayGuard
@@ -90,9 +91,10 @@ async def running(
         station = await open_station(stack, home, config, observe, ending, on_progress)
         watched = all_of([observe, *open_traces(stack, station, ending)])
         issuing = await open_issuing(stack, station, conversations, watched, ending)
-        desk = make_desk(station, issuing, beat or Beat(), observe)
-        remote_desks = make_remote_desks(station, desk, written_elsewhere, on_conflict or _log_conflict)
-        services = make_services(station, issuing, desk, remote_desks, conversations)
+        shares = Shares()
+        desk = make_desk(station, issuing, beat or Beat(), shares, observe)
+        remote_desks = make_remote_desks(station, desk, written_elsewhere, on_conflict or _log_conflict, shares)
+        services = make_services(station, issuing, desk, remote_desks, conversations, shares)
         service = Service(services)
         news = make_news(station, issuing, services, written_elsewhere)
         ending.take_along(lambda: desk.supervisor.processes)
@@ -112,7 +114,7 @@ async def running(
             desk.supervisor,
             page_may_come=services.page_may_come,
             entrance=services.entrance,
-            shares=services.shares,
+            shares=shares,
         )
         if tally is not None:
             show_metrics(stack, station, services, tally)

@@ -123,6 +123,11 @@ class Conversation:
         caller, peer = self.caller, self.connection.peer
         return peer.owner if caller is None or caller.client_id == LOCAL_CLIENT else caller.client_id
 
+    @property
+    def group(self) -> str | None:
+        """The user of the machine whose share is used as well; None for no share."""
+        return self.connection.peer.group
+
     def reply(self, request: RequestId | None, result: Result) -> None:
         """Answers a call with its result."""
         self._settle(request)

@@ -25,6 +25,7 @@ from vitale_protocol.errors import (
 )
 from vitale_protocol.problems import Problem
 from vitale_reader.daemon.arbitration import hub
+from vitale_reader.daemon.fairness.processor_shares import Shares
 from vitale_reader.daemon.site.incoming_requests import Answering, Visitor
 from vitale_reader.daemon.site.outgoing_requests import Answer, Asking
 from vitale_reader.daemon.site.remote_readers import Names
@@ -84,6 +85,8 @@ class Client:
     """A session that waits."""
 
     told: list[Any] = field(default_factory=list[Any])
+    owner: str = "client-1"
+    group: str | None = None
 
     def reply(self, _request: object, result: object) -> None:
         self.told.append(result)
@@ -111,6 +114,7 @@ def asking(
     wake: Callable[[], None] = lambda: None,
     hoped_for: Callable[[], bool] = lambda: True,
     starting: Callable[[], bool] = lambda: False,
+    shares: Shares | None = None,
 ) -> Asking:
     async def prove(_result: object) -> None:
         """Every key is known."""
@@ -124,6 +128,7 @@ def asking(
         note=notes.note,
         audience=lambda _: (),
         own=lambda _request, _wanted: wake(),
+        shares=shares or Shares(),
     )
 
 
@@ -171,6 +176,27 @@ def test_a_request_that_ends_while_the_database_is_away_is_answered_all_the_same
         rows.fault = None
         await made.clear()
         assert rows.ended == rows.asked
+
+    run(work)
+
+
+def test_what_is_done_for_a_request_at_another_desk_is_charged_to_its_client_at_both() -> None:
+    async def work() -> None:
+        used = 0.0
+
+        class CostlyRows(Rows):
+            async def ask(self, request: str, wanted: Wanted, audience: object) -> None:
+                nonlocal used
+                used += 1.0
+                await super().ask(request, wanted, audience)
+
+        shares = Shares(used=lambda: used)
+        made, client = asking(CostlyRows(), Notes(), shares=shares), Client()
+        made.request(cast("Any", client), 1, WANTED)
+        await made._tasks.finish()
+        assert shares.wait(WANTED.client_id, None) > 0
+        visitor = Visitor(-2, "request-1", WANTED, cast("Any", None))
+        assert (WANTED.client_id, None) == (visitor.owner, visitor.group)
 
     run(work)
 

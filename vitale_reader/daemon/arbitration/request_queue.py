@@ -156,11 +156,12 @@ class PendingRequests(msgspec.Struct):
             subscribed = (each for each in self.subscribed.values() if _matches(each, reader, medium))
             return min(subscribed, key=lambda each: self._handed[each.client], default=None)
         oldest = (numbered for kind in kinds for numbered in kind.oldest(asked_by))
-        first = min(oldest, key=lambda numbered: self._turn(*numbered, reader), default=None)
+        first = min(oldest, key=lambda numbered: self._turn(numbered, reader), default=None)
         return None if first is None else first[1]
 
-    def _turn(self, number: int, request: PendingRequest, reader: Reader) -> tuple[int, int]:
+    def _turn(self, numbered: tuple[int, PendingRequest], reader: Reader) -> tuple[int, int]:
         """The place of a request at a reader: behind who waited when its client was answered there, then by age."""
+        number, request = numbered
         return max(number, self._turns.get(request.client, {}).get(reader.id, 0)), number
 
     def concerned(self, reader: Reader, medium: str | None = None) -> list[Pending]:

@@ -10,6 +10,7 @@ from vitale_reader.daemon.composition.issuing import Issuing
 from vitale_reader.daemon.composition.station import Station
 from vitale_reader.daemon.config import numbered_devices
 from vitale_reader.daemon.desk.coordinator import Coordinator
+from vitale_reader.daemon.fairness.processor_shares import Shares
 from vitale_reader.daemon.observation.events import Observe
 from vitale_reader.daemon.workers.heartbeat import Beat
 
@@ -22,7 +23,7 @@ __all__ = ["make_desk", "make_remote_desks"]
 logger = logging.getLogger(__name__)
 
 
-def make_desk(station: Station, issuing: Issuing, beat: Beat, observe: Observe) -> Coordinator:
+def make_desk(station: Station, issuing: Issuing, beat: Beat, shares: Shares, observe: Observe) -> Coordinator:
     """Makes the desk, with the drivers that are enabled; nothing of it runs yet."""
     for address, driver in numbered_devices(station.config).items():
         logger.warning("driver %s opens whatever gets the name %s, another device or a terminal", driver, address)
@@ -30,7 +31,7 @@ def make_desk(station: Station, issuing: Issuing, beat: Beat, observe: Observe) 
     options = {name: issuing.profiles.options(name, drivers.options.get(name, {})) for name in drivers.enabled}
     home = station.home
     hidden = tuple(str(each) for each in (home.state, home.run, home.config))
-    return Coordinator(issuing.delivery, options, beat, hidden=hidden, observe=observe)
+    return Coordinator(issuing.delivery, options, beat, shares=shares, hidden=hidden, observe=observe)
 
 
 def make_remote_desks(
@@ -38,6 +39,7 @@ def make_remote_desks(
     desk: Coordinator,
     written_elsewhere: asyncio.Event,
     on_conflict: Callable[[VitaleError], None],
+    shares: Shares,
 ) -> "RemoteDesks | None":
     """Makes the relations with the other desks; None where the station is alone."""
     if station.stations is None:
@@ -61,4 +63,5 @@ def make_remote_desks(
         on_news=written_elsewhere.set,
         on_conflict=on_conflict,
         clock_offset=lambda: station.clock.offset,
+        shares=shares,
     )

@@ -35,6 +35,7 @@ def make_services(
     desk: Coordinator,
     remote_desks: "RemoteDesks | None",
     conversations: Conversations,
+    shares: Shares,
 ) -> Services:
     """Makes what the handlers of the calls work with."""
     simulators = Simulators(station.config.station.mode)
@@ -52,7 +53,7 @@ def make_services(
         remote_desks=remote_desks,
         conversations=conversations,
         page_limits=PageLimits(conversations, desk.load),
-        shares=Shares(),
+        shares=shares,
         pairing=PairingDesk(public_jwk(station.keys.identity).thumbprint),
         clock=station.clock.now,
         clock_offset=lambda: station.clock.offset,

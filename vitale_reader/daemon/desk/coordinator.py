@@ -42,6 +42,7 @@ from vitale_reader.daemon.desk.previews import Previews
 from vitale_reader.daemon.desk.rationed_log import RationedLog
 from vitale_reader.daemon.desk.subscriptions import Subscription
 from vitale_reader.daemon.desk.watchers import Watcher, Watchers
+from vitale_reader.daemon.fairness.processor_shares import Shares
 from vitale_reader.daemon.issuing.delivery import Claim, Delivery, Fate, RequestContext
 from vitale_reader.daemon.issuing.issuer import Grant
 from vitale_reader.daemon.observation.events import Observe, unobserved
@@ -69,6 +70,7 @@ class Coordinator:
         drivers: Mapping[str, Options],
         beat: Beat,
         *,
+        shares: Shares,
         hidden: tuple[str, ...] = (),
         observe: Observe = unobserved,
     ) -> None:
@@ -76,7 +78,7 @@ class Coordinator:
         self._hub = Hub()
         self._log = RationedLog(logger)
         self._asked: dict[Key, RequestContext] = {}
-        self._deliveries = Deliveries(delivery, observe, self._changed)
+        self._deliveries = Deliveries(delivery, observe, shares, self._changed)
         self._subscriptions: dict[Key, Subscription] = {}
         self._watchers = Watchers()
         self._previews = Previews(self._order)

@@ -6,6 +6,7 @@ from vitale_drivers.base import Presented
 from vitale_protocol.errors import Cancelled, ShuttingDown, VitaleError
 from vitale_protocol.events import DeskOutcome
 from vitale_reader.daemon.fairness.fair_store import paid_by
+from vitale_reader.daemon.fairness.processor_shares import Shares
 from vitale_reader.daemon.issuing.delivery import Delivery, Fate, RequestContext
 from vitale_reader.daemon.observation.events import Observe, Unanswered
 from vitale_reader.daemon.observation.incidents import BackgroundTasks
@@ -19,11 +20,13 @@ class Deliveries:
     Args:
         delivery: makes a token of each.
         observe: hears of requests that end without one.
+        shares: a token costs its client what an answer would: it is made, kept and sent in the client's name.
         on_end: called when a task has ended.
     """
 
-    def __init__(self, delivery: Delivery, observe: Observe, on_end: Callable[[], None]) -> None:
+    def __init__(self, delivery: Delivery, observe: Observe, shares: Shares, on_end: Callable[[], None]) -> None:
         self._delivery = delivery
+        self._shares = shares
         self._observe = observe
         self._under_way: dict[RequestContext, object] = {}
         self._tasks = BackgroundTasks(on_end)
@@ -48,7 +51,8 @@ class Deliveries:
     ) -> None:
         """Delivers a presentation to a session, in the background; ``then`` hears what became of it."""
         self._under_way[asked] = session
-        self._tasks.spawn(self._deliver(asked, presentation, driver, then))
+        client, delivered = asked.client, self._deliver(asked, presentation, driver, then)
+        self._tasks.spawn(self._shares.charged(client.owner, client.group, delivered))
 
     def refuse(self, asked: RequestContext, error: VitaleError) -> None:
         """Ends a request that waited, and for which nothing came."""

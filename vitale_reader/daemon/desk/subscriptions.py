@@ -5,6 +5,7 @@ that a token of another one is not taken for it. It does not date the token: ``i
 signs, and a token is good for one use, by its ``jti``.
 """
 
+from collections.abc import Hashable
 from typing import Protocol
 
 import msgspec
@@ -13,12 +14,13 @@ from vitale_protocol.errors import VitaleError
 from vitale_protocol.events import PresentationToken, Step
 from vitale_protocol.methods import PresentationResult
 from vitale_protocol.problems import Problem
+from vitale_reader.daemon.fairness.processor_shares import Owner
 from vitale_reader.daemon.issuing.issuer import Grant
 
 __all__ = ["Subscriber", "Subscription"]
 
 
-class Subscriber(Protocol):
+class Subscriber(Owner, Protocol):
     """A session, as a subscription sees it.
 
     Attributes:
@@ -48,6 +50,16 @@ class Subscription(msgspec.Struct, frozen=True, eq=False):
     reader: str | None = None
 
     # ── delivery.Client ──
+
+    @property
+    def owner(self) -> Hashable:
+        """The owner whose share is used."""
+        return self.subscriber.owner
+
+    @property
+    def group(self) -> Hashable:
+        """The group whose share is used as well."""
+        return self.subscriber.group
 
     def reply(self, request: int | str, result: PresentationResult) -> None:
         """A presentation gave a token."""

@@ -1,7 +1,7 @@
 """The processor time that each owner may use: what reads its calls takes of it, and what answers them.
 
-- Work in an owner's name is charged to it step by step, in the event loop (``charged``) and in the store's threads
-  (``spend``).
+- Work in an owner's name is charged to it step by step, in the event loop (``charged``, for what it begins ``alike``)
+  and in the store's threads (``spend``).
 - Work whose length a client decides is done ``one_at_a_time`` for each owner: what it gathers is in memory once,
   however many such calls are under way. It goes in slices, with ``give_way`` between them, and waits while the owner is
   in debt.
@@ -13,12 +13,12 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Hashable
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from vitale_protocol.errors import ShuttingDown
 from vitale_reader.daemon.fairness.rate_limits import Buckets, Rate
 
-__all__ = ["CLIENT_SHARE", "USER_SHARE", "Shares", "give_way", "one_at_a_time", "spend"]
+__all__ = ["CLIENT_SHARE", "USER_SHARE", "Owner", "Shares", "alike", "give_way", "one_at_a_time", "spend"]
 
 T = TypeVar("T")
 
@@ -30,6 +30,20 @@ USER_SHARE = Rate(0.3, 0.3)
 
 #: Windows counts the processor time of a thread in steps of 15 ms.
 _used: Callable[[], float] = time.perf_counter if sys.platform == "win32" else time.thread_time
+
+
+class Owner(Protocol):
+    """One in whose name work is done."""
+
+    @property
+    def owner(self) -> Hashable:
+        """The owner whose share is used."""
+        ...
+
+    @property
+    def group(self) -> Hashable:
+        """The group whose share is used as well; None for no group."""
+        ...
 
 
 class Shares:
@@ -119,6 +133,12 @@ class _Account:
 
 
 _account: ContextVar[_Account | None] = ContextVar("account", default=None)
+
+
+def alike(work: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T]:
+    """The same work for a task of its own, charged to the owner of this task; to nobody where it has none."""
+    account = _account.get()
+    return work if account is None else _Charged(account, work)
 
 
 def spend(seconds: float) -> None:

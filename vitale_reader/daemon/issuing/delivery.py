@@ -42,6 +42,7 @@ from vitale_protocol.problems import Problem
 from vitale_protocol.records import Reading
 from vitale_reader.daemon.database.combined_writes import Write
 from vitale_reader.daemon.fairness.audit_queue import Notes
+from vitale_reader.daemon.fairness.processor_shares import Owner, alike
 from vitale_reader.daemon.issuing.contexts import Contexts, Held
 from vitale_reader.daemon.issuing.issuer import Grant, Issued, Issuer
 from vitale_reader.daemon.issuing.opposition import Opposition
@@ -63,7 +64,7 @@ Fate = Literal["used", "unused", "declined"]
 """It answered a request; or it may still answer another one; or nothing was done for it, since the request was over."""
 
 
-class Client(Protocol):
+class Client(Owner, Protocol):
     """A session, as a delivery sees it; each call goes to the other end at once, if that is still there."""
 
     def reply(self, request: RequestId, result: PresentationResult) -> None:
@@ -350,7 +351,7 @@ class Delivery:
         if string is None or digest is None or not self._resolver.resolves:
             return Resolved(reading, claimed, degraded, former=former)
         asked.client.progress(asked.request, "resolving", presentation.reader, None, "")
-        asking = asyncio.create_task(self._ask(asked, string, digest, former))
+        asking = asyncio.create_task(alike(self._ask(asked, string, digest, former)))
         with asked.timeline.stage("resolve"):
             resolution = await self._unless_given_up(asking, asked)
         try:

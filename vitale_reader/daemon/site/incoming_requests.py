@@ -65,6 +65,16 @@ class Visitor(msgspec.Struct, eq=False):
 
     # ── delivery.Client ──
 
+    @property
+    def owner(self) -> str:
+        """The client at the asking desk, who has its share here as well."""
+        return self.wanted.client_id
+
+    @property
+    def group(self) -> None:
+        """No user of this machine asks."""
+        return None
+
     def reply(self, request: RequestId, result: PresentationResult) -> None:
         """Its answer was written with its token."""
         self.host.forget(self)

@@ -34,6 +34,7 @@ from vitale_protocol.methods import PresentationResult
 from vitale_protocol.privacy import concealed
 from vitale_protocol.problems import Problem
 from vitale_reader.daemon.arbitration import hub
+from vitale_reader.daemon.fairness.processor_shares import Shares
 from vitale_reader.daemon.issuing.delivery import Client
 from vitale_reader.daemon.observation.incidents import BackgroundTasks, incident
 from vitale_reader.daemon.site.rows.messages import Seen, StepTold, Wanted
@@ -106,6 +107,7 @@ class Asking:
         note: writes a line in the audit trail: the client, and with what its request ended.
         audience: the stations that can answer what is wanted.
         own: told of a request that this desk itself can answer.
+        shares: what is done for a client is charged there.
     """
 
     def __init__(
@@ -119,6 +121,7 @@ class Asking:
         note: Callable[[str, str], Awaitable[None]],
         audience: Callable[[Wanted], Collection[str]],
         own: Callable[[str, Wanted], None],
+        shares: Shares,
     ) -> None:
         self._rows = rows
         self._hoped_for = hoped_for
@@ -128,6 +131,7 @@ class Asking:
         self._note = note
         self._audience = audience
         self._own = own
+        self._shares = shares
         self._open: dict[str, Open] = {}
         self._left: set[str] = set()
         self._tasks = BackgroundTasks()
@@ -156,7 +160,7 @@ class Asking:
             without_reader=without_reader,
         )
         self._open[asked.id] = asked
-        self._tasks.spawn(self._follow(asked))
+        self._tasks.spawn(self._shares.charged(client.owner, client.group, self._follow(asked)))
 
     async def cancel(self, client: Client, request: RequestId) -> bool:
         """Cancels a request of a session; whether it was waiting and has no answer."""

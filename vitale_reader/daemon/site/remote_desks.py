@@ -17,6 +17,7 @@ from vitale_protocol.methods import Station as StationIdentity
 from vitale_reader.daemon.client_registry import ClientRegistry
 from vitale_reader.daemon.database.outage import Outage
 from vitale_reader.daemon.desk.coordinator import Coordinator
+from vitale_reader.daemon.fairness.processor_shares import Shares
 from vitale_reader.daemon.issuing.delivery import Client
 from vitale_reader.daemon.issuing.issuer import Grant
 from vitale_reader.daemon.keystore.station_keys import Keys
@@ -62,6 +63,7 @@ class RemoteDesks:
         on_news: Callable[[], None],
         on_conflict: Callable[[VitaleError], None],
         clock_offset: Callable[[], float],
+        shares: Shares,
     ) -> None:
         self._store = store
         self._clock_offset = clock_offset
@@ -91,6 +93,7 @@ class RemoteDesks:
             note=note,
             audience=self._audience,
             own=self._asked_here,
+            shares=shares,
         )
         self._answering = Answering(
             self._rows.requests,
