@@ -7,6 +7,7 @@ import os
 import sqlite3
 import ssl
 import stat
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -244,6 +245,22 @@ def test_keys_rotate_with_overlap(tools: Any) -> None:
         async with tools.unix_line(endpoints) as line:
             former = (await line.open())["jwks"]["keys"][0]["kid"]
             current = (await line.result("keys.rotate"))["kid"]
+            kids = [key["kid"] for key in (await line.result("station.keys"))["jwks"]["keys"]]
+            assert kids == [current, former]
+
+    tools.run(work)
+
+
+def test_the_overlap_of_keys_goes_by_the_time_of_the_store(tools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, off = time.time, 0.0
+    monkeypatch.setattr(time, "time", lambda: real() + off)
+
+    async def work(endpoints: Endpoints) -> None:
+        nonlocal off
+        async with tools.unix_line(endpoints) as line:
+            former = (await line.open())["jwks"]["keys"][0]["kid"]
+            current = (await line.result("keys.rotate"))["kid"]
+            off = 400 * 86_400.0
             kids = [key["kid"] for key in (await line.result("station.keys"))["jwks"]["keys"]]
             assert kids == [current, former]
 

@@ -16,8 +16,11 @@ from vitale_protocol.signing import public_jwk
 from vitale_reader.daemon.keystore.keyring_secrets import KeyringSecrets
 from vitale_reader.daemon.keystore.private_files import open_to_others
 from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.store.clock import StoreClock
+from vitale_reader.daemon.store.local_anchor import Remembered
 
 OVERLAP = 1_000.0
+DAY = 86_400.0
 
 
 @pytest.fixture
@@ -34,6 +37,12 @@ def keys(tmp_path: Path, clock: Clock) -> Keys:
 
 def kids(keys: Keys) -> list[str]:
     return [key["kid"] for key in keys.jwks["keys"]]
+
+
+def stored(keys: Keys) -> set[str]:
+    """The names of all keys in the file."""
+    content = msgspec.json.decode(keys._file.read_bytes())
+    return {key["jwk"]["kid"] for key in content["signing"]}
 
 
 def test_secrets_are_made_once_and_private(keys: Keys, tmp_path: Path, clock: Clock) -> None:
@@ -88,6 +97,85 @@ def test_rotation_keeps_the_former_key_for_the_overlap(keys: Keys, tmp_path: Pat
     again = Keys(tmp_path / "station.json", overlap=OVERLAP, clock=clock)
     again.open()
     assert kids(again) == [newest, current]
+
+
+class Hand:
+    """The clocks of a desk and of its site, in the hands of a test."""
+
+    def __init__(self, keys: Keys, *, shared: bool) -> None:
+        self.site = self.steady = 1_800_000_000.0
+        self.off = 0.0
+        remembered = Remembered()
+        self.clock = StoreClock(
+            remembered, shared=shared, wall=lambda: self.site + self.off, steady=lambda: self.steady, boot=lambda: "run"
+        )
+        self.hear()
+        self.clock.believed()
+        keys.judge_by(self.clock)
+
+    def hear(self) -> None:
+        """The database tells its time, where there is one."""
+        self.clock.saw(self.site, self.steady, self.steady)
+
+    def pass_by(self, seconds: float) -> None:
+        self.site += seconds
+        self.steady += seconds
+        self.clock.believed()
+
+
+@pytest.mark.parametrize("off", [-400 * DAY, -OVERLAP / 2, OVERLAP, 400 * DAY])
+def test_no_clock_of_a_desk_hides_or_keeps_a_retired_key_of_a_site(keys: Keys, off: float) -> None:
+    hand, former = Hand(keys, shared=True), keys.signing[0]
+    current = keys.rotate()
+    hand.off = off
+    hand.pass_by(OVERLAP - 1)
+    assert [current, former] == kids(keys)
+    hand.pass_by(1)
+    assert [current] == kids(keys)
+
+
+@pytest.mark.parametrize("off", [-400 * DAY, 400 * DAY])
+def test_a_desk_of_a_site_whose_clock_is_wrong_rotates_no_key(keys: Keys, off: float) -> None:
+    hand, former = Hand(keys, shared=True), keys.signing[0]
+    hand.off = off
+    with pytest.raises(StoreUnavailable) as caught:
+        keys.rotate()
+    assert ("clock", [former]) == (caught.value.variant, kids(keys))
+
+
+def test_a_clock_that_jumps_forward_hides_no_retired_key_of_a_desk_alone(keys: Keys) -> None:
+    hand, former = Hand(keys, shared=False), keys.signing[0]
+    second = keys.rotate()
+    hand.off = 400 * DAY
+    assert [second, former] == kids(keys)
+    third = keys.rotate()
+    hand.off = 0.0
+    assert {third, second, former} == stored(keys), "none is lost"
+    assert [third, former] == kids(keys), "the second is retired in a year that has not come"
+    hand.pass_by(OVERLAP)
+    assert [third] == kids(keys)
+
+
+@pytest.mark.parametrize(("back", "kept"), [(OVERLAP / 2, True), (400 * DAY, False)])
+def test_a_clock_that_is_set_back_keeps_no_retired_key_of_a_desk_alone_for_long(
+    keys: Keys, back: float, kept: bool
+) -> None:
+    hand, former = Hand(keys, shared=False), keys.signing[0]
+    current = keys.rotate()
+    hand.pass_by(OVERLAP / 4)
+    hand.off = -back
+    assert ([current, former] if kept else [current]) == kids(keys)
+    hand.off = 0.0
+    assert [current, former] == kids(keys), "it was hidden, and not lost"
+
+
+def test_a_desk_that_was_off_for_a_weekend_keeps_the_overlap_of_a_rotation_in_the_morning(keys: Keys) -> None:
+    hand, former = Hand(keys, shared=False), keys.signing[0]
+    hand.site += 3 * DAY  # the machine did not count while it was off
+    current = keys.rotate()
+    assert [current, former] == kids(keys)
+    hand.pass_by(OVERLAP - 1)
+    assert [current, former] == kids(keys)
 
 
 def test_what_is_sealed_opens_only_where_it_belongs(keys: Keys) -> None:

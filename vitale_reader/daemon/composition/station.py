@@ -89,6 +89,7 @@ async def open_station(
     chain = Chain(vault, keys.station, remembered=remembered, dialect=dialect, told=told)
     clock = StoreClock(remembered, shared=store.shared)
     await _look_at_clock(store, clock)
+    keys.judge_by(clock)
     exporter = _open_exporter(stack, home, config, vault, keys.station, ending)
     audit = Audit(store, chain, remembered=remembered, days=config.audit_days, clock=clock, export=exporter.export)
     await audit.open()

@@ -2,6 +2,10 @@
 
 They live in ``state/station.json`` (0600), made at first start and written whole at each change. The station may be
 configured to keep them under a key of the operating system's keyring.
+
+The overlap of a rotated key goes by the time of the station's store, once that is open (``judge_by``). A clock that
+jumped forward hides no key before that much time can have passed, and one that was set back keeps none for longer than
+a second overlap. What a clock hides is not thrown away: it counts again when the clock is right.
 """
 
 import hashlib
@@ -11,7 +15,7 @@ import uuid
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -63,6 +67,37 @@ class Secrets(msgspec.Struct, frozen=True, kw_only=True):
     signing: tuple[SigningKey, ...]
 
 
+class Time(Protocol):
+    """The time by which the overlap goes, epoch seconds each."""
+
+    def now(self) -> float:
+        """What the clock says."""
+        ...
+
+    def right(self) -> float:
+        """The same, where the clock is right.
+
+        Raises:
+            StoreUnavailable: the clock is wrong.
+        """
+        ...
+
+    def believed(self) -> float:
+        """What it can be by now, at most."""
+        ...
+
+
+class _Clock(msgspec.Struct, frozen=True):
+    """The desk's own clock, with nothing to hold it against."""
+
+    clock: Callable[[], float]
+
+    def now(self) -> float:
+        return self.clock()
+
+    right = believed = now
+
+
 class Keys:
     """The station's secrets; ``open`` reads or makes them.
 
@@ -76,10 +111,14 @@ class Keys:
         self._file = file
         self._box = box
         self._overlap = overlap
-        self._clock = clock
+        self._time: Time = _Clock(clock)
         self._secrets: Secrets | None = None
         self._current: tuple[str, ec.EllipticCurvePrivateKey] | None = None
         self.of_others: tuple[dict[str, Any], ...] = ()
+
+    def judge_by(self, time: Time) -> None:
+        """Has the overlap go by the time of the store, which these secrets open."""
+        self._time = time
 
     def open(self) -> None:
         """Reads the secrets, or makes them where there are none yet.
@@ -137,15 +176,19 @@ class Keys:
     @property
     def own_jwks(self) -> dict[str, Any]:
         """The JWK Set that verifies this station's tokens: the current key first, then those of the overlap."""
-        now = self._clock()
-        living = [key for key in self._opened.signing if self._lives(key, now)]
+        now, believed = self._time.now(), self._time.believed()
+        living = [key for key in self._opened.signing if self._lives(key, now, believed)]
         return {"keys": [_public(key.jwk) for key in reversed(living)]}
 
     def rotate(self) -> str:
-        """Makes a new signing key and returns its ``kid``; the former one still verifies for the overlap."""
-        now = self._clock()
+        """Makes a new signing key and returns its ``kid``; the former one still verifies for the overlap.
+
+        Raises:
+            StoreUnavailable: the clock of the desk is wrong, or the secrets cannot be written.
+        """
+        now, believed = self._time.right(), self._time.believed()
         *older, current = self._opened.signing
-        kept = [key for key in older if self._lives(key, now)]
+        kept = [key for key in older if not self._is_over(key, believed)]
         retired = msgspec.structs.replace(current, retired_at=now)
         self._replace(msgspec.structs.replace(self._opened, signing=(*kept, retired, self._make_key())))
         return self.signing[0]
@@ -187,14 +230,20 @@ class Keys:
             raise RuntimeError("the station's keys are not open")
         return self._secrets
 
-    def _lives(self, key: SigningKey, now: float) -> bool:
-        return key.retired_at is None or now < key.retired_at + self._overlap
+    def _lives(self, key: SigningKey, now: float, believed: float) -> bool:
+        """True of a key that signs, or was retired not too long ago; nor in a year that has not come."""
+        if key.retired_at is None:
+            return True
+        return key.retired_at - now < self._overlap and not self._is_over(key, believed)
+
+    def _is_over(self, key: SigningKey, believed: float) -> bool:
+        return key.retired_at is not None and believed >= key.retired_at + self._overlap
 
     def _make_key(self) -> SigningKey:
         from joserfc.jwk import ECKey  # noqa: PLC0415  keys are made at the first start and when they are rotated
 
         key = ECKey.generate_key("P-256", private=True, auto_kid=True)
-        return SigningKey(jwk=dict(key.as_dict(private=True)), created_at=self._clock())
+        return SigningKey(jwk=dict(key.as_dict(private=True)), created_at=self._time.now())
 
     def _replace(self, secrets_: Secrets) -> None:
         try:
