@@ -14,10 +14,13 @@ from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_protocol.methods import OutboxToken
+from vitale_reader.daemon.issuing import outbox as outbox_module
 from vitale_reader.daemon.issuing.outbox import (
     _LIST,  # pyright: ignore[reportPrivateUsage]  # its plan is looked at
     MOST_LISTED,
+    PAGE,
     SLICE,
+    TRIP,
     Outbox,
 )
 from vitale_reader.daemon.keystore.private_files import open_to_others
@@ -155,24 +158,38 @@ class Pieces:
         return done
 
 
-def test_what_a_client_asks_for_is_done_in_pieces_between_which_others_have_their_turn(world: World) -> None:
+def test_what_a_client_asks_for_is_done_in_pieces_between_which_others_have_their_turn(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: list[None] = []
+
+    async def given() -> None:
+        turns.append(None)
+
+    monkeypatch.setattr(outbox_module, "give_way", given)
+
     async def work() -> None:
         async with world.open() as (outbox, store):
-            kept = [msgspec.structs.replace(token(1), jti=f"{number:036}") for number in range(100)]
+            many = 3 * TRIP
+            kept = [msgspec.structs.replace(token(1), jti=f"{number:036}") for number in range(many)]
             for one in kept:
                 await outbox.put(one, client_id="c", presentation=one.jti, entry=ENTRY)
             pieces = Pieces(store)
             clock = StoreClock(Remembered(), wall=lambda: world.now, steady=lambda: world.now)
             asked = Outbox(pieces, world.keys.vault, world.chain, clock=clock)  # type: ignore[arg-type]
             assert await asked.page("c", limit=500) == (tuple(kept), None)
-            assert (len(pieces.rows), max(pieces.rows)) == (4, SLICE + 1)
+            assert (pieces.rows, len(turns)) == ([TRIP + 1, TRIP + 1, TRIP], many // SLICE)
+            for rows in (pieces.rows, turns):
+                rows.clear()
+            tokens, more = await asked.page("c")
+            assert (tokens, pieces.rows, len(turns)) == (tuple(kept[:PAGE]), [PAGE + 1], 4)
             pieces.rows.clear()
-            tokens, more = await asked.page("c", limit=SLICE + 1)
-            assert (tokens, pieces.rows) == (tuple(kept[: SLICE + 1]), [SLICE + 1, 2])
-            assert (await asked.page("c", after=more))[0] == tuple(kept[SLICE + 1 :])
+            tokens, more = await asked.page("c", limit=TRIP + 1)
+            assert (tokens, pieces.rows) == (tuple(kept[: TRIP + 1]), [TRIP + 1, 2])
+            assert (await asked.page("c", after=more, limit=500))[0] == tuple(kept[TRIP + 1 :])
             pieces.rows.clear()
-            assert await asked.acknowledge("c", [one.jti for one in kept]) == 100
-            assert pieces.rows == [SLICE, SLICE, SLICE, 100 % SLICE]
+            assert await asked.acknowledge("c", [one.jti for one in kept[1:]]) == many - 1
+            assert pieces.rows == [TRIP, TRIP, TRIP - 1]
 
     run(work)
 

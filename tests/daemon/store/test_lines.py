@@ -29,7 +29,7 @@ from vitale_reader.daemon.database import postgresql
 from vitale_reader.daemon.database.target import Target
 from vitale_reader.daemon.database.thread_pool import Job
 from vitale_reader.daemon.issuing import opposition, outbox
-from vitale_reader.daemon.issuing.outbox import Outbox
+from vitale_reader.daemon.issuing.outbox import PAGE, Outbox
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store import spool, spool_replay, store
 from vitale_reader.daemon.store.audit_trail.chain import Chain
@@ -261,6 +261,25 @@ def test_a_token_takes_one_round_trip_and_so_does_its_acknowledgement(
             assert line.trips - before == 1
             (verified,) = await desk.store.run(desk.chain.verifier.verify)
             assert (verified.rows, verified.broken) == (5, None)
+
+    run(work())
+
+
+@PATIENT
+def test_a_page_of_the_outbox_takes_one_round_trip_and_so_does_its_acknowledgement(
+    line: Proxy, site_database: str, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with desk_of(line.url(site_database), tmp_path) as desk:
+            for number in range(PAGE + 2):
+                await desk.put(number)
+            before = line.trips
+            tokens, more = await desk.outbox.page("c")
+            assert (PAGE, 1) == (len(tokens), line.trips - before)
+            assert (2, None) == (len((rest := await desk.outbox.page("c", after=more))[0]), rest[1])
+            before = line.trips
+            assert await desk.outbox.acknowledge("c", [each.jti for each in tokens]) == PAGE
+            assert line.trips - before == 1
 
     run(work())
 

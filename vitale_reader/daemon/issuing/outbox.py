@@ -21,7 +21,7 @@ from vitale_reader.daemon.store.spool_replay import note_acknowledged
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.store.tables import outbox
 
-__all__ = ["MOST_LISTED", "SLICE", "Outbox"]
+__all__ = ["MOST_LISTED", "PAGE", "SLICE", "TRIP", "Outbox"]
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +31,12 @@ MOST_REFUSED = 1_000
 #: Bytes of tokens in one listing: with what surrounds them they fit into one message of the wire (1 MiB).
 MOST_LISTED = 786_432
 
-#: Tokens that are listed or forgotten before others have their turn: half a millisecond of the processor.
+#: Tokens that are opened before others have their turn: half a millisecond of the processor.
 SLICE = 32
+
+#: Rows that are read or forgotten by one statement, in a thread of the store: a page, or what it acknowledges, is one
+#: trip to the database of a site.
+TRIP = 128
 
 #: Tokens on a page that nobody asked to be shorter or longer.
 PAGE = 100
@@ -129,9 +133,11 @@ class Outbox:
         listed, size = 0, 0
         while True:
             await give_way()
-            most = min(SLICE, limit - listed)
-            rows = await self._slice(client_id, begins, most + 1)
-            for row in rows[:most]:
+            most = min(TRIP, limit - listed)
+            rows = await self._rows(client_id, begins, most + 1)
+            for number, row in enumerate(rows[:most]):
+                if number and number % SLICE == 0:
+                    await give_way()
                 size += len(row["sealed"])
                 if size > MOST_LISTED:
                     return tuple(tokens), f"{begins[0]}~{begins[1]}" if listed else None
@@ -144,7 +150,7 @@ class Outbox:
             if listed >= limit:
                 return tuple(tokens), f"{begins[0]}~{begins[1]}"
 
-    async def _slice(self, client_id: str, begins: tuple[int, str], most: int) -> Sequence[RowMapping]:
+    async def _rows(self, client_id: str, begins: tuple[int, str], most: int) -> Sequence[RowMapping]:
         values = {"of_client": client_id, "after_exp": begins[0], "after_jti": begins[1], "most": most}
         return await self._store.run(lambda connection: connection.execute(_LIST, values).mappings().all(), single=True)
 
@@ -165,7 +171,7 @@ class Outbox:
         Raises:
             StoreUnavailable: the store cannot be written.
         """
-        return sum([await self._acknowledge(client_id, slice_of) for slice_of in _slices(jtis)])
+        return sum([await self._acknowledge(client_id, some) for some in _trips(jtis)])
 
     async def _acknowledge(self, client_id: str, jtis: Sequence[str]) -> int:
         await give_way()
@@ -200,5 +206,5 @@ class Outbox:
         return None
 
 
-def _slices(jtis: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (jtis[begin : begin + SLICE] for begin in range(0, len(jtis), SLICE))
+def _trips(jtis: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (jtis[begin : begin + TRIP] for begin in range(0, len(jtis), TRIP))
