@@ -125,6 +125,7 @@ MEANINGS: dict[str, str] = {
     "data": "the content, where it is text",
     "data_b64": "the content in base64, where it is no text",
     "gs1": "what a right GS1 content says",
+    "format": "the published format that the content was recognised by",
     "gtin": "AI 01: 14 digits; a CIP13 behind a zero",
     "lot": "AI 10: the batch, as printed",
     "expiry": "AI 17: the last day, `YYYY-MM-DD`",

@@ -378,6 +378,7 @@ NOTIFICATIONS: dict[str, dict[str, Any]] = {
         "symbology": "gs1-datamatrix",
         "data": "010340093000012017271231109A5C\x1d21000000000042",
         "gs1": {"gtin": "03400930000120", "lot": "9A5C", "expiry": "2027-12-31", "serial": "000000000042"},
+        "format": "gs1",
     },
     "preview.frame": {
         "reader": CAMERA,

@@ -275,6 +275,7 @@ class CodeScanned(Message, tag="code_scanned"):
         symbology: as the reader told it; empty where it did not.
         gs1: what a GS1 content says; None where it is none, or a wrong one.
         passed_on: whether the driver has given it to another program already.
+        format: the published format of the content, by ``media.public_formats``; empty where none is known.
     """
 
     __repr__ = concealed
@@ -284,6 +285,7 @@ class CodeScanned(Message, tag="code_scanned"):
     symbology: str = ""
     gs1: Gs1 | None = None
     passed_on: bool = False
+    format: str = ""
 
 
 class Failed(Message, tag="failed"):

@@ -281,7 +281,8 @@ class CodeRead(Event):
 
     ``data`` is the content, GS included; where the content is no text, ``data_b64`` has it instead, in base64.
     ``symbology`` is absent where the imager did not tell it. ``gs1`` is absent where the content is no GS1, or a wrong
-    one.
+    one. ``format`` is the published format that the content was recognised by (``gs1``, ``article``, ``uri``, ``iban``,
+    ``payment``, ``boarding-pass`` …; more may come), absent where none was.
     """
 
     __repr__ = concealed
@@ -292,6 +293,7 @@ class CodeRead(Event):
     data: str | None = None
     data_b64: str | None = None
     gs1: Gs1 | None = None
+    format: str | None = None
 
 
 EVENTS: dict[str, type[Event]] = {

@@ -188,7 +188,7 @@ class Scans:
             self._retry(GARBLED)
             return
         if (code.kind == "other" and scan.data) or (code.kind == "apcv-qr" and scan.data.startswith(self._others)):
-            self._tell_other(scan)
+            self._tell_other(scan, code.format)
             return
         if self._is_repeated(scan):
             if self._held is not None:
@@ -207,7 +207,7 @@ class Scans:
         self._show(state="present", medium=code.medium)
         self._offer()
 
-    def _tell_other(self, scan: Scan) -> None:
+    def _tell_other(self, scan: Scan, published: str) -> None:
         """Tells of a code that is no patient's."""
         passed_on = self._pass_on(scan.data)
         self._emit(
@@ -217,6 +217,7 @@ class Scans:
                 symbology=scan.symbology,
                 gs1=read_gs1(scan.data),
                 passed_on=passed_on,
+                format=published,
             )
         )
 

@@ -7,9 +7,8 @@ Rules, the first that fits:
 - ``IS``, a version and 22 zeros: the INS Datamatrix; ``DC01`` to ``DC04`` and a 2D-Doc header: a 2D-Doc. Both in
   whatever symbology, since imagers without AIM identifiers do not tell it, and both are printed as QR codes as well;
 - a NIR that somebody typed or that is printed as a bar code; a wallet's ``mdoc:`` or OpenID4VP address;
-- any other symbology than a QR code's: ``other``. So is what is plainly an article number or a medicine's GS1 content.
-  So is an address (``https://``), what phones act upon (``WIFI:``), and what is too short for a secret, or has only
-  digits;
+- any other symbology than a QR code's: ``other``. So is what has a published format, by a positive sign
+  (``public_formats``), and what is too short for a secret, or has only digits;
 - an INS Datamatrix or a 2D-Doc that is cut in its header, or in small letters, is of no medium. It is not ``other``
   either: it may have somebody's number in it, and goes to nobody;
 - anything else is an apCV candidate. The real format is not public, so the code stays opaque, bounded and unchanged.
@@ -22,6 +21,7 @@ from typing import Final, Literal, TypeAlias
 from vitale_protocol.errors import MediumUnsupported, PayloadInvalid
 from vitale_protocol.media.apcv import SIMULATED_PREFIX
 from vitale_protocol.media.profile import MAX_STRING
+from vitale_protocol.media.public_formats import format_of
 from vitale_protocol.problems import Problem
 from vitale_protocol.records import Medium
 
@@ -46,24 +46,15 @@ _NIR = re.compile(rb"(?:[1-478][0-9]{4}(?:[0-9]{2}|2[ABab])[0-9]{8}|[12][0-9]{4}
 # The same, cut in the zeros or with small letters: too much alike to be a patient's string.
 _INS_DAMAGED = re.compile(rb"IS[0-9]{2}0{4,}", re.IGNORECASE)
 _TWO_D_DOC_DAMAGED = re.compile(_TWO_D_DOC.pattern, re.IGNORECASE)
+# The same header, cut behind its first date or later.
+_TWO_D_DOC_CUT = re.compile(rb"DC0[1-4][0-9A-Z]{8}(?:[0-9A-F]{4,8}|[0-9A-F]{8}[0-9A-Z])", re.IGNORECASE)
 # ISO/IEC 18013-5 §8.2.2.3, and the schemes of OpenID4VP wallets: its own, HAIP's, the mdoc profile's and the EUDI's.
 _MDOC = re.compile(rb"mdoc:", re.IGNORECASE)
 _OPENID4VP = re.compile(rb"(?:[a-z]+-)?(?:openid4vp|haip|haip-vp):(?://)?", re.IGNORECASE)
-# GS1 General Specifications: FNC1 as it is transmitted, or AI 01 and a GTIN, right or wrong.
-_GS1 = re.compile(rb"\x1d|\](?:[dD]2|C1|Q3|e0)|\(?01\)?[0-9]{14}")
 # ISO/IEC 15424: what an imager puts before a code to say of what symbology it is.
 _IDENTIFIERS = re.compile(rb"(?:\][A-Za-z][0-9A-Za-z])*")
 _AROUND: Final = bytes(range(0x21)) + b"\x7f"
 _MARKS: Final = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
-# RFC 3986, with the two slashes that no opaque string begins with; and what telephones act upon, as their readers of
-# codes know it (github.com/zxing/zxing/wiki/Barcode-Contents), with payments (EPC069-12, the Swiss QR-bill).
-_ADDRESS = re.compile(
-    rb"\s*(?:[a-z][a-z0-9+.-]*://|www\.|urn:|data:|javascript:|mailto:|tel:|sms(?:to)?:|mms(?:to)?:|geo:|wifi:|matmsg:"
-    rb"|mecard:|bizcard:|begin:v[a-z]+|otpauth:|market:|bitcoin:|upi:|bcd\r?\n|spc\r?\n"
-    # ISO/IEC 15434, on boxes and parcels; an EU Digital COVID Certificate.
-    rb"|\[\)>\x1e|hc1:)",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +66,14 @@ class Code:
         medium: as what it can be presented, or None.
         evidence: for ``media.interpret``; empty without a medium.
         problem: why it cannot be presented; None where it is of a medium.
+        format: of ``other``, the published format that it has; empty where none is known.
     """
 
     kind: Kind
     medium: Medium | None = None
     evidence: dict[str, bytes] = field(default_factory=dict[str, bytes], repr=False)
     problem: Problem | None = None
+    format: str = ""
 
 
 def classify(data: bytes, symbology: str = "") -> Code:
@@ -102,11 +95,14 @@ def classify(data: bytes, symbology: str = "") -> Code:
         return Code("2d-doc", "2d-doc", _evidence("code", plain, symbology))
     if len(plain) >= LEAST_CANDIDATE and _INS_DAMAGED.match(plain):
         return Code("ins-datamatrix", problem=Problem(PayloadInvalid.reason, "ins-format"))
-    if _TWO_D_DOC_DAMAGED.match(plain):
+    if _TWO_D_DOC_DAMAGED.match(plain) or _TWO_D_DOC_CUT.fullmatch(plain):
         return Code("2d-doc", problem=Problem(PayloadInvalid.reason, "2d-doc-format"))
-    if kind := _named(data, symbology) or _named(plain, symbology):
-        return Code(kind, problem=Problem(MediumUnsupported.reason, kind, data={"medium": kind}))
-    return Code("apcv-qr", "apcv-qr", _evidence("string", data, symbology))
+    published = format_of(data) or format_of(plain) or ""
+    kind = _named(data, symbology) or _named(plain, symbology) or ("other" if published else None)
+    if kind is None:
+        return Code("apcv-qr", "apcv-qr", _evidence("string", data, symbology))
+    problem = Problem(MediumUnsupported.reason, kind, data={"medium": kind})
+    return Code(kind, problem=problem, format=published if kind == "other" else "")
 
 
 def _undressed(data: bytes) -> bytes:
@@ -125,7 +121,7 @@ def _evidence(name: str, data: bytes, symbology: str) -> dict[str, bytes]:
 
 
 def _named(data: bytes, symbology: str) -> Kind | None:
-    """Classifies known codes that are no medium; None for a candidate."""
+    """Classifies known codes that are no medium; None for a candidate, unless it has a published format."""
     two_dimensional_only = not symbology or symbology in QR_SYMBOLOGIES
     if two_dimensional_only and _MDOC.match(data):
         return "mdoc"
@@ -133,7 +129,7 @@ def _named(data: bytes, symbology: str) -> Kind | None:
         return "openid4vp"
     if _NIR.fullmatch(data.replace(b" ", b"")) and not symbology.startswith(("ean", "upc")):
         return "nir"
-    if not two_dimensional_only or _is_too_short(data) or _GS1.match(data) or _ADDRESS.match(data):
+    if not two_dimensional_only or _is_too_short(data):
         return "other"
     return None
 

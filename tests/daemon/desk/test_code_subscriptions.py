@@ -46,14 +46,14 @@ def test_each_that_listens_gets_each_code_as_it_is(counter: Any) -> None:
             await other.open(language="en")
             first, second = await subscribe(line), await subscribe(other, readers=[scanner(counter)])
             scan(counter, BOX, "gs1-datamatrix", gs1=Gs1(**SAID))
-            scan(counter, b"3400930000120", "ean")
+            scan(counter, b"3400930000120", "ean", format="article")
             scan(counter, b"\xff\x00")
             for who, name in ((line, first), (other, second)):
                 told = [(await next_event(who, "code.read"))["params"] for _ in range(3)]
                 common = {"subscription": name, "reader": scanner(counter)}
                 assert told == [
                     common | {"symbology": "gs1-datamatrix", "data": BOX.decode(), "gs1": SAID},
-                    common | {"symbology": "ean", "data": "3400930000120"},
+                    common | {"symbology": "ean", "data": "3400930000120", "format": "article"},
                     common | {"data_b64": base64.b64encode(b"\xff\x00").decode()},
                 ]
 
@@ -86,7 +86,7 @@ def test_where_nobody_listens_who_waits_for_a_patient_is_told(counter: Any) -> N
         counter.put_optics()
         request = await ask(counter, line)
         scan(counter, b"3400930000120", "ean", passed_on=True)
-        scan(counter, b"3400930000120", "ean")
+        scan(counter, b"3400930000120", "ean", format="article")
         told = (await next_event(line, "presentation.progress"))["params"]
         assert (told["step"], told["request"], told["reader"]) == ("retry", request, scanner(counter))
         assert told["remedy"]

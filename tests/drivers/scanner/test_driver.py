@@ -123,7 +123,9 @@ def test_a_scan_that_nobody_asks_for_is_forgotten(make_desk: MakeDesk) -> None:
 def test_other_codes_are_told(make_desk: MakeDesk) -> None:
     desk = make_desk(behaviour=Behaviour(aim=True))
     desk.imager.scan(b"3400930000120", "ean")
-    assert CodeScanned(reader=desk.id, data=b"3400930000120", symbology="ean") == desk.inbox.wait(CodeScanned)
+    assert CodeScanned(reader=desk.id, data=b"3400930000120", symbology="ean", format="article") == desk.inbox.wait(
+        CodeScanned
+    )
     desk.arm()
     desk.imager.scan(b"277010115400329", "code128")
     assert desk.inbox.wait(Failed).problem.data == {"medium": "nir"}

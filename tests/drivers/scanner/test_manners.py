@@ -35,7 +35,7 @@ def test_a_makers_identifiers_are_known_where_they_are_set(make_desk: MakeDesk, 
         assert found.evidence["symbology"] == b"qr"
     assert desk.scanned(INS, "datamatrix").evidence["code"] == INS
     desk.imager.scan(EAN, "ean")
-    assert CodeScanned(reader=desk.id, data=EAN, symbology="ean") == desk.inbox.wait(CodeScanned)
+    assert CodeScanned(reader=desk.id, data=EAN, symbology="ean", format="article") == desk.inbox.wait(CodeScanned)
     desk.imager.scan(b"COLIS 12345", "code128")
     assert CodeScanned(reader=desk.id, data=b"COLIS 12345", symbology="code128") == desk.inbox.wait(CodeScanned)
 

@@ -94,6 +94,13 @@ def test_an_ins_code_that_is_cut_in_its_header_is_no_apcv(cut: int) -> None:
     assert classify(INS[:cut]).medium is None
 
 
+@pytest.mark.parametrize("cut", range(LEAST_CANDIDATE, 22))
+@pytest.mark.parametrize("dress", [bytes, bytes.lower])
+def test_a_2d_doc_that_is_cut_in_its_header_is_no_apcv_and_no_box(cut: int, dress: Callable[[bytes], bytes]) -> None:
+    code = classify(dress(TWO_D_DOC[:cut]))
+    assert code == Code("2d-doc", problem=Problem("payload_invalid", "2d-doc-format"))
+
+
 @pytest.mark.parametrize("data", [INS.lower(), TWO_D_DOC.lower()], ids=["ins", "2d-doc"])
 def test_a_printed_code_in_small_letters_is_no_apcv_and_no_box(data: bytes) -> None:
     code = classify(data)
@@ -153,8 +160,11 @@ def test_wallets_are_named(data: bytes, kind: Kind, symbology: str) -> None:
     ],
 )
 def test_another_symbology_is_no_code_of_a_patient(data: bytes, symbology: str) -> None:
-    assert classify(data, symbology) == Code(
-        "other", problem=Problem("medium_unsupported", "other", data={"medium": "other"})
+    code = classify(data, symbology)
+    assert (code.kind, code.medium, code.problem) == (
+        "other",
+        None,
+        Problem("medium_unsupported", "other", data={"medium": "other"}),
     )
 
 
@@ -176,8 +186,11 @@ def test_another_symbology_is_no_code_of_a_patient(data: bytes, symbology: str) 
     ],
 )
 def test_what_is_on_boxes_is_no_apcv_right_or_wrong(data: bytes, symbology: str) -> None:
-    assert classify(data, symbology) == Code(
-        "other", problem=Problem("medium_unsupported", "other", data={"medium": "other"})
+    code = classify(data, symbology)
+    assert (code.kind, code.medium, code.problem) == (
+        "other",
+        None,
+        Problem("medium_unsupported", "other", data={"medium": "other"}),
     )
 
 

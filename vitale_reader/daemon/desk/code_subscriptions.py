@@ -85,4 +85,5 @@ def _event(subscription: str, code: CodeScanned) -> CodeRead:
         data=data,
         data_b64=data_b64,
         gs1=code.gs1,
+        format=code.format or None,
     )
