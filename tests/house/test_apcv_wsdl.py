@@ -15,9 +15,11 @@ from vitale_reader.resolvers.envelope import (
     AUTHENTICATE,
     NAMES,
     RELEASE,
+    REQUESTS,
     RESTORE,
     ContextRequest,
     Sender,
+    Shape,
     build,
 )
 
@@ -46,15 +48,16 @@ def schema(wsdl: Any, namespace: str) -> etree.XMLSchema:
     return etree.XMLSchema(found)
 
 
-def sent(operation: str) -> Any:
+def sent(operation: str, shape: Shape) -> Any:
     at = dt.datetime(2026, 11, 22, 1, 2, 3, tzinfo=dt.UTC)
     request = ContextRequest(operation=operation, value="v", message_id="urn:uuid:1", at=at, url="https://x.example/")
-    return etree.fromstring(build(request, SENDER, ASSERTION))
+    return etree.fromstring(build(request, SENDER, ASSERTION, shape))
 
 
+@pytest.mark.parametrize("shape", [Shape(), Shape(restore="named", version="")])
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_what_is_sent_is_as_it_says(wsdl: Any, operation: str) -> None:
-    envelope = sent(operation)
+def test_what_is_sent_is_as_it_says(wsdl: Any, operation: str, shape: Shape) -> None:
+    envelope = sent(operation, shape)
     schema(wsdl, soap.AUTH).assertValid(envelope.find(BODY)[0])
     schema(wsdl, soap.CTXLPS).assertValid(envelope.find(f".//{{{soap.CTXLPS}}}ContexteLPS"))
 
@@ -73,4 +76,4 @@ def test_its_operations_and_actions_are_those_of_the_code(wsdl: Any) -> None:
     actions = {one.get("soapAction") for one in wsdl.iter("{http://schemas.xmlsoap.org/wsdl/soap12/}operation")}
     assert {ACTION + operation for operation in OPERATIONS} == actions
     (ours,) = (one for one in wsdl.iter(f"{XS}schema") if one.get("targetNamespace") == soap.AUTH)
-    assert NAMES <= {one.get("name") for one in ours.iter(f"{XS}element")}
+    assert {REQUESTS.get(name, name) for name in NAMES} <= {one.get("name") for one in ours.iter(f"{XS}element")}

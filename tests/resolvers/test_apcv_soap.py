@@ -79,6 +79,17 @@ def test_a_phone_becomes_a_context_that_is_restored_and_released(soap: Any, show
         run(work(service))
 
 
+def test_what_is_restored_is_the_last_one_or_the_one_that_is_named(soap: Any, show: Show) -> None:
+    async def work(url: str) -> None:
+        async with soap.open(url) as resolver, soap.open(url, shape={"restore": "named"}) as naming:
+            made = [await resolver.resolve(show(who), nonce="n") for who in ("claire", "paul")]
+            assert made[1].identifiant == (await resolver.restore(made[0].identifiant)).identifiant
+            assert made[0].identifiant == (await naming.restore(made[0].identifiant)).identifiant
+
+    with ApcvService(load_scenario("famille")) as service:
+        run(work(service.url))
+
+
 def test_a_dependant_and_a_delegate(soap: Any, show: Show) -> None:
     async def work(url: str) -> None:
         async with soap.open(url) as resolver:
@@ -588,7 +599,7 @@ def test_an_invoice_goes_to_the_address_for_signatures(soap: Any, show: Show) ->
         {"key": "/nonexistent.pem"},
         {"proxy": "socks://user:secret@proxy.example"},
         {"proxy": "http://:secret@"},
-        {"shape": {"version": "2"}},
+        {"shape": {"restore": "all"}},
         {"shape": {"names": {"Patient": "Malade"}}},
         {"shape": {"names": {"Donnees": "<Donnees>"}}},
         {"origin": "simulated"},

@@ -12,6 +12,7 @@ from lxml import etree
 from vitale_protocol.errors import ConfigurationInvalid, PayloadInvalid, ResolverUnavailable
 from vitale_reader.resolvers.envelope import (
     AUTHENTICATE,
+    RELEASE,
     RESTORE,
     SIGN,
     ContextRequest,
@@ -89,10 +90,37 @@ def test_a_request_to_sign_has_what_is_published() -> None:
     assert asked.findtext(f"{{{signing}}}ContexteApCV/{{{signing}}}Identifiant") == "ctx"
 
 
-def test_a_context_is_asked_for_by_its_name() -> None:
-    root: Any = etree.fromstring(build(request(RESTORE, "ctx"), SENDER, ASSERTION))
-    assert root.findtext("s:Body/*/v:Identifiant", namespaces=NS) == "ctx"
-    assert root.find("s:Body/*/v:Donnees", NS) is None
+PUBLISHED_BODIES = {
+    AUTHENTICATE: (
+        '<AuthentifierUtilisateurProximiteReq version="1.0" xmlns="http://www.sesam-vitale.fr/apcv/auth/1/0">'
+        "<ProfessionnelSante><IdentifiantFacturation>123456782</IdentifiantFacturation>"
+        "<CodeSpecialiteAMO>50</CodeSpecialiteAMO></ProfessionnelSante><Donnees>v</Donnees>"
+        "</AuthentifierUtilisateurProximiteReq>"
+    ),
+    RESTORE: '<RestituerContexteApCVReq version="1.0" xmlns="http://www.sesam-vitale.fr/apcv/auth/1/0"/>',
+    RELEASE: (
+        '<DetruireContexteApCVReq version="1.0" xmlns="http://www.sesam-vitale.fr/apcv/auth/1/0">'
+        "<ContexteApCV><Identifiant>v</Identifiant></ContexteApCV></DetruireContexteApCVReq>"
+    ),
+}
+
+
+@pytest.mark.parametrize("operation", PUBLISHED_BODIES)
+def test_a_body_is_as_integrators_have_published_it(operation: str) -> None:
+    root: Any = etree.fromstring(build(request(operation, "v"), SENDER, ASSERTION))
+    (body,) = root.find("s:Body", NS)
+    expected: Any = etree.fromstring(PUBLISHED_BODIES[operation])
+    assert etree.tostring(expected, method="c14n", exclusive=True) == etree.tostring(
+        body, method="c14n", exclusive=True
+    )
+
+
+def test_a_context_may_be_asked_for_by_its_name() -> None:
+    shape = Shape(restore="named", version="", names={"ContexteApCV": "Contexte"})
+    root: Any = etree.fromstring(build(request(RESTORE, "ctx"), SENDER, ASSERTION, shape))
+    (body,) = root.find("s:Body", NS)
+    assert {} == dict(body.attrib)
+    assert root.findtext("s:Body/v:RestituerContexteApCVReq/v:Contexte/v:Identifiant", namespaces=NS) == "ctx"
 
 
 def test_what_cannot_be_sent_is_told() -> None:

@@ -24,7 +24,8 @@ site brings. The public parts of the service are its actions, its namespaces and
     certificate = "/path"                    # of the site, for a service that asks for one; PEM
     key = "/path"                            # its private key, where it is in a file of its own
     proxy = "http://proxy.example:3128"      # the way to the service; none is taken from the environment
-    shape = { namespace = "…" }              # of another version: namespace, action, names, date_form (envelope.Shape)
+    shape = { namespace = "…" }              # of another version: namespace, action, names, version, restore,
+                                             # date_form (envelope.Shape)
     signing = { form = "NAME" }              # signs invoices: a plug-in of vitale_reader.invoices, its form_options,
                                              # url where it is another one, shape (envelope.SigningShape)
     codes = { CODE = "expired" }             # the service's fault codes: expired, used, context, assertion, revoked,

@@ -1,8 +1,8 @@
 """The envelopes of the apCV authentication service: SOAP 1.2 with WS-Addressing and WS-Security, in and out; pure.
 
-The actions, namespaces and names below are those that integrators have published. The names of the elements around
-``ProfessionnelSante`` and ``Donnees``, and around the three members of ``ContexteApCVRepType``, are not public. The
-operation's own name is written, and any name is accepted.
+The actions, namespaces and names below are those that integrators have published. ``restituerContexteApCV`` has an
+empty request there: it asks for the practitioner's context, and the resolver's caller compares the name of what comes.
+The name of the element around the three members of ``ContexteApCVRepType`` is not public, and any is accepted.
 
 Of ``signerVitale`` the request is published as far as ``ContexteApCV``. What follows it (codes and forms of ``Facture``
 and ``ResumeFacture``) and the answer are not: a plug-in writes the one and reads the other.
@@ -11,7 +11,7 @@ and ``ResumeFacture``) and the answer are not: a plug-in writes the one and read
 import datetime as dt
 import uuid
 from collections.abc import Sequence
-from typing import Final, NoReturn
+from typing import Final, Literal, NoReturn
 
 import msgspec
 from lxml import etree
@@ -25,6 +25,7 @@ __all__ = [
     "NAMES",
     "PUBLISHED",
     "RELEASE",
+    "REQUESTS",
     "RESTORE",
     "SIGN",
     "ContextRequest",
@@ -53,7 +54,14 @@ RESTORE: Final = "restituerContexteApCV"
 RELEASE: Final = "detruireContexteApCV"
 SIGN: Final = "signerVitale"
 
-#: The elements of a request whose names are not public, and may be told otherwise.
+#: The element of each operation's request.
+REQUESTS: Final = {
+    AUTHENTICATE: "AuthentifierUtilisateurProximiteReq",
+    RESTORE: "RestituerContexteApCVReq",
+    RELEASE: "DetruireContexteApCVReq",
+}
+
+#: The elements of a request whose names may be told otherwise.
 NAMES: Final = frozenset(
     {
         AUTHENTICATE,
@@ -63,6 +71,7 @@ NAMES: Final = frozenset(
         "IdentifiantFacturation",
         "CodeSpecialiteAMO",
         "Donnees",
+        "ContexteApCV",
         "Identifiant",
     }
 )
@@ -79,18 +88,23 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         namespace: of the service's own elements.
         action: the part of the WS-Addressing action before the name of the operation.
         names: other names for the elements of a request: of an operation, ``ProfessionnelSante``,
-            ``IdentifiantFacturation``, ``CodeSpecialiteAMO``, ``Donnees`` or ``Identifiant``.
+            ``IdentifiantFacturation``, ``CodeSpecialiteAMO``, ``Donnees``, ``ContexteApCV`` or ``Identifiant``.
+        version: the attribute of a request; empty for none.
+        restore: what a context is asked for by once more: ``current`` for the published request, which is empty, or
+            ``named``, with ``ContexteApCV`` as where it is released.
         date_form: how the end of a context is written, as ``strptime`` has it (``%Y%m%d%H%M%S``); empty for ISO 8601.
     """
 
     namespace: str = AUTH
     action: str = ACTION
     names: dict[str, str] = {}
+    version: str = "1.0"
+    restore: Literal["current", "named"] = "current"
     date_form: str = ""
 
     def tag(self, name: str) -> str:
         """The qualified name of an element of a request."""
-        return f"{{{self.namespace}}}{self.names.get(name, name)}"
+        return f"{{{self.namespace}}}{self.names.get(name, REQUESTS.get(name, name))}"
 
 
 class SigningShape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -165,18 +179,27 @@ def build(request: ContextRequest, sender: Sender, assertion: bytes, shape: Shap
         ConfigurationInvalid: the assertion is not XML.
     """
     operation = etree.Element(shape.tag(request.operation), nsmap={None: shape.namespace})
-    if request.operation == AUTHENTICATE:
-        who = etree.SubElement(operation, shape.tag("ProfessionnelSante"))
-        etree.SubElement(who, shape.tag("IdentifiantFacturation")).text = sender.identifiant_facturation
-        etree.SubElement(who, shape.tag("CodeSpecialiteAMO")).text = sender.code_specialite
-    subject = "Donnees" if request.operation == AUTHENTICATE else "Identifiant"
+    if shape.version:
+        operation.set("version", shape.version)
     try:
-        etree.SubElement(operation, shape.tag(subject)).text = request.value
+        _fill(operation, request, sender, shape)
     except ValueError:
         pass
     else:
         return _enclosed(operation, request, shape.action, sender, assertion)
     raise PayloadInvalid("XML cannot carry these characters", variant="control", data={"sent": False})
+
+
+def _fill(operation: Element, request: ContextRequest, sender: Sender, shape: Shape) -> None:
+    """Writes what an operation is about; a ValueError where XML cannot carry it."""
+    if request.operation == AUTHENTICATE:
+        who = etree.SubElement(operation, shape.tag("ProfessionnelSante"))
+        etree.SubElement(who, shape.tag("IdentifiantFacturation")).text = sender.identifiant_facturation
+        etree.SubElement(who, shape.tag("CodeSpecialiteAMO")).text = sender.code_specialite
+        etree.SubElement(operation, shape.tag("Donnees")).text = request.value
+    elif request.operation == RELEASE or shape.restore == "named":
+        context = etree.SubElement(operation, shape.tag("ContexteApCV"))
+        etree.SubElement(context, shape.tag("Identifiant")).text = request.value
 
 
 def build_signing(

@@ -182,12 +182,13 @@ class ServiceContexts:
             return context
 
     def restore(self, identifiant: str, now: float) -> ServiceContext:
-        """A context once more.
+        """A context once more; without a name the one that was opened last of those that are open.
 
         Raises:
             ServiceRefusal: ``CONTEXT_UNKNOWN``.
         """
         with self._lock:
+            identifiant = identifiant or next(reversed(self._open), "")
             context, _ = self._open.get(identifiant, (None, None))
             if context is None or context.ends <= now:
                 self._open.pop(identifiant, None)

@@ -1,8 +1,14 @@
 """The envelopes of the simulated service: SOAP 1.2 with WS-Addressing, in the shape that integrators have published.
 
 A request: ``Action`` (WS-Addressing) names the operation; the header has WS-Security with a SAML assertion, and
-``ContexteLPS``. The body has ``ProfessionnelSante`` and ``Donnees`` (the string), or ``Identifiant`` (the context), in
-the namespace of apCV authentication. The names of the elements around these are not public: any is accepted.
+``ContexteLPS``. The body has, in the namespace of apCV authentication,
+
+- ``AuthentifierUtilisateurProximiteReq`` with ``ProfessionnelSante`` and ``Donnees`` (the string), or
+- ``RestituerContexteApCVReq``, empty: it asks for the context that was opened last of those that are open; by a rule
+  of the simulator it may name another one, as below, or
+- ``DetruireContexteApCVReq`` with ``ContexteApCV``, which has the context's ``Identifiant``.
+
+The names of the three outermost elements are not looked at, since the action says the same.
 
 An answer: ``dateFinValidite``, ``identifiant``, ``tokenApCV`` in the same namespace; beside them one element of ours,
 since the public shape does not say how rights travel: ::
@@ -94,7 +100,8 @@ class SoapRequest:
     Attributes:
         action: one of ``ACTIONS``.
         message_id: WS-Addressing's; empty where there is none.
-        value: the string of ``Donnees`` for ``AUTHENTICATE``, else the context's ``Identifiant``.
+        value: the string of ``Donnees`` for ``AUTHENTICATE``, else the context's ``Identifiant``; empty for ``RESTORE``
+            without one.
         professional: who bills, for ``SIGN``.
         cents: the amount of the invoice, for ``SIGN``.
     """
@@ -151,8 +158,8 @@ def _value(root: Element, action: str) -> str:
         raise ServiceRefusal("REQUEST_INVALID")
     if action == AUTHENTICATE and not _text(root, f"{inside}ProfessionnelSante/{{{AUTH}}}IdentifiantFacturation"):
         raise ServiceRefusal("REQUEST_INVALID")
-    value = _text(root, inside + ("Donnees" if action == AUTHENTICATE else "Identifiant"))
-    if not value:
+    value = _text(root, inside + ("Donnees" if action == AUTHENTICATE else f"ContexteApCV/{{{AUTH}}}Identifiant"))
+    if not value and action != RESTORE:
         raise ServiceRefusal("REQUEST_INVALID")
     return value
 

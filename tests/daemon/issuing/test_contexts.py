@@ -378,7 +378,7 @@ def test_a_context_that_comes_back_under_another_name_is_none(counter: Any) -> N
         known[made["identifiant"]] = replace(known[made["identifiant"]], identifiant="another", token="OF-ANOTHER")
         named = {"identifiant": made["identifiant"]}
         assert await line.result("context.restore", named) == made | {"confirmed": False}
-        assert (await line.result("station.info"))["resolver"]["reason"] == "resolver_unavailable"
+        assert (await line.result("station.info"))["resolver"]["state"] == "ready"
 
     counter.run(work)
 

@@ -55,7 +55,7 @@ def envelope(action: str, value: str, *, assertion: bool = True, lps: bool = Tru
         )
         inside = f"{practitioner}<Donnees>{escape(value)}</Donnees>"
     else:
-        inside = f"<Identifiant>{escape(value)}</Identifiant>"
+        inside = f"<ContexteApCV><Identifiant>{escape(value)}</Identifiant></ContexteApCV>" if value else ""
     return (
         f'<e:Envelope xmlns:e="{soap.SOAP}" xmlns:w="{soap.WSA}"><e:Header><w:Action>{action}</w:Action>'
         f'<w:MessageID>urn:uuid:1</w:MessageID><s:Security xmlns:s="{soap.WSSE}">{security}</s:Security>{context}'
