@@ -20,7 +20,7 @@ import pytest
 from tests.diagnosis.certificates import tls_server
 from vitale_reader.resolvers.apcv_soap import ApcvSoapResolver
 
-__all__ = ["DESKS", "Desk", "Prepared", "usb_device"]
+__all__ = ["DESKS", "GIGABYTES", "SERVICE", "Desk", "Prepared", "options", "usb_device"]
 
 NO_DRIVER = "[drivers]\nenabled = []\n"
 NO_TLS = "[tls]\nenabled = false\n"

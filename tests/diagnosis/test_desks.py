@@ -1,18 +1,22 @@
 """``doctor`` on broken desks: the right finding and remedy first, in both languages; nothing on a healthy one."""
 
 import asyncio
+import os
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import InsertCard
-from tests.diagnosis.desks import DESKS, GIGABYTES, Desk, Prepared
+from tests.diagnosis.desks import DESKS, GIGABYTES, SERVICE, Desk, Prepared, options
 from vitale_drivers.pcsc.api import PcscLibrary
 from vitale_drivers.pcsc.state import ReaderState
+from vitale_firmware_sim.apcv_service.service import ApcvService
 from vitale_firmware_sim.card.pcscd import PcscService
+from vitale_firmware_sim.imager.device import Imager
+from vitale_firmware_sim.scenario import load_scenario
 from vitale_protocol.catalogue import LANGUAGES
 from vitale_protocol.diagnosis.check_results import Row
 from vitale_protocol.diagnosis.findings import tell
@@ -21,13 +25,15 @@ from vitale_reader.cli.doctor import findings_output
 from vitale_reader.client.blocking import Connection
 from vitale_reader.client.connection import Settings
 from vitale_reader.daemon.app import running
-from vitale_reader.daemon.config import parse
+from vitale_reader.daemon.config import Config, parse
 from vitale_reader.diagnosis.machine import Machine
 from vitale_reader.diagnosis.report import examine
 from vitale_reader.diagnosis.station import devices
 from vitale_reader.diagnosis.station.daemon_view import DaemonView
 from vitale_reader.home import Home
 from vitale_reader.resolvers import apcv_soap
+from vitale_reader.web.native.declaring import manifest, own_command
+from vitale_reader.web.native.places import System, places
 
 PATIENCE = 90.0
 
@@ -159,6 +165,52 @@ def test_nothing_is_wrong_at_a_healthy_desk(look: Examine, pcsc_service: PcscSer
     rows = look(Desk("", "", "", settings), "a healthy desk", seen)
     assert [row.id for row in rows if row.state != "ok"] == []
     assert {"daemon_runs", "driver_ready", "reader_empty", "pcsc_answers"} <= {row.id for row in rows}
+
+
+def test_what_is_there_is_told_at_a_desk_with_everything(look: Examine) -> None:
+    """An imager, the apCV service, browsers of which one may be told another program, settings that all may read."""
+
+    @contextmanager
+    def everything(prepared: Prepared) -> Generator[None]:
+        with ApcvService(load_scenario()) as service, Imager() as imager:
+            settings = SERVICE.format(url=service.url) + options("scanner", f'devices = ["{imager.path}"]')
+            (prepared.home / "config.toml").write_text(settings)
+            (prepared.home / "config.toml").chmod(0o644)
+            system = System(platform="linux", root=prepared.root, environ=os.environ)
+            for place in places(system, everyone=True):
+                told = manifest(place.browser.family, own_command(), Config().web.extension.ids)
+                prepared.write(str(place.file.relative_to(prepared.root)), told).parent.chmod(0o755)
+                place.file.chmod(0o666 if place.browser.name == "firefox" else 0o644)
+            yield
+
+    rows = look(Desk("", "", "", prepare=everything), "a desk with everything")
+    found = {row.id: row for row in rows}
+    expected = {
+        "browser_told": "ok",
+        "browser_open": "wrong",
+        "configuration_readable": "note",
+        "resolver_reached": "ok",
+        "reader_there": "ok",
+    }
+    assert expected == {name: found[name].state for name in expected}
+    for language in LANGUAGES:
+        for name, state in expected.items():
+            shown = tell(found[name], language)
+            assert shown.title
+            assert bool(shown.remedy) == (state != "ok")
+
+
+def test_a_desk_without_a_configuration_says_so(look: Examine) -> None:
+    rows = look(Desk("", "", "", prepare=unconfigured, pcsc=True), "no configuration")
+    (row,) = (row for row in rows if row.id == "configuration_default")
+    assert row.state == "ok"
+    assert len({tell(row, language).title for language in LANGUAGES}) == len(LANGUAGES)
+
+
+@contextmanager
+def unconfigured(prepared: Prepared) -> Generator[None]:
+    (prepared.home / "config.toml").unlink()
+    yield
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -83,26 +83,45 @@ def test_all_is_well(tmp_path: Path) -> None:
     assert said["daemon"]["title"] == "Daemon 1, mode production, started 5 s ago"
     assert said["driver"]["title"] == "Driver pcsc is ready (2.0)"
     assert said["reader"]["title"] == "Lecteur: empty"
-    assert said["resolver"]["title"] == "The apCV service apcv is ready"
+    assert (said["resolver"]["id"], said["resolver"]["title"]) == (
+        "resolver_ready",
+        "The apCV service apcv is ready",
+    )
 
 
 @pytest.mark.parametrize(
-    ("medium", "title"),
+    ("medium", "finding", "title", "titre"),
     [
-        ("vitale-card", "Lecteur: carte Vitale"),
-        ("cps-card", "Lecteur: card of a professional (CPS)"),
-        ("unknown-card", "Lecteur: another card, neither Vitale nor CPS"),
-        ("apcv-nfc", "Lecteur: apcv-nfc presented"),
+        ("vitale-card", "reader_card", "Lecteur: carte Vitale", "Lecteur\u00a0: carte Vitale"),
+        (
+            "cps-card",
+            "reader_cps",
+            "Lecteur: card of a professional (CPS)",
+            "Lecteur\u00a0: carte de professionnel (CPS)",
+        ),
+        (
+            "unknown-card",
+            "reader_other",
+            "Lecteur: another card, neither Vitale nor CPS",
+            "Lecteur\u00a0: autre carte, ni Vitale ni CPS",
+        ),
+        ("apcv-nfc", "reader_medium", "Lecteur: apcv-nfc presented", "Lecteur\u00a0: apcv-nfc présenté"),
     ],
 )
-def test_what_lies_in_a_reader_is_told_never_whose(medium: str, title: str, tmp_path: Path) -> None:
-    _, said = found(tmp_path, READY, readers=(reader(state="present", medium=medium),))
-    assert said["reader"]["title"] == title
+def test_what_lies_in_a_reader_is_told_never_whose(
+    medium: str, finding: str, title: str, titre: str, tmp_path: Path
+) -> None:
+    for language, words in (("en", title), ("fr", titre)):
+        _, said = found(tmp_path, READY, readers=(reader(state="present", medium=medium),), language=language)
+        assert (said["reader"]["id"], said["reader"]["title"]) == (finding, words)
 
 
 def test_a_lease_is_told(tmp_path: Path) -> None:
-    _, said = found(tmp_path, READY, readers=(reader(state="leased", medium="vitale-card"),))
-    assert said["reader"]["title"] == "Reader Lecteur is leased to a program"
+    for language, words in (("en", "Reader Lecteur is leased to a program"), ("fr", "réservé")):
+        leased = reader(state="leased", medium="vitale-card")
+        _, said = found(tmp_path, READY, readers=(leased,), language=language)
+        assert said["reader"]["id"] == "reader_leased"
+        assert words in said["reader"]["title"]
 
 
 @pytest.mark.parametrize(("language", "words"), [("en", "No reader"), ("fr", "Aucun lecteur")])
@@ -127,22 +146,33 @@ def test_a_reader_of_another_desk_is_not_looked_at(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("health", "words"),
+    ("health", "finding", "words"),
     [
-        (DriverHealth(name="nfc", state="stopped", media=()), "Driver nfc has stopped"),
-        (DriverHealth(name="nfc", state="restarting", media=(), restarts=3), "It was restarted 3 times."),
+        (DriverHealth(name="nfc", state="stopped", media=()), "driver_stopped", "Driver nfc has stopped"),
+        (
+            DriverHealth(name="nfc", state="restarting", media=(), restarts=3),
+            "driver_restarting",
+            "It was restarted 3 times.",
+        ),
         (
             DriverHealth(name="nfc", state="restarting", media=(), restarts=3, reason="reader_unavailable"),
+            "reader_unavailable",
             "Reader out of order",
         ),
-        (DriverHealth(name="nfc", state="degraded", media=(), reason="tool_missing", detail="libusb"), "libusb"),
+        (
+            DriverHealth(name="nfc", state="degraded", media=(), reason="tool_missing", detail="libusb"),
+            "tool_missing",
+            "libusb",
+        ),
     ],
     ids=["stopped", "restarting", "restarted", "degraded"],
 )
-def test_a_driver_that_is_out_of_order(tmp_path: Path, health: DriverHealth, words: str) -> None:
+def test_a_driver_that_is_out_of_order(tmp_path: Path, health: DriverHealth, finding: str, words: str) -> None:
+    _, french = found(tmp_path, health, readers=(reader(),), language="fr")
     status, said = found(tmp_path, health, readers=(reader(),))
     driver = said["driver"]
-    assert driver["state"] == "wrong"
+    assert (finding, "wrong") == (driver["id"], driver["state"]) == (french["driver"]["id"], french["driver"]["state"])
+    assert french["driver"]["remedy"]
     assert words in f"{driver['title']} {driver['cause']} {driver.get('detail', '')}"
     assert driver["remedy"]
     assert status != 0

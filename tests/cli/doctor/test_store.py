@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner
 
 from tests.postgres_server import PASSWORD
@@ -12,6 +15,7 @@ from vitale_reader.cli.audit import audit
 from vitale_reader.cli.doctor.command import doctor
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
+from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.home import Home
 
 SETTINGS = "[drivers]\nenabled = []\n[tls]\nenabled = false\n"
@@ -28,10 +32,10 @@ def start_once(home: Path, settings: str) -> None:
     asyncio.run(main())
 
 
-def findings(home: Path) -> list[dict[str, Any]]:
-    done = CliRunner().invoke(doctor, ["--json", "--language", "en", "--home", str(home)])
+def findings(home: Path, language: str = "en", subject: str = "store") -> list[dict[str, Any]]:
+    done = CliRunner().invoke(doctor, ["--json", "--language", language, "--home", str(home)])
     assert PASSWORD not in done.output
-    return [one for one in json.loads(done.output)["findings"] if one["subject"] == "store"]
+    return [one for one in json.loads(done.output)["findings"] if one["subject"] == subject]
 
 
 def test_a_store_that_was_set_aside_is_told_until_somebody_takes_it_away(tmp_path: Path) -> None:
@@ -51,7 +55,15 @@ def test_a_store_that_was_set_aside_is_told_until_somebody_takes_it_away(tmp_pat
 
 def test_whether_the_database_of_a_site_answers(tmp_path: Path, empty_database: str) -> None:
     start_once(tmp_path / "desk", f'store = "{empty_database}"\n{SETTINGS}')
-    assert [one["state"] for one in findings(tmp_path / "desk")] == ["ok"]
+    assert [(one["id"], one["state"]) for one in findings(tmp_path / "desk")] == [("site_answers", "ok")]
+    with pytest.MonkeyPatch.context() as patch:
+        ahead = partial(StoreClock, wall=lambda: time.time() + 7_200)
+        patch.setattr("vitale_reader.daemon.store.clock.StoreClock", ahead)
+        for language, words in (("fr", "heure"), ("en", "time")):
+            (wrong,) = [one for one in findings(tmp_path / "desk", language, "clock") if one["id"] == "site_clock"]
+            assert wrong["state"] == "wrong"
+            assert "+72" in f"{wrong['title']} {wrong['cause']}"
+            assert words in wrong["remedy"]
     (tmp_path / "desk" / "config.toml").write_text(
         f'store = "postgresql://desk:{PASSWORD}@/no?host=/nowhere"\n{SETTINGS}'
     )

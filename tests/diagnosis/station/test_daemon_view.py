@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 import pytest
 
+from vitale_protocol.catalogue import LANGUAGES
+from vitale_protocol.diagnosis.findings import tell
 from vitale_protocol.methods import DriverHealth, Station, StationInfo
 from vitale_reader.diagnosis.station.daemon_view import DaemonView, look
 
@@ -33,6 +35,28 @@ def of_the_gateway(gateway: DriverHealth | None) -> list[tuple[str, str]]:
 def test_the_gateway_is_told_as_it_is(changes: dict[str, Any], expected: tuple[str, str]) -> None:
     gateway = DriverHealth(**{name: getattr(READY, name) for name in READY.__struct_fields__} | changes)
     assert [expected] == of_the_gateway(gateway)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, ("exporter_ready", "ok")),
+        ({"state": "restarting", "restarts": 3}, ("exporter_restarting", "wrong")),
+        (
+            {"state": "degraded", "reason": "configuration_invalid", "variant": "metrics_port_in_use"},
+            ("configuration_invalid.metrics_port_in_use", "wrong"),
+        ),
+    ],
+)
+def test_the_exporter_is_told_as_it_is(changes: dict[str, Any], expected: tuple[str, str]) -> None:
+    exporter = DriverHealth(**{name: getattr(READY, name) for name in READY.__struct_fields__} | changes)
+    told = StationInfo(station=STATION, media=(), drivers=(), uptime=1.0, exporter=exporter)
+    rows = [row for row in look(DaemonView(station=told)) if row.subject == "port"]
+    assert [expected] == [(row.id, row.state) for row in rows]
+    for language in LANGUAGES:
+        shown = tell(rows[0], language)
+        assert shown.title
+        assert bool(shown.remedy) == (shown.state == "wrong")
 
 
 def test_without_pages_nothing_is_told_of_it() -> None:

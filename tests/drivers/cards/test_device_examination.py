@@ -6,11 +6,14 @@ from vitale_drivers.cards.device_examination import Connection, examine_card, ex
 from vitale_firmware_sim.card.card import Card
 from vitale_firmware_sim.card.images import load_image
 from vitale_firmware_sim.phone.profiles import profile_names, profile_text
+from vitale_protocol.catalogue import LANGUAGES
 from vitale_protocol.diagnosis.check_results import Row
+from vitale_protocol.diagnosis.findings import tell
 from vitale_protocol.errors import MediumRemoved
 from vitale_protocol.media.profile import parse_profile
 
 IMAGE = load_image("adulte")
+NUMBERS = bytes((0x00, 0xB0, 0x82))  # READ BINARY by the short identifier of the numbers' file
 PROFILES = tuple(parse_profile(profile_text(name)) for name in profile_names())
 
 
@@ -54,6 +57,25 @@ def test_a_card_that_is_gone_is_raised_wherever_it_was(rows: list[Row], after: i
     with pytest.raises(MediumRemoved):
         examine_card(IMAGE.atr, Connection(transmit, rows.append, "card"))
     assert after == len([row for row in rows if row.id == "exchange"])
+
+
+def test_a_card_that_gives_names_alone_is_told_with_its_resets(rows: list[Row]) -> None:
+    """The file of the numbers cannot be read at any attempt, nor after the reset before the last one."""
+    card, resets = Card(IMAGE), list[None]()
+    card.reset()
+
+    def transmit(apdu: bytes) -> bytes:
+        return card.transmit(apdu) if apdu[:3] != NUMBERS else b"\x6a\x82"
+
+    connection = Connection(transmit, rows.append, "card", reset=lambda: resets.append(None))
+    examine_card(IMAGE.atr, connection)
+    found = {row.id: row for row in rows}
+    assert ("note", "ok") == (found["card_without_nir"].state, found["exchange_reset"].state)
+    assert (1, 0) == (found["card_without_nir"].values["people"], found["card_without_nir"].values["numbers"])
+    assert len(resets) == found["card_without_nir"].values["resets"] == 1
+    for language in LANGUAGES:
+        assert tell(found["exchange_reset"], language).title
+        assert tell(found["card_without_nir"], language).remedy
 
 
 def test_a_card_of_another_kind_is_not_tried(rows: list[Row]) -> None:

@@ -6,7 +6,9 @@ import pytest
 from vitale_drivers.scanner.device_examination import fitting, kinds
 from vitale_drivers.scanner.driver import ScannerDriver
 from vitale_firmware_sim.imager.device import Imager
+from vitale_protocol.catalogue import LANGUAGES
 from vitale_protocol.diagnosis.check_results import Row
+from vitale_protocol.diagnosis.findings import tell
 from vitale_protocol.errors import NoReader, PresentationTimeout
 
 INS = b"IS01" + b"0" * 22 + b"S1269054958815780S21.2.250.1.213.1.4.8\x1dS3SARAH-LOU\x1dS4GARCIA"
@@ -65,6 +67,14 @@ def test_another_framing_is_named() -> None:
     with Imager() as imager:
         rows = tried(imager, b"3400930000000", framing="stx-etx")
     assert (rows[-1].id, rows[-1].values["framing"]) == ("scan_other_framing", "cr")
+
+
+@pytest.mark.posix
+def test_a_scan_that_no_framing_fits_is_told() -> None:
+    with Imager() as imager:
+        rows = tried(imager, b"\x1bA3400930000000\x1bZ")
+    assert (rows[-1].id, rows[-1].state) == ("scan_fits_none", "wrong")
+    assert [tell(rows[-1], language).remedy for language in LANGUAGES if not tell(rows[-1], language).remedy] == []
 
 
 @pytest.mark.posix
