@@ -88,16 +88,42 @@ def slow_bytes(port: int, site: str) -> None:
         line.close()
 
 
+def opened(port: int, site: str) -> socket.socket:
+    """A WebSocket."""
+    line = connected(port)
+    line.sendall(handshake(port, site))
+    if b" 101 " not in line.recv(4_096):
+        line.close()
+        raise ConnectionError("it is not let in")
+    return line
+
+
+def masked(first: int, payload: bytes) -> bytes:
+    """A short frame of a page."""
+    return bytes((first, 0x80 | len(payload))) + bytes(4) + payload
+
+
 def fragments(port: int, site: str) -> None:
     """Opens a WebSocket and sends one message in fragments, without an end."""
-    with connected(port) as line:
-        line.sendall(handshake(port, site))
-        if b" 101 " not in line.recv(4_096):
-            raise ConnectionError("it is not let in")
-        payload = b"x" * 100
-        line.sendall(bytes((0x01, 0x80 | len(payload))) + bytes(4) + payload)
+    with opened(port, site) as line:
+        line.sendall(masked(0x01, b"x" * 100))
         while True:
-            line.sendall(bytes((0x00, 0x80 | len(payload))) + bytes(4) + payload)
+            line.sendall(masked(0x00, b"x" * 100))
+
+
+def pings(port: int, site: str) -> None:
+    """Opens a WebSocket and asks for signs of life, without an end; reads none of them."""
+    with opened(port, site) as line:
+        while True:
+            line.sendall(masked(0x89, b"") * 500)
+
+
+def messages(port: int, site: str) -> None:
+    """Opens a WebSocket, says what the core refuses, and comes again once it is sent away."""
+    with opened(port, site) as line:
+        line.sendall(masked(0x81, b'{"jsonrpc":"2.0","id":1,"method":"session.ping","params":{}}'))
+        while line.recv(4_096):
+            pass
 
 
 def refusals(port: int, _: str) -> None:
@@ -113,6 +139,8 @@ KINDS: dict[str, tuple[Callable[[int, str], None], int]] = {
     "header bombs": (header_bombs, 4),
     "slow bytes": (slow_bytes, 1),
     "fragments": (fragments, 4),
+    "pings": (pings, 4),
+    "messages": (messages, 4),
     "refusals": (refusals, 4),
 }
 

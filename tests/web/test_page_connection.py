@@ -407,6 +407,23 @@ def test_a_page_that_is_silent_is_not() -> None:
     at_the_door(work, msgspec.structs.replace(PATIENT, silence=0.05))
 
 
+@pytest.mark.parametrize("opcode", [Opcode.PING, Opcode.CONT])
+def test_frames_past_the_rate_wait_whatever_they_are(opcode: Opcode) -> None:
+    """Pings that are answered; and parts of a message that has long had too many, of a page that does not go."""
+
+    async def work(bench: Bench) -> None:
+        first = frame(Opcode.TEXT, b"[", fin=False) if opcode is Opcode.CONT else b""
+        async with bench.opened() as (page, _channel):
+            began = asyncio.get_running_loop().time()
+            page[1].write(first + frame(opcode, b"", fin=opcode is Opcode.PING) * 2_000 + frame(Opcode.CLOSE, b""))
+            told = await soon(all_of(page[0]))
+            assert (2_000 if opcode is Opcode.PING else 0) == told.count(bytes((0x80 | Opcode.PONG, 0)))
+            # At least so long, however slow the machine is: of the last piece alone nothing has to wait.
+            assert asyncio.get_running_loop().time() - began >= 0.25
+
+    at_the_door(work, msgspec.structs.replace(PATIENT, frames=256, pace=1 / 4_000))
+
+
 def test_parting_words_have_their_time_whatever_is_said_meanwhile() -> None:
     async def work(bench: Bench) -> None:
         async with bench.opened() as (page, channel):
@@ -460,6 +477,13 @@ class Wire(asyncio.Transport):
     def resume_reading(self) -> None:
         self.is_read = True
 
+    def bring(self, said: bytes, connection: PageConnection) -> None:
+        while said and self.is_read:
+            room = connection.get_buffer(len(said))
+            piece, said = said[: len(room)], said[len(room) :]
+            room[: len(piece)] = piece
+            connection.buffer_updated(len(piece))
+
 
 @pytest.mark.parametrize(
     ("said", "answer"),
@@ -487,7 +511,7 @@ def test_a_refusal_comes_when_it_is_time_whatever_was_wrong(
         monkeypatch.setattr(page_connection, "peer_uid", nobody)
         connection, wire = PageConnection(bench.door), Wire()
         connection.connection_made(wire)
-        connection.data_received(said)
+        wire.bring(said, connection)
         assert ([], False) == (wire.written, wire.is_read)
         seconds, act = timers[-1]
         assert 0 <= seconds <= PATIENT.refusal

@@ -4,6 +4,7 @@
 2. What is not let in gets one answer, the same for all, and is gone.
 3. A page that is let in has its channel before it hears so. What it says goes to the core as one text of its value.
 4. What goes on too slowly has an end: the head, one message, silence, the parting words.
+5. What comes too fast waits: frames past a rate stay with the system, and with whoever sends them.
 """
 
 import asyncio
@@ -34,6 +35,9 @@ TRY_AGAIN_LATER = 1013
 #: Bytes that are read of a request that was refused, so that its sender sees the answer and no reset.
 MOST_IGNORED = 65_536
 
+#: Bytes that are read of a connection at a time, before others have their turn.
+PIECE = 4_096
+
 
 class PageLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of each connection, in seconds.
@@ -45,6 +49,8 @@ class PageLimits(msgspec.Struct, frozen=True, kw_only=True):
         ping: between two questions for a sign of life.
         silence: without any sign of life.
         farewell: for parting words.
+        frames: that are read at once, of messages, pings and parting words alike; no time, but a number.
+        pace: for each frame past these. A page makes ten calls a second at most.
     """
 
     head: float = 5.0
@@ -53,6 +59,8 @@ class PageLimits(msgspec.Struct, frozen=True, kw_only=True):
     ping: float = 20.0
     silence: float = 45.0
     farewell: float = 2.0
+    frames: int = 256
+    pace: float = 1 / 128
 
 
 class Door(Protocol):
@@ -73,7 +81,7 @@ class Door(Protocol):
         ...
 
 
-class PageConnection(asyncio.Protocol):
+class PageConnection(asyncio.BufferedProtocol):
     """One connection, from its first byte to its last."""
 
     def __init__(self, door: Door, *, body_bytes: int = 0) -> None:
@@ -84,7 +92,10 @@ class PageConnection(asyncio.Protocol):
         self._socket: PageSocket | None = None
         self._channel: ChannelEnd | None = None
         self._uid: int | None = None
+        self._piece = bytearray(PIECE)
         self._ignored = 0
+        self._owed = 0.0
+        self._counted = 0.0
         self._holds = 0
         self._parts = False
         self._heard = 0.0
@@ -94,8 +105,9 @@ class PageConnection(asyncio.Protocol):
         self._message: asyncio.TimerHandle | None = None
         self._silence: asyncio.TimerHandle | None = None
         self._pings: asyncio.TimerHandle | None = None
+        self._pause: asyncio.TimerHandle | None = None
 
-    # ── asyncio.Protocol ──
+    # ── asyncio.BufferedProtocol ──
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Somebody is there; reading begins only after this."""
@@ -107,8 +119,13 @@ class PageConnection(asyncio.Protocol):
             return
         self._deadline = _later(self._limits.head, self.abort)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002
+        """Where the next bytes are put."""
+        return self._piece
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Takes bytes: of the head, of messages, or of what was refused."""
+        data = bytes(memoryview(self._piece)[:nbytes])
         if self._socket is not None:
             self._receive(self._socket, data)
         elif self._head is not None:
@@ -126,7 +143,7 @@ class PageConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, and its channel with it."""
-        for timer in (self._deadline, self._message, self._silence, self._pings):
+        for timer in (self._deadline, self._message, self._silence, self._pings, self._pause):
             if timer is not None:
                 timer.cancel()
         if self._admission is not None:
@@ -225,6 +242,7 @@ class PageConnection(asyncio.Protocol):
 
     def _receive(self, socket: PageSocket, data: bytes) -> None:
         self._heard = asyncio.get_running_loop().time()
+        before = socket.frames
         is_complete = False
         for message in socket.receive(data):
             is_complete = True
@@ -237,6 +255,16 @@ class PageConnection(asyncio.Protocol):
                 self._channel.send(frame)
         self._time_message(is_complete=is_complete, goes_on=socket.is_within_a_message)
         self._flush()
+        self._have_wait(socket.frames - before)
+
+    def _have_wait(self, frames: int) -> None:
+        """Reads on when it is time, after so many frames: whoever sends them without end slows nobody but itself."""
+        elapsed, self._counted = self._heard - self._counted, self._heard
+        self._owed = max(0.0, self._owed - elapsed) + frames * self._limits.pace
+        too_much = self._owed - self._limits.frames * self._limits.pace
+        if too_much > 0:
+            self.hold()
+            self._pause = _later(too_much, self.go_on)
 
     def _time_message(self, *, is_complete: bool, goes_on: bool) -> None:
         """Gives a message that has begun its time, and takes it back where none goes on."""

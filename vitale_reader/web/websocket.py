@@ -28,9 +28,16 @@ MESSAGE_TOO_BIG: Final = 1009
 
 
 class PageSocket:
-    """The server's end of a WebSocket, from its handshake to its end."""
+    """The server's end of a WebSocket, from its handshake to its end.
+
+    Attributes:
+        frames: that came, of any kind.
+    """
+
+    frames: int
 
     def __init__(self) -> None:
+        self.frames = 0
         # The request was read already: this one begins with frames.
         self._protocol = ServerProtocol(state=OPEN, max_size=FRAME_BYTES)
         self._answer = b""
@@ -67,7 +74,10 @@ class PageSocket:
         """
         self._protocol.receive_data(data)
         for event in self._protocol.events_received():
-            if self._is_deaf or not isinstance(event, Frame):
+            if not isinstance(event, Frame):
+                continue
+            self.frames += 1
+            if self._is_deaf:
                 continue
             if event.opcode is Opcode.CLOSE:
                 self._is_deaf = True
