@@ -27,12 +27,14 @@ __all__ = [
     "DEPTH",
     "FRAME_BYTES",
     "LAST_NUMBER",
+    "OPENED",
     "Preamble",
     "SealedFrame",
     "Via",
     "close_code",
     "close_frame",
     "closing",
+    "opened_frame",
     "read_frame",
     "read_preamble",
     "read_sealed",
@@ -56,6 +58,9 @@ CLOSE_PROTOCOL: Final = 4002
 LAST_NUMBER: Final = 2**53 - 1
 
 write_frame = msgspec.json.Encoder().encode
+
+#: The first frame of a native host's channel from the core: it is taken. A gateway's is, once it is handed over.
+OPENED: Final = write_frame({"open": True})
 
 
 class Preamble(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -177,7 +182,15 @@ def closing(code: int) -> bytes:
 
 def close_frame(code: int) -> bytes:
     """The last frame of a channel from the core, with its length."""
-    frame = closing(code)
+    return _with_length(closing(code))
+
+
+def opened_frame() -> bytes:
+    """The first frame of a native host's channel from the core, with its length."""
+    return _with_length(OPENED)
+
+
+def _with_length(frame: bytes) -> bytes:
     return len(frame).to_bytes(4, "big") + frame
 
 

@@ -42,6 +42,7 @@ class Page:
         self.carried: list[bytes] = []
         self.keys: dict[str, bytes] | None = None
         self._numbers = itertools.count(1)
+        self._waits = via == "stdio"
         self._sealed = self._opened = 0
 
     # ── frames ──
@@ -70,6 +71,9 @@ class Page:
             try:
                 length = int.from_bytes(await self.reader.readexactly(4), "big")
                 self.carried.append(await self.reader.readexactly(length))
+                if self._waits and self.carried[-1] == b'{"open":true}':
+                    self._waits = False
+                    return await self.receive_frame()
                 return dict(json.loads(self.carried[-1]))
             except (asyncio.IncompleteReadError, ConnectionError):
                 return None

@@ -17,6 +17,7 @@ from tests.posix import posix_only
 from vitale_protocol.web.channels import FRAME_BYTES, closing
 from vitale_protocol.web.extensions import CHROMIUM_ID
 from vitale_reader.home import Home
+from vitale_reader.web.native import host
 from vitale_reader.web.native.dialling import dial
 from vitale_reader.web.native.host import Streams, carry
 
@@ -118,6 +119,7 @@ def carried(listening: socket.socket) -> Generator[tuple[Browser, Core]]:
             opened = preamble.pop("opened")
             assert opened > 1_700_000_000
             assert {"via": "stdio", "site": SITE, "peer_uid": os.getuid(), "host": CHROMIUM_ID} == preamble
+            core.say(b'{"open":true}')
             assert {"open": True} == browser.hear()
             yield browser, core
         finally:
@@ -184,6 +186,24 @@ def test_a_daemon_that_is_not_there_is_told(tmp_path: Path) -> None:
         browser.say({"site": SITE})
         assert {"close": 1013} == browser.hear()
         assert browser.hear() is None
+
+
+@pytest.mark.parametrize("how", ["goes", "refuses", "hangs"])
+def test_no_channel_is_said_to_be_open_that_the_daemon_has_not_taken(
+    listening: socket.socket, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(host, "PATIENCE", 0.1)
+    with hosted(Path(listening.getsockname())) as browser:
+        browser.say({"site": SITE})
+        core = Core(listening.accept()[0])
+        assert b'"via":"stdio"' in (core.hear() or b"")
+        if how == "refuses":
+            core.say(closing(1008))
+        if how == "goes":
+            core.go()
+        assert {"close": 1008 if how == "refuses" else 1013} == browser.hear()
+        assert browser.hear() is None
+        core.go()
 
 
 def test_a_browser_that_says_nothing_starts_nothing(tmp_path: Path) -> None:

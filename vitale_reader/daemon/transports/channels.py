@@ -1,7 +1,7 @@
 """Channels of pages: frames from a gateway or a native host, which has no right of its own.
 
 The first frame says who opened the channel. Before it is read nothing is answered, and whoever has opened it without
-proving a key is closed after the first refusal. A frame ``{"close": code}``, the last of a channel, says why it ends.
+proving a key is closed after the first refusal. A native host hears that its channel is taken. A frame ``{"close": code}``, the last of a channel, says why it ends.
 """
 
 import asyncio
@@ -16,7 +16,15 @@ import msgspec
 
 from vitale_protocol.methods import StationMode
 from vitale_protocol.session.session import Session
-from vitale_protocol.web.channels import CLOSE_PROTOCOL, CLOSE_REFUSED, CLOSE_REVOKED, Preamble, Via, close_frame
+from vitale_protocol.web.channels import (
+    CLOSE_PROTOCOL,
+    CLOSE_REFUSED,
+    CLOSE_REVOKED,
+    Preamble,
+    Via,
+    close_frame,
+    opened_frame,
+)
 from vitale_protocol.web.framing import ChannelFraming
 from vitale_protocol.web.sealed_frames import SessionKeys
 from vitale_reader.daemon.client_registry import Peer
@@ -163,6 +171,8 @@ class ChannelConnection(StreamConnection):
             logger.info("a channel comes too late: the daemon stops")
         elif self._enter(Peer(transport=channel.via, uid=channel.peer_uid, channel=channel)):
             self._conversation = self._service.connected(self)
+            if channel.via == "stdio" and self._transport is not None:  # its page waits for that
+                self._transport.write(opened_frame())
             return True
         if self._transport is not None:
             self._transport.abort()

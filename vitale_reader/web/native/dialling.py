@@ -36,6 +36,9 @@ class Line(Protocol):
         """Reads bytes; none at the end."""
         ...
 
+    def settimeout(self, seconds: float | None, /) -> None:
+        """Sets how long each call may wait; None for as long as it takes."""
+
     def shutdown(self, how: int, /) -> None:
         """Ends one way or both, as of a socket."""
 

@@ -1,11 +1,13 @@
 """The native host: a program that a browser starts for one page, and that carries its frames to the daemon.
 
-What the extension says first is the site of the page, as the browser names it. The host opens a channel for it and says
-``{"open": true}``; from then on it carries frames both ways. The last one is ``{"close": code}``, as on any channel.
+What the extension says first is the site of the page, as the browser names it. The host opens a channel for it; the
+daemon says ``{"open": true}`` once it has taken it, and from then on frames are carried both ways. The last one is
+``{"close": code}``, as on any channel; the only one where the daemon is away, stops or says nothing.
 It has no right of its own, reads no setting, and keeps nothing.
 """
 
 import contextlib
+import itertools
 import os
 import socket
 import threading
@@ -20,6 +22,7 @@ from vitale_protocol.session.framing import LengthFraming, NativeFraming, Networ
 from vitale_protocol.web.channels import (
     CLOSE_PROTOCOL,
     FRAME_BYTES,
+    OPENED,
     Preamble,
     close_code,
     closing,
@@ -35,6 +38,9 @@ __all__ = ["Streams", "carry", "main"]
 
 #: Bytes that are read at once.
 PIECE: Final = 65_536
+
+#: Seconds for the daemon to take a channel; milliseconds, unless it hangs.
+PATIENCE: Final = 10.0
 
 # Close codes of the registry of RFC 6455, section 11.7.
 MESSAGE_TOO_BIG: Final = 1009
@@ -116,7 +122,6 @@ def carry(extension: str, call: Callable[[], Line], browser: Streams) -> None:
         with channel:
             preamble = Preamble(via="stdio", site=site, peer_uid=own_uid(), host=extension, opened=time.time())
             channel.sendall(NetworkFraming(FRAME_BYTES).encode(write_frame(preamble)))
-            browser.tell(write_frame({"open": True}))
             _carry_both_ways(channel, messages, browser)
 
 
@@ -130,9 +135,14 @@ def _site(message: bytes) -> str:
 def _carry_both_ways(channel: Line, messages: Iterator[bytes], browser: Streams) -> None:
     """Carries frames until either end is gone; each way waits for nobody but its own reader."""
     upwards = _Upwards(channel, messages)
-    upwards.start()
-    with contextlib.suppress(ConnectionError, LimitExceeded):
-        for frame in _frames(NetworkFraming(FRAME_BYTES), lambda: channel.recv(PIECE)):
+    frames = _frames(NetworkFraming(FRAME_BYTES), lambda: channel.recv(PIECE))
+    with contextlib.suppress(ConnectionError, TimeoutError, LimitExceeded):
+        channel.settimeout(PATIENCE)
+        first = next(frames, b"")
+        channel.settimeout(None)
+        if first == OPENED:
+            upwards.start()
+        for frame in itertools.chain((first,) if first else (), frames):
             browser.tell(frame)
             if close_code(frame):
                 return

@@ -74,6 +74,10 @@ class TlsLine:
             if not self._take():
                 return b""
 
+    def settimeout(self, seconds: float | None) -> None:
+        """Sets how long each call may wait, as of a socket."""
+        self._socket.settimeout(seconds)
+
     def shutdown(self, how: int) -> None:
         """Ends one way or both, as of a socket; the daemon is told so, and not cut off."""
         with self._sending:
