@@ -1,6 +1,10 @@
 """Settings changed in a text: all else in it stays, and what comes of it is TOML."""
 
+import contextlib
+import threading
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +14,11 @@ from hypothesis import strategies as st
 
 from tests.posix import AS_ROOT, NOBODY, give_to
 from vitale_protocol.errors import ConfigurationInvalid
-from vitale_reader.daemon.config import Config, Drivers, parse
+from vitale_reader.daemon import config_file
+from vitale_reader.daemon.config import Config, Drivers, load, parse
+from vitale_reader.diagnosis import settings_file
 from vitale_reader.diagnosis.settings_file import as_toml, replace, with_setting
+from vitale_reader.home import Home
 
 TEXT = """\
 # At the top.
@@ -65,7 +72,37 @@ def test_a_key_within_a_value_is_refused(key: str) -> None:
         parse(with_setting(TEXT, key, 1))
 
 
-@given(st.text(st.characters(blacklist_categories=("Cc", "Cs")), min_size=1, max_size=100))
+def test_of_two_changes_at_once_neither_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Home.under(tmp_path)
+    replace(home.config, "[drivers]\nenabled = []\n", Config())
+    met = threading.Barrier(2)
+    text_of = settings_file.current
+
+    def current(file: Path) -> str:
+        text = text_of(file)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            met.wait(0.2)  # both have read the same text, where nothing keeps them apart
+        return text
+
+    monkeypatch.setattr(settings_file, "current", current)
+    with ThreadPoolExecutor(2) as pool:
+        told = [*pool.map(partial(settings_file.change, home), ("station.name", "audit_days"), ("Officine", "31"))]
+    assert [True, True] == [each.differs for each in told]
+    config = load(home.config)
+    assert ("Officine", 31) == (config.station.name, config.audit_days)
+
+
+def test_whoever_changes_it_for_ever_keeps_nobody_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config_file, "PATIENCE", 0.0)
+    home = Home.under(tmp_path)
+    with config_file.reserved(home.config), pytest.raises(ConfigurationInvalid) as refused:
+        settings_file.change(home, "audit_days", "31")
+    assert "changing" == refused.value.variant
+    assert settings_file.change(home, "audit_days", "31").differs
+    assert ["config.toml"] == [each.name for each in tmp_path.iterdir()]
+
+
+@given(st.text(st.characters(blacklist_categories=("Cc", "Cf", "Cs", "Zl", "Zp")), min_size=1, max_size=100))
 def test_any_name_can_be_set(name: str) -> None:
     assert name == parse(with_setting(TEXT, "station.name", name)).station.name
 

@@ -10,14 +10,28 @@ import os
 import re
 import stat
 import sys
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 
 import msgspec
 
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.atomic_files import write_atomically
 
-__all__ = ["FileAccess", "command_to_close", "decoded", "line_of", "read", "readable_by_others", "replace", "set_aside"]
+__all__ = [
+    "FileAccess",
+    "command_to_close",
+    "decoded",
+    "line_of",
+    "read",
+    "readable_by_others",
+    "replace",
+    "reserved",
+    "set_aside",
+]
 
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -28,6 +42,10 @@ _INDEX = re.compile(r"\[[^\]]*\]")
 
 #: Bytes of a file of settings; the longest that a site needs has some thousands.
 MOST_BYTES = 1_048_576
+
+#: Seconds to wait for whoever else changes the settings: they are checked meanwhile, with what drivers say of them.
+PATIENCE = 30.0
+BETWEEN_TRIES = 0.02
 
 
 class FileAccess(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +147,28 @@ def replace(file: Path, text: str, *, secret: bool) -> None:
     write_atomically(file, text.encode("utf-8"), owner=former or above, mode=mode)
 
 
+@contextmanager
+def reserved(file: Path) -> Generator[None]:
+    """Keeps other commands from changing the file meanwhile: of two at once the second builds upon the first.
+
+    Raises:
+        ConfigurationInvalid: somebody has changed it for too long.
+        OSError: its folder cannot be made, or not read.
+    """
+    folder = file.resolve().parent
+    _made(folder)
+    until = monotonic() + PATIENCE
+    while (kept := _taken(folder)) is None:
+        if monotonic() > until:
+            data = {"file": str(file), "path": "$"}
+            raise ConfigurationInvalid("another command is changing the file", variant="changing", data=data)
+        threading.Event().wait(BETWEEN_TRIES)
+    try:
+        yield
+    finally:
+        os.close(kept)
+
+
 def set_aside(file: Path) -> None:
     """Keeps a copy of the file beside it, as ``.old``, for its owner alone.
 
@@ -195,6 +235,14 @@ if sys.platform == "win32":
         folder.mkdir(parents=True, exist_ok=True)
         return None
 
+    def _taken(folder: Path) -> int | None:
+        """The descriptor of a file that goes when it is closed, however the process ends; None while it is there."""
+        only = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_TEMPORARY | os.O_NOINHERIT
+        try:
+            return os.open(folder / ".config.toml.changing", only)
+        except (FileExistsError, PermissionError):  # there, or about to go
+            return None
+
     def _access(file: Path, found: os.stat_result) -> FileAccess:  # noqa: ARG001
         """By the access lists of the file and of its folder."""
         me = access_lists.this_user()[1]
@@ -221,6 +269,19 @@ if sys.platform == "win32":
         return f'icacls "{file}" /inheritance:r /grant:r {granted}'
 
 else:
+    import fcntl
+
+    def _taken(folder: Path) -> int | None:
+        """A descriptor of the folder with its lock: it leaves no file behind. None while another has it."""
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        except OSError:  # a network file system may lock files only: as good as can be had there
+            return descriptor
+        return descriptor
 
     def _made(folder: Path) -> os.stat_result | None:
         """Makes a folder, for the user whose folder it is made in; that user, where root writes for another."""

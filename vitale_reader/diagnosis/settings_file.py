@@ -43,10 +43,11 @@ def change(home: Home, key: str, word: str) -> Changed:
         ConfigurationInvalid, ToolMissing, StoreUnavailable: the daemon would not start with it, or would not before.
         OSError: the file cannot be written.
     """
-    load(home.config)  # what is wrong with it already is told with its line
-    text = current(home.config)
-    value, made, config = _made(home, text, key, word)
-    replace(home.config, made, config)
+    with config_file.reserved(home.config):
+        load(home.config)  # what is wrong with it already is told with its line
+        text = current(home.config)
+        value, made, config = _made(home, text, key, word)
+        replace(home.config, made, config)
     return Changed(value, config, made != text)
 
 

@@ -1,7 +1,7 @@
 """``vitale-reader config init``: devices are looked for, the rest is asked; a commented configuration comes of it."""
 
 from pathlib import Path
-from typing import Any, Final, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 import click
 import msgspec
@@ -15,6 +15,9 @@ from vitale_reader.cli.frame.language import Language, language, t
 from vitale_reader.cli.frame.prompts import agreed, somebody_is_there
 from vitale_reader.diagnosis import settings_file
 from vitale_reader.home import Home
+
+if TYPE_CHECKING:
+    from vitale_reader.daemon.config import Config
 
 __all__ = ["Answers", "init", "next_step", "text"]
 
@@ -94,8 +97,7 @@ def init(
     made = text(answers)
     with output.progress(t("Contrôle de la configuration…", "Checking the configuration…")):
         config = settings_file.checked(place, made)
-    _set_aside(place.config)
-    settings_file.replace(place.config, made, config)
+    _written(place.config, made, config)
     if not as_json:
         click.echo(t(f"{place.config} est écrit.", f"{place.config} is written."))
     if service is None:
@@ -197,11 +199,13 @@ def _require_room(file: Path, *, asks: bool, overwrite: bool) -> None:
         raise LocalMisuse(str(file), variant="settings_exist", data={"file": str(file)})
 
 
-def _set_aside(file: Path) -> None:
+def _written(file: Path, made: str, config: "Config") -> None:
     from vitale_reader.daemon import config_file
 
-    if file.exists():
-        config_file.set_aside(file)
+    with config_file.reserved(file):
+        if file.exists():
+            config_file.set_aside(file)
+        settings_file.replace(file, made, config)
 
 
 def _answers(
