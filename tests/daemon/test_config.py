@@ -38,6 +38,7 @@ def test_a_whole_file() -> None:
     [
         "[station]\nmod = 'simulated'",
         "[station]\nmode = 'demo'",
+        *(f'[station]\nname = "a\\u{code}b"' for code in ("000a", "001b", "0085", "2028", "202e", "2067")),
         "[tls]\nport = 70000",
         "[tls]\nport = '7816'",
         "[tokens]\nlifetime = 601",

@@ -62,6 +62,8 @@ Collector = Annotated[
     ),
 ]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+# Control characters, ends of lines, and marks that turn the direction of what is written around the name.
+_ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+(?![\s\S])"
 Group = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,50}(?![\s\S])")]
 
 
@@ -74,13 +76,13 @@ class Station(Section):
     """``[station]``: what this installation is.
 
     Attributes:
-        name: shown to clients; free text.
+        name: shown to clients; free text, without control characters.
         mode: ``production`` refuses whatever is simulated; only ``simulated`` issues tokens from simulated devices.
         groups: names under which the desks of a site ask for the readers of this one, as ``group:NAME``.
         language: of the commands at this desk, ``fr`` or ``en``; that of the system where it is left out.
     """
 
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] = "vitale-reader"
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=_ONE_LINE)] = "vitale-reader"
     mode: StationMode = "production"
     groups: Annotated[tuple[Group, ...], msgspec.Meta(max_length=50)] = ()
     language: Literal["fr", "en"] | None = None
