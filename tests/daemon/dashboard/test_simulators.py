@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 
 from vitale_protocol.errors import InvalidParams, ReaderUnavailable, SimulatedRefused
@@ -72,6 +73,21 @@ def test_one_that_does_not_answer_or_goes_away_is_waited_for_no_longer(
         asyncio.run(simulators.play("slot", "adulte"))
     simulators.acted(silent, silent.told[0].act, [FULL], "")
     assert (FULL,) == simulators.places
+
+
+def test_an_answer_that_is_refused_is_waited_for_no_longer(simulators: Simulators) -> None:
+    holder, other = Holder(1), Holder(2)
+    simulators.attach(holder, [SLOT])
+    simulators.attach(other, [msgspec.structs.replace(SLOT, place="field")])
+
+    def answers(event: SimulatorAct) -> None:
+        with pytest.raises(InvalidParams):
+            simulators.acted(holder, event.act, [SLOT, *simulators.places], "")
+
+    holder.answers = answers
+    with pytest.raises(ReaderUnavailable, match="two places have one name") as refused:
+        asyncio.run(simulators.play("slot", "adulte"))
+    assert "simulator" == refused.value.variant
 
 
 def test_another_session_answers_for_nobody(simulators: Simulators, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from vitale_protocol.errors import InvalidParams, ReaderUnavailable, ShuttingDown, SimulatedRefused
+from vitale_protocol.errors import InvalidParams, ReaderUnavailable, ShuttingDown, SimulatedRefused, VitaleError
 from vitale_protocol.events import SimulatorAct, SimulatorPlace
 from vitale_protocol.methods import StationMode
 
@@ -123,10 +123,16 @@ class Simulators:
         Raises:
             SimulatedRefused, InvalidParams: as for ``attach``.
         """
-        self.attach(holder, places)
-        act = self._acts.get(number)
-        if act is not None and act.holder == holder.number and not act.done.done():
-            act.done.set_result(refused)
+        try:
+            self.attach(holder, places)
+        except VitaleError as error:
+            # An answer that is refused is one: whoever plays waits for no other.
+            refused = refused or f"its answer was refused: {error.detail}"
+            raise
+        finally:
+            act = self._acts.get(number)
+            if act is not None and act.holder == holder.number and not act.done.done():
+                act.done.set_result(refused)
 
     def _holder(self, name: str, thing: str | None) -> Holder:
         for holder, places in self._held.values():
