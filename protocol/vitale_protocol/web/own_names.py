@@ -1,12 +1,14 @@
 """Names that the product uses for itself, which no paired program may bear, nor one that looks like it.
 
-Letters that look alike count as one: ``L0CAL`` is ``local``, also with a Cyrillic letter. Of long names one that is
-near is one too, as with sites.
+Letters that look alike count as one: ``L0CAL`` is ``local``, also with a Cyrillic letter or a small capital. Of long
+names one that is near is one too, as with sites.
 """
 
+import re
 import unicodedata
 from typing import Final
 
+from vitale_protocol.web.confusable_letters import LETTERS
 from vitale_protocol.web.edit_distance import NEAR, distance
 
 __all__ = ["DASHBOARD", "LOCAL", "distinct", "is_own"]
@@ -30,7 +32,16 @@ _OWN: Final = (
 #: Letters from which on a name that is near is taken for it: of a short one it would be another word.
 _LONG: Final = 9
 
-#: Letters and digits that are taken for others (Unicode Technical Standard 39, as far as these names go).
+#: Our letter for each of another script that looks like it.
+_OURS: Final = {int(code, 16): letter for letter, codes in LETTERS.items() for code in codes.split()}
+
+#: A Latin letter with a form of its own, in the names of Unicode: ``LATIN LETTER SMALL CAPITAL L``.
+_LATIN: Final = re.compile(
+    r"LATIN (?:SMALL |CAPITAL )?LETTER (?:(?:SMALL CAPITAL|SMALL|DOTLESS|SCRIPT|OPEN|BARRED|INSULAR|SIDEWAYS|LONG)"
+    r" )*(?P<letter>[A-Z])(?: WITH .*)?"
+)
+
+#: Letters and digits that are taken for others among ours, and accents aside.
 _ALIKE: Final = str.maketrans(
     {
         **dict.fromkeys("i1|!ıǀǃιіӏ\u05d5\u0661", "l"),
@@ -68,8 +79,17 @@ def distinct(name: str, client_id: str) -> str:
 def _seen(name: str) -> str:
     """The name as the eye has it: no accents, blanks or signs; one letter for all that look like it."""
     # The signs that stand for letters come first, since they are no letters.
-    plain = unicodedata.normalize("NFKD", name).casefold().translate(_ALIKE)
+    # Capitals first too: a Greek one may look like ours where its small letter does not.
+    ours = unicodedata.normalize("NFKD", name).translate(_OURS)
+    plain = "".join(map(_latin, ours.casefold())).translate(_ALIKE)
     return "".join(letter for letter in plain if letter.isalnum())
+
+
+def _latin(letter: str) -> str:
+    if letter.isascii():
+        return letter
+    named = _LATIN.fullmatch(unicodedata.name(letter, ""))
+    return named["letter"].lower() if named else letter
 
 
 _SEEN: Final = frozenset(map(_seen, _OWN))
