@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import socket
 import subprocess
 import sys
 from typing import Any
@@ -76,6 +77,8 @@ def test_everything_is_played_until_it_is_ended() -> None:
         try:
             told: dict[str, Any] = json.loads(demo.stdout.readline())
             assert told["url"].startswith("http://desk-")
+            with socket.create_connection(("127.0.0.1", told["web_port"]), timeout=60):
+                pass  # pages of this machine may come
             asyncio.run(plays(told["home"]))
         finally:
             demo.send_signal(signal.SIGINT)

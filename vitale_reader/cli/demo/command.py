@@ -65,13 +65,15 @@ def demo(repeat: int, no_pcscd: bool, stays: bool, only_print: bool, ip: bool, a
     from contextlib import ExitStack, nullcontext
 
     from vitale_reader.cli.demo import show as demo_show
-    from vitale_reader.cli.demo.environment import demo_environment
+    from vitale_reader.cli.demo.environment import PAGES, demo_environment
     from vitale_reader.cli.demo.play import play, sound
 
     with ExitStack() as stack:
         starting = t("Les lecteurs simulés et le service démarrent…", "The simulated readers and the daemon start…")
         with nullcontext() if as_json else output.progress(starting):
-            environment = stack.enter_context(demo_environment(simulated_driver=no_pcscd, phones=True, codes=True))
+            environment = stack.enter_context(
+                demo_environment(simulated_driver=no_pcscd, phones=True, codes=True, configuration=PAGES if stays else "")
+            )
         if stays:
             from vitale_reader.cli.demo.stay import stay
 

@@ -30,7 +30,10 @@ from vitale_reader.cli.frame.language import t
 from vitale_reader.cli.frame.signals import OWN_GROUP, ask_to_end, ending_in_good_order
 from vitale_reader.home import Endpoints
 
-__all__ = ["CardSlot", "DemoEnvironment", "demo_environment"]
+__all__ = ["PAGES", "CardSlot", "DemoEnvironment", "demo_environment"]
+
+#: Pages of this machine may come, to whatever port is free: 7817 may be that of another daemon.
+PAGES = "[web]\nenabled = true\nport = 0\n"
 
 READY_WITHIN = 60.0
 STOP_WITHIN = 10.0

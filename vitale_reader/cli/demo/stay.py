@@ -1,7 +1,6 @@
 """``vitale-reader demo --dashboard``: stays until Ctrl-C, and has everything played with the mouse."""
 
 import asyncio
-from pathlib import Path
 
 from vitale_reader.cli.dashboard import as_document, let_in, tell
 from vitale_reader.cli.demo.environment import DemoEnvironment
@@ -31,11 +30,15 @@ def stay(environment: DemoEnvironment, *, only_print: bool, ip: bool, as_json: b
     def told() -> None:
         opened, shown = let_in(environment.home, only_print=only_print, ip=ip)
         if as_json:
-            document = as_document(opened, shown=shown) | {"home": str(environment.home)}
+            web = environment.endpoints.web
+            document = as_document(opened, shown=shown) | {
+                "home": str(environment.home),
+                "web_port": None if web is None else web.port,
+            }
             output.print_json(document, pretty=False)
             return
         tell(opened, shown=shown)
-        _explain(environment.home)
+        _explain(environment)
 
     async def stayed() -> None:
         ready = asyncio.Event()
@@ -58,7 +61,7 @@ def stay(environment: DemoEnvironment, *, only_print: bool, ip: bool, as_json: b
         output.note("")
 
 
-def _explain(home: Path) -> None:
+def _explain(environment: DemoEnvironment) -> None:
     output.note("")
     output.note(
         t(
@@ -72,5 +75,13 @@ def _explain(home: Path) -> None:
             "To connect your program or another command, and to open the dashboard again:",
         )
     )
-    output.note(f"  export VITALE_READER_HOME={home}")
+    output.note(f"  export VITALE_READER_HOME={environment.home}")
     output.note("  vitale-reader dashboard")
+    if (web := environment.endpoints.web) is not None:
+        output.note(
+            t(
+                f"Une page web de cette machine passe par le port {web.port}\N{NO-BREAK SPACE}; la vue « Logiciels » "
+                "l’appaire.",
+                f"A web page of this machine comes by port {web.port}; the view “Software” pairs it.",
+            )
+        )
