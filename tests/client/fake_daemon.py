@@ -5,6 +5,7 @@ import base64
 import json
 import secrets
 import ssl
+import sys
 import threading
 import time
 import uuid
@@ -16,6 +17,7 @@ import msgspec
 from joserfc import jws
 from joserfc.jwk import ECKey
 
+from tests.client.identities import CLIENT, DAEMON, server_context
 from vitale_protocol.errors import VitaleError
 from vitale_protocol.events import Event, Reader, ReaderEvent
 from vitale_protocol.methods import (
@@ -42,12 +44,13 @@ from vitale_protocol.records import Beneficiaire, Proof, Record
 from vitale_protocol.session.framing import LineFraming
 from vitale_protocol.session.session import Called, Session
 from vitale_protocol.tokens import Claims, Evidence, ReaderClaim
+from vitale_reader.client.pairing import Pairing
 from vitale_reader.home import Endpoints, Home, TlsEndpoint
 
 T = TypeVar("T")
 Handler = Callable[["Talk", Called], "Result | VitaleError | None"]
 
-CLIENT = "local"
+CLIENT_ID = "local"
 READER = Reader(id="pcsc:one", name="Lecteur 1", driver="pcsc", media=("vitale-card",), state="empty")
 #: Turns of the loop in which a TLS connection that was given up is closed.
 ENDING = 8
@@ -145,17 +148,32 @@ class FakeDaemon:
 
     async def _start(self) -> None:
         self.home.run.mkdir(parents=True, exist_ok=True)
-        self.home.socket.unlink(missing_ok=True)
-        tls = None
-        if self.context is None:
+        told = Endpoints(pid=1, version="0")
+        if self.context is None and sys.platform != "win32":
+            self.home.socket.unlink(missing_ok=True)
             self._server = await self._loop.create_unix_server(lambda: Talk(self), str(self.home.socket))
+            told = msgspec.structs.replace(told, unix=str(self.home.socket))
         else:
-            self._server = await self._loop.create_server(lambda: Talk(self), "127.0.0.1", 0, ssl=self.context)
+            context = self.context or server_context(self.home.run, DAEMON)
+            self._server = await self._loop.create_server(lambda: Talk(self), "127.0.0.1", 0, ssl=context)
             port = self._server.sockets[0].getsockname()[1]
             self.address = f"tls://127.0.0.1:{port}"
-            tls = TlsEndpoint(host="127.0.0.1", port=port, sha256="")
-        told = Endpoints(pid=1, version="0", unix=None if tls else str(self.home.socket), tls=tls)
+            tls = TlsEndpoint(host="127.0.0.1", port=port, sha256=DAEMON.sha256)
+            told = msgspec.structs.replace(told, tls=tls, owner=None if self.context else self._owners_pairing())
         self.home.endpoints_file.write_bytes(msgspec.json.encode(told))
+
+    def _owners_pairing(self) -> str:
+        """The file by which the daemon's own user comes where there are no Unix sockets."""
+        file = self.home.run / "owner.pairing.json"
+        file.unlink(missing_ok=True)
+        owner = Pairing(
+            client_id=CLIENT_ID,
+            certificate=CLIENT.certificate,
+            private_key=CLIENT.key,
+            daemon_certificate_sha256=DAEMON.sha256,
+        )
+        owner.save(file)
+        return str(file)
 
     async def _stop(self) -> None:
         if self._server is not None:
@@ -216,7 +234,7 @@ class FakeDaemon:
         claims = Claims(
             ver=1,
             iss="urn:vitale-reader:11111111-1111-4111-8111-111111111111",
-            aud=CLIENT,
+            aud=CLIENT_ID,
             iat=now,
             exp=now + 120,
             jti=str(uuid.uuid4()),
@@ -265,7 +283,7 @@ def _open(talk: Talk, call: Called) -> Result:
     return SessionOpened(
         protocol=1,
         session=secrets.token_hex(4),
-        client_id=CLIENT,
+        client_id=CLIENT_ID,
         scopes=("identity", "nir"),
         station=station,
         jwks=talk.daemon.jwks,

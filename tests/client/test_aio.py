@@ -11,8 +11,6 @@ from tests.client.fake_daemon import READER, FakeDaemon
 from vitale_protocol.errors import Cancelled, DaemonUnreachable, LocalMisuse
 from vitale_protocol.methods import PresentationCancel
 
-pytestmark = pytest.mark.posix
-
 
 def test_a_read(daemon: FakeDaemon, home: Path) -> None:
     async def work() -> None:

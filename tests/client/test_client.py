@@ -40,8 +40,6 @@ from vitale_reader.client.blocking import Connection
 from vitale_reader.client.presentation import ReaderChange
 from vitale_reader.client.watching import BACKLOG, Watch
 
-pytestmark = pytest.mark.posix
-
 NONCE = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -371,6 +369,7 @@ def test_a_daemon_that_listens_may_answer_late(daemon: FakeDaemon, home: Path) -
     assert 1 == len(daemon.named("session.open"))
 
 
+@pytest.mark.posix("over TLS it is one that has shown the certificate of the daemon")
 def test_a_stranger_who_speaks_no_json_is_unreachable(daemon: FakeDaemon, home: Path) -> None:
     def babble(talk: Talk, _: Called) -> None:
         assert talk.transport is not None

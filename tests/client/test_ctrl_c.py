@@ -28,8 +28,6 @@ from vitale_protocol.methods import (
 from vitale_protocol.session.session import Called
 from vitale_reader.client import blocking
 
-pytestmark = pytest.mark.posix
-
 SDK = str(Path(blocking.__file__).parent)
 
 

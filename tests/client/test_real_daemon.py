@@ -13,8 +13,6 @@ from vitale_reader.cli.demo.environment import DemoEnvironment, demo_environment
 from vitale_reader.client import pending_requests
 from vitale_reader.client.address import TlsAddress
 
-pytestmark = pytest.mark.posix
-
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,6 +41,7 @@ def pair(station: DemoEnvironment, *scopes: vitale_reader.Scope) -> Pairing:
     return Pairing.of(added, address=str(TlsAddress(station.endpoints.tls.host, station.endpoints.tls.port)))
 
 
+@pytest.mark.posix("its card is moved through a Unix socket")
 def test_unix(card: DemoEnvironment) -> None:
     with patient(card.home) as reader:
         found = reader.read(scopes=["identity", "nir", "dependants"], purpose=["fse", "dp"])
@@ -54,6 +53,7 @@ def test_unix(card: DemoEnvironment) -> None:
         assert reader.pending() == ()
 
 
+@pytest.mark.posix("its card is moved through a Unix socket")
 def test_tls_with_a_pairing_file(card: DemoEnvironment, tmp_path: Path) -> None:
     file = tmp_path / "pairing.json"
     paired = pair(card, "identity")
@@ -81,11 +81,13 @@ def test_a_revoked_client_is_refused(station: DemoEnvironment) -> None:
         pass
 
 
+@pytest.mark.posix("its card is moved through a Unix socket")
 def test_nothing_presented(station: DemoEnvironment) -> None:
     with patient(station.home) as reader, pytest.raises(PresentationTimeout):
         reader.read(timeout=1)
 
 
+@pytest.mark.posix("its card is moved through a Unix socket")
 def test_one_read_is_given_up_and_the_other_gets_the_card(station: DemoEnvironment) -> None:
     assert station.slot is not None
     with patient(station.home) as reader:
@@ -106,6 +108,7 @@ def test_one_read_is_given_up_and_the_other_gets_the_card(station: DemoEnvironme
         reader.wait_until_empty(there.id, timeout=PATIENCE)
 
 
+@pytest.mark.posix("its card is moved through a Unix socket")
 def test_rotation_of_the_keys_is_followed(card: DemoEnvironment) -> None:
     with patient(card.home) as reader:
         before = reader.keys()
@@ -118,6 +121,7 @@ def test_rotation_of_the_keys_is_followed(card: DemoEnvironment) -> None:
     vitale_reader.verify(old.token, jwks=before, audience="local", nonce=old.claims.nonce)
 
 
+@pytest.mark.posix("its card is moved through a Unix socket")
 def test_the_card_is_seen_to_come_and_go(station: DemoEnvironment) -> None:
     assert station.slot is not None
     with patient(station.home) as reader:

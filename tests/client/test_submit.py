@@ -17,8 +17,6 @@ from vitale_protocol.session.session import Called
 from vitale_reader.cli.demo.environment import demo_environment
 from vitale_reader.client.blocking import Connection
 
-pytestmark = pytest.mark.posix
-
 NONCE = "abcdefghijklmnopqrstuvwxyz"
 
 

@@ -41,8 +41,6 @@ from vitale_protocol.methods import (
 )
 from vitale_protocol.session.session import Called
 
-pytestmark = pytest.mark.posix
-
 
 def event(daemon: FakeDaemon, name: str, nonce: str) -> PresentationToken:
     issued = daemon.issue(nonce)

@@ -60,6 +60,7 @@ def test_connect_is_one_too() -> None:
     assert inspect.getdoc(vitale_reader.connect) == inspect.getdoc(vitale_reader.aio.connect)
 
 
+@pytest.mark.posix("a pairing without a certificate is good for a Unix socket alone")
 def test_a_text_may_stand_for_a_list_and_for_a_path(daemon: FakeDaemon, home: Path, tmp_path: Path) -> None:
     paired = tmp_path / "pairing.json"
     vitale_reader.Pairing(client_id="c", credential="secret").save(paired)

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.client.fake_daemon import CLIENT, FakeDaemon
+from tests.client.fake_daemon import CLIENT_ID, FakeDaemon
 from vitale_protocol.errors import TokenInvalid
 from vitale_reader import SeenTokens, verify
 from vitale_reader.client import verification
@@ -33,28 +33,28 @@ def station(home: Path) -> Iterator[FakeDaemon]:
 
 def test_it_returns_the_claims(station: FakeDaemon) -> None:
     claims = station.claims(NONCE)
-    assert verify(station.sign(claims), jwks=station.jwks, audience=CLIENT, nonce=NONCE) == claims
+    assert verify(station.sign(claims), jwks=station.jwks, audience=CLIENT_ID, nonce=NONCE) == claims
 
 
 def test_a_token_counts_once_in_a_process(station: FakeDaemon) -> None:
     token = station.sign(station.claims(NONCE))
-    verify(token, jwks=station.jwks, audience=CLIENT, nonce=NONCE)
+    verify(token, jwks=station.jwks, audience=CLIENT_ID, nonce=NONCE)
     with pytest.raises(TokenInvalid) as caught:
-        verify(token, jwks=station.jwks, audience=CLIENT, nonce=NONCE)
+        verify(token, jwks=station.jwks, audience=CLIENT_ID, nonce=NONCE)
     assert caught.value.data["check"] == "replayed"
 
 
 def test_what_does_not_verify_does_not_count(station: FakeDaemon) -> None:
     token = station.sign(station.claims(NONCE))
     with pytest.raises(TokenInvalid):
-        verify(token, jwks=station.jwks, audience=CLIENT, nonce="another-nonce-of-this-length")
-    verify(token, jwks=station.jwks, audience=CLIENT, nonce=NONCE)
+        verify(token, jwks=station.jwks, audience=CLIENT_ID, nonce="another-nonce-of-this-length")
+    verify(token, jwks=station.jwks, audience=CLIENT_ID, nonce=NONCE)
 
 
 def test_the_clock_may_be_given(station: FakeDaemon) -> None:
     token = station.sign(station.claims(NONCE))
     with pytest.raises(TokenInvalid) as caught:
-        verify(token, jwks=station.jwks, audience=CLIENT, nonce=NONCE, now=time.time() + 3600)
+        verify(token, jwks=station.jwks, audience=CLIENT_ID, nonce=NONCE, now=time.time() + 3600)
     assert caught.value.data["check"] == "expired"
 
 
@@ -134,14 +134,14 @@ def test_of_many_threads_one_wins() -> None:
 @pytest.mark.parametrize("token", [None, b"a.b.c", 7, ["a.b.c"], object()])
 def test_what_is_no_text_is_no_token(token: Any) -> None:
     with pytest.raises(TokenInvalid) as caught:
-        verify(token, jwks={"keys": []}, audience=CLIENT, nonce=NONCE)
+        verify(token, jwks={"keys": []}, audience=CLIENT_ID, nonce=NONCE)
     assert caught.value.data["check"] == "format"
 
 
 @pytest.mark.parametrize("jwks", [None, [], "keys", {}, {"keys": None}])
 def test_what_is_no_key_set_has_no_key(station: FakeDaemon, jwks: Any) -> None:
     with pytest.raises(TokenInvalid) as caught:
-        verify(station.sign(station.claims(NONCE)), jwks=jwks, audience=CLIENT, nonce=NONCE)
+        verify(station.sign(station.claims(NONCE)), jwks=jwks, audience=CLIENT_ID, nonce=NONCE)
     assert caught.value.data["check"] == "key"
 
 
@@ -160,10 +160,10 @@ def test_origin_and_proof_may_be_required(station: FakeDaemon, required: dict[st
     token = station.sign(station.claims(NONCE))
     if check is not None:
         with pytest.raises(TokenInvalid) as caught:
-            verify(token, jwks=station.jwks, audience=CLIENT, nonce=NONCE, **required)
+            verify(token, jwks=station.jwks, audience=CLIENT_ID, nonce=NONCE, **required)
         assert caught.value.data["check"] == caught.value.variant == check
         required = {}
-    verify(token, jwks=station.jwks, audience=CLIENT, nonce=NONCE, **required)  # it counts once, and this is the once
+    verify(token, jwks=station.jwks, audience=CLIENT_ID, nonce=NONCE, **required)  # it counts this once
 
 
 @pytest.mark.parametrize(
@@ -184,10 +184,10 @@ def test_a_key_is_used_for_what_it_is_for(station: FakeDaemon, members: dict[str
     jwks = {"keys": [{**key, **members}]}
     token = station.sign(station.claims(NONCE))
     if check is None:
-        verify(token, jwks=jwks, audience=CLIENT, nonce=NONCE)
+        verify(token, jwks=jwks, audience=CLIENT_ID, nonce=NONCE)
         return
     with pytest.raises(TokenInvalid) as caught:
-        verify(token, jwks=jwks, audience=CLIENT, nonce=NONCE)
+        verify(token, jwks=jwks, audience=CLIENT_ID, nonce=NONCE)
     assert caught.value.data["check"] == check
 
 
@@ -210,7 +210,7 @@ def test_a_member_that_stands_twice_is_refused(station: FakeDaemon, place: str, 
     r, s = decode_dss_signature(private.sign(".".join(signed).encode(), ec.ECDSA(hashes.SHA256())))
     token = ".".join([*signed, base64url(r.to_bytes(32, "big") + s.to_bytes(32, "big"))])
     with pytest.raises(TokenInvalid) as caught:
-        verify(token, jwks=station.jwks, audience=CLIENT, nonce=NONCE)
+        verify(token, jwks=station.jwks, audience=CLIENT_ID, nonce=NONCE)
     assert caught.value.data["check"] == check
 
 

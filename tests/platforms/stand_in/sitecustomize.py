@@ -5,6 +5,8 @@ is on its path. Modules of the product alone see ``sys.platform`` of that system
 lacks; the standard library and third parties stay those of this machine. It is no Windows: sockets, files, consoles and
 devices behave as here.
 
+``VITALE_STAND_IN_TESTS`` has the tests see it as well, whatever its value: so those that every system plays are played.
+
 ``VITALE_STAND_IN_SCANNED`` names a file that a scanner for viruses has open when it is first to be replaced or removed;
 it lets go of it after three refusals.
 
@@ -37,6 +39,7 @@ assert sys.platform != "win32"
 libraries: Any = importlib.import_module("libraries")
 
 PRODUCT = frozenset({"vitale_reader", "vitale_drivers", "vitale_protocol", "vitale_firmware_sim"})
+SEEING = PRODUCT | ({"tests"} if os.environ.get("VITALE_STAND_IN_TESTS") else set())
 
 #: Standard modules that the system has not.
 MODULES = {
@@ -115,6 +118,9 @@ class Seen(types.ModuleType):
     def __setattr__(self, name: str, value: object) -> None:
         setattr(object.__getattribute__(self, "_real"), name, value)
 
+    def __delattr__(self, name: str) -> None:
+        delattr(object.__getattribute__(self, "_real"), name)
+
 
 def is_of_the_product(importer: Mapping[str, object] | None) -> bool:
     """Whether the module that has these globals is one of the product's, run as a program or not."""
@@ -122,7 +128,7 @@ def is_of_the_product(importer: Mapping[str, object] | None) -> bool:
         return False
     spec = importer.get("__spec__")
     name = getattr(spec, "name", "") if importer.get("__name__") == "__main__" else importer.get("__name__", "")
-    return str(name).partition(".")[0] in PRODUCT
+    return str(name).partition(".")[0] in SEEING
 
 
 def install(platform: str) -> None:
