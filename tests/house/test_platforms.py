@@ -11,6 +11,7 @@ ALLOWED = {
     "drivers/vitale_drivers/camera/system.py": "the nodes of cameras",
     "drivers/vitale_drivers/host/confinement.py": "what a worker gives up",
     "drivers/vitale_drivers/host/handover.py": "sockets that go from process to process",
+    "drivers/vitale_drivers/host/programs.py": "the interpreter of a virtual environment",
     "drivers/vitale_drivers/host/streams.py": "standard streams that carry bytes",
     "drivers/vitale_drivers/pcsc/system.py": "the service, and devices of readers",
     "drivers/vitale_drivers/readers/terminals.py": "serial lines",

@@ -284,9 +284,11 @@ def test_drivers_keep_their_contract_with_clocks_in_steps_of_15_6_ms() -> None:
 
 
 @pytest.mark.slow
-def test_the_demonstration_plays_without_a_unix_socket() -> None:
-    done = run("win32", "-m", "vitale_reader", "demo", "--no-pcscd", "--repeat", "1", "--json")
+def test_the_demonstration_plays_without_a_unix_socket(tmp_path: Path, launched: tuple[Path, dict[str, str]]) -> None:
+    interpreter, more = launched
+    done = execute("-m", "vitale_reader", "demo", "--no-pcscd", "--repeat", "1", "--json", env=more)
     assert done.returncode == 0, done.stderr
+    assert {str(interpreter)} == begun_interpreters(tmp_path), "the daemon and its drivers, without a launcher between"
     told = json.loads(done.stdout)
     verdicts = {verdict for result in told["results"] for verdict in result["checks"].values()}
     assert ({result["place"] for result in told["results"]} >= {"slot"}, "accepted" in verdicts) == (True, True)
@@ -397,10 +399,11 @@ def test_what_a_worker_started_ends_with_it(tmp_path: Path) -> None:
     eventually(lambda: not is_running(int(told.read_text())))
 
 
-#: Begins the interpreter, which says its number; then whether that is the number that is known here.
+#: Begins the interpreter, which says its number; then whether that is the number that is known here. Asks a driver.
 BEGIN_ITSELF = """
 import asyncio, sys
 from vitale_reader.daemon.workers.child_process import begun
+from vitale_reader.daemon.workers.questions import check_options
 
 async def main():
     child = await begun((sys.executable, "-c", "import os; print(os.getpid())"))
@@ -408,21 +411,39 @@ async def main():
     child.close()
 
 asyncio.run(main())
+print(check_options({"simulated-card": {}}, 90))
 """
 
 
-def test_a_driver_is_the_interpreter_itself_and_not_what_a_virtual_environment_has_in_its_place(tmp_path: Path) -> None:
-    """``python.exe`` of one begins the interpreter as a process of its own, which no job would hold."""
-    interpreter, told = tmp_path / "python", tmp_path / "told"
+@pytest.fixture
+def launched(tmp_path: Path) -> tuple[Path, dict[str, str]]:
+    """An interpreter that stands behind that of a virtual environment, and the environment in which it does."""
+    interpreter = tmp_path / "python"
     # It is told of the environment, and must not tell what it starts.
     interpreter.write_text(
-        f'#!/bin/sh\necho "$__PYVENV_LAUNCHER__" >"{told}"\nunset __PYVENV_LAUNCHER__\nexec "{sys.executable}" "$@"\n'
+        f'#!/bin/sh\necho "$__PYVENV_LAUNCHER__" >>"{tmp_path}/told"\nunset __PYVENV_LAUNCHER__\n'
+        f'exec "{sys.executable}" "$@"\n'
     )
     interpreter.chmod(0o700)
-    more = environment("win32") | {"VITALE_STAND_IN_INTERPRETER": str(interpreter)}
+    own = {"VITALE_STAND_IN_INTERPRETER": str(interpreter), "VITALE_STAND_IN_FLAGS": str(tmp_path / "flags")}
+    return interpreter, environment("win32") | own
+
+
+def begun_interpreters(folder: Path) -> set[str]:
+    """The interpreters that were begun: the environment's, and the one behind it."""
+    lines = (folder / "flags").read_text("utf-8").splitlines()
+    return {line.partition(" ")[2].split("'")[1] for line in lines} & {sys.executable, str(folder / "python")}
+
+
+def test_a_driver_is_the_interpreter_itself_and_not_what_a_virtual_environment_has_in_its_place(
+    tmp_path: Path, launched: tuple[Path, dict[str, str]]
+) -> None:
+    """``python.exe`` of one begins the interpreter as a process of its own, which no job would hold."""
+    interpreter, more = launched
     done = execute("-c", BEGIN_ITSELF, env=more)
-    assert ("True 0", "") == (done.stdout.strip(), done.stderr)
-    assert sys.executable == told.read_text().strip()
+    assert (["True 0", "[None]"], "") == (done.stdout.splitlines(), done.stderr)
+    assert [sys.executable] * 2 == (tmp_path / "told").read_text().splitlines()
+    assert {str(interpreter)} == begun_interpreters(tmp_path)
 
 
 @pytest.mark.parametrize(("language", "expected"), [("0x040C", "Lance le service"), ("0x0407", "Runs the daemon")])

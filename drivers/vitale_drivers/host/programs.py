@@ -1,8 +1,10 @@
 """Commands by which an installation runs a part of itself in a process of its own."""
 
+import os
 import sys
+from collections.abc import Mapping, Sequence
 
-__all__ = ["own_program"]
+__all__ = ["itself", "own_program"]
 
 
 def own_program(module: str, command: str = "") -> tuple[str, ...]:
@@ -15,3 +17,28 @@ def own_program(module: str, command: str = "") -> tuple[str, ...]:
     if getattr(sys, "frozen", False):
         return (sys.executable, command) if command else (sys.executable,)
     return (sys.executable, "-P", "-m", module)
+
+
+if sys.platform == "win32":
+
+    def itself(
+        command: Sequence[str], environment: Mapping[str, str] | None = None
+    ) -> tuple[Sequence[str], Mapping[str, str] | None]:
+        """The command and environment with the interpreter itself in the place of a virtual environment's launcher.
+
+        The launcher begins the interpreter as another process. Whoever ends the launcher might leave that one behind,
+        and nobody would know its number. The interpreter is told of the environment as ``multiprocessing`` tells it.
+        """
+        interpreter = getattr(sys, "_base_executable", "") or sys.executable
+        if getattr(sys, "frozen", False) or command[0] != sys.executable or interpreter == sys.executable:
+            return command, environment
+        told = {**(os.environ if environment is None else environment), "__PYVENV_LAUNCHER__": sys.executable}
+        return (interpreter, *command[1:]), told
+
+else:
+
+    def itself(
+        command: Sequence[str], environment: Mapping[str, str] | None = None
+    ) -> tuple[Sequence[str], Mapping[str, str] | None]:
+        """The command and environment as they are: no launcher stands before the interpreter."""
+        return command, environment

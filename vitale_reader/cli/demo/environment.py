@@ -15,7 +15,7 @@ from typing import Protocol
 
 import msgspec
 
-from vitale_drivers.host.programs import own_program
+from vitale_drivers.host.programs import itself, own_program
 from vitale_firmware_sim.card.card import Card, VirtualCard
 from vitale_firmware_sim.card.control import control
 from vitale_firmware_sim.card.images import DEFAULT_IMAGE, load_image
@@ -266,8 +266,8 @@ class _DaemonProcess:
     def __init__(self, folder: Path, drivers: Sequence[str], environment: Mapping[str, str]) -> None:
         enabled = [option for driver in drivers for option in ("--driver", driver)]
         options = ("--json", "--mode", "simulated", *enabled, "--tls-port", "0", "--home", str(folder / "home"))
-        self._command = (*own_program("vitale_reader"), "serve", *options)
-        self._environment = {**os.environ, **environment}
+        command = (*own_program("vitale_reader"), "serve", *options)
+        self._command, self._environment = itself(command, {**os.environ, **environment})
         self._log = folder / "daemon.log"
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -15,36 +15,15 @@ import threading
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from vitale_drivers.host.programs import itself
 from vitale_reader.daemon.process import kill
 from vitale_reader.daemon.workers.offspring import WITHOUT_WINDOW
 
 if sys.platform == "win32":
     # Its pipes are those that the loop of Windows can wait for.
     from asyncio.windows_utils import Popen
-
-    def _itself(
-        command: Sequence[str], environment: Mapping[str, str] | None
-    ) -> tuple[Sequence[str], Mapping[str, str] | None]:
-        """The command and environment with the interpreter itself in the place of a virtual environment's launcher.
-
-        The launcher begins the interpreter as another process. That one might not be in the job of its worker, and
-        nobody would know its number. The interpreter is told of the environment as ``multiprocessing`` tells it.
-        """
-        interpreter = getattr(sys, "_base_executable", "") or sys.executable
-        if getattr(sys, "frozen", False) or command[0] != sys.executable or interpreter == sys.executable:
-            return command, environment
-        told = {**(os.environ if environment is None else environment), "__PYVENV_LAUNCHER__": sys.executable}
-        return (interpreter, *command[1:]), told
-
 else:
     from subprocess import Popen
-
-    def _itself(
-        command: Sequence[str], environment: Mapping[str, str] | None
-    ) -> tuple[Sequence[str], Mapping[str, str] | None]:
-        """The command and environment as they are: no launcher stands before the interpreter."""
-        return command, environment
-
 
 __all__ = ["ChildProcess", "begun"]
 
@@ -140,7 +119,7 @@ async def begun(
     Raises:
         OSError: it cannot be started.
     """
-    command, environment = _itself(command, environment)
+    command, environment = itself(command, environment)
     process: Popen[bytes] = Popen(  # noqa: ASYNC220  asyncio begins processes so itself
         command,
         stdin=subprocess.PIPE,

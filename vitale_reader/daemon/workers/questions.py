@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from vitale_drivers.host.programs import itself
 from vitale_drivers.host.worker import Examination, Survey, Surveyed
 from vitale_protocol.configuration.settings import refusal
 from vitale_protocol.diagnosis.check_results import Row, of_error
@@ -88,12 +89,13 @@ def examined(name: str, options: Options, seconds: float, reader: str = "", *, p
 
 
 def _ask(name: str, how: str, question: bytes) -> "subprocess.Popen[bytes]":
+    command, environment = itself((*WORKER, name, how), os.environ | {"PYTHONUNBUFFERED": "1"})
     worker = subprocess.Popen(
-        [*WORKER, name, how],
+        command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        env=environment,
         creationflags=WITHOUT_WINDOW,
     )
     if worker.stdin is not None:
