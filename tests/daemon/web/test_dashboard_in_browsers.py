@@ -12,11 +12,12 @@ import contextlib
 import json
 import os
 import zipfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -25,13 +26,17 @@ from tests.daemon.web.pages import SITE, page
 from tests.daemon.web.shops import BROWSERS
 from tests.node_programs import HTML_RULES, node_program, run_node
 from vitale_firmware_sim.card.control import control
+from vitale_protocol.documents import decode_document
 from vitale_reader.cli.demo.code_devices import code_devices
 from vitale_reader.cli.demo.environment import ControlSlot, DemoEnvironment
 from vitale_reader.cli.demo.hand import Hand, places_of, played
 from vitale_reader.cli.demo.phone_devices import phone_devices
 from vitale_reader.client.reconnecting import Settings
+from vitale_reader.daemon import diagnostics
 from vitale_reader.daemon.config import parse
+from vitale_reader.daemon.diagnostics import Question, Task
 from vitale_reader.daemon.process import kill
+from vitale_reader.diagnosis.__main__ import answer
 from vitale_reader.home import Home
 
 pytestmark = [pytest.mark.posix, pytest.mark.timeout(600)]
@@ -51,6 +56,8 @@ VIEWS = {
 SCREENS = ((320, 640, True), (3840, 2160, False), (1280, 860, True), (1280, 860, False))
 #: Of these, those at which axe-core looks: the smallest, and one in the other colours.
 EXAMINED = {(320, True), (1280, False)}
+#: The last of them alone, with the words of the other language, or in the browser that is not the first.
+LAPTOP = SCREENS[-1:]
 READER = "comptoir"
 PICTURES = os.environ.get("VITALE_READER_PICTURES", "")
 AXE = node_program("axe-core", "axe.min.js")
@@ -229,8 +236,8 @@ async def comes_in(desk: Desk) -> None:
     await desk.browser.until("document.querySelector('nav') !== null")
 
 
-async def speaks_both_languages_on_every_screen(desk: Desk) -> None:
-    """Each view once in each language, at all sizes: some of them have a process started each time."""
+async def speaks_both_languages(desk: Desk, screens: Mapping[int, Sequence[tuple[int, int, bool]]]) -> None:
+    """Each view in each language, 0 and 1, on some screens; reports, for which processes start, are made once."""
     if await desk.browser.evaluate("document.documentElement.lang") != "fr":
         await desk.click("Français")
         await desk.browser.until("document.documentElement.lang === 'fr' && document.querySelector('nav') !== null")
@@ -238,7 +245,7 @@ async def speaks_both_languages_on_every_screen(desk: Desk) -> None:
         for view in VIEWS:
             await desk.go(view)
             await desk.is_named(view, language)
-            for width, height, dark in SCREENS:
+            for width, height, dark in screens[language]:
                 await desk.window(width, height, dark=dark)
                 await desk.fits(view)
                 if (width, dark) in EXAMINED:
@@ -505,12 +512,70 @@ async def finds_nothing_to_play_in_production(desk: Desk, tools: Any) -> None:
         assert "simulated_refused" == await owner.reason("sim.play", {"place": "slot"})
 
 
+Made = dict[tuple[Task, str], Any]
+
+
+class Reports:
+    """Reports of stations: for the first browser by processes, as ever, and for the second by this one.
+
+    While they are kept, each kind is made once in each language, for both browsers.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, kind: type[Browser], made: Made) -> None:
+        self._made, self._keeps = made, False
+        self._make = diagnostics._answer if kind is Chromium else self._make_here
+        monkeypatch.setattr(diagnostics, "_answer", self._answer)
+
+    @contextlib.contextmanager
+    def kept(self) -> Generator[None]:
+        self._keeps = True
+        yield
+        self._keeps = False
+
+    async def _answer(self, question: Question, kind: Any) -> Any:
+        if not self._keeps:
+            return await self._make(question, kind)
+        asked = question.task, question.language
+        if asked not in self._made:
+            self._made[asked] = await self._make(question, kind)
+        return self._made[asked]
+
+    async def _make_here(self, question: Question, kind: Any) -> Any:
+        return decode_document(await asyncio.to_thread(answer, msgspec.json.encode(question)), kind)
+
+
+@pytest.fixture(scope="module")
+def made() -> Made:
+    return {}
+
+
+@pytest.fixture
+def reports(monkeypatch: pytest.MonkeyPatch, kind: type[Browser], made: Made) -> Reports:
+    return Reports(monkeypatch, kind, made)
+
+
+@pytest.mark.soak
 @BROWSERS
-def test_a_person_at_the_dashboard(kind: type[Browser], tools: Any, tmp_path: Path) -> None:
+def test_every_view_in_both_languages_on_every_screen(
+    kind: type[Browser], tools: Any, tmp_path: Path, reports: Reports
+) -> None:
+    async def main() -> None:
+        async with at_the_desk(kind, tools, tmp_path) as desk:
+            await desk.enter()
+            with reports.kept():
+                await speaks_both_languages(desk, {0: SCREENS, 1: SCREENS})
+            desk.examined()
+
+    asyncio.run(main())
+
+
+@BROWSERS
+def test_a_person_at_the_dashboard(kind: type[Browser], tools: Any, tmp_path: Path, reports: Reports) -> None:
     async def main() -> None:
         async with at_the_desk(kind, tools, tmp_path) as desk:
             await comes_in(desk)
-            await speaks_both_languages_on_every_screen(desk)
+            with reports.kept():
+                await speaks_both_languages(desk, {0: SCREENS if kind is Chromium else LAPTOP, 1: LAPTOP})
             await sees_readers_come_and_go(desk)
             await sees_a_presentation(desk)
             await plays_everything_with_the_mouse(desk)
