@@ -42,6 +42,7 @@ Behaviour = Literal[
     "external-entity",
     "huge",
     "empty-context",
+    "unidentified",
     "past-context",
 ]
 BEHAVIOURS: tuple[Behaviour, ...] = get_args(Behaviour)

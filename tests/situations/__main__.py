@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.situations.counter import counter
-from tests.situations.play import Row, page, play, row, rows_of
+from tests.situations.play import Playing, Row, page, play, play_together, row, rows_of
 from tests.situations.situations import SITUATIONS
 from vitale_protocol.catalogue import LANGUAGES, Language
 
@@ -19,13 +19,20 @@ def main() -> None:
     words = [word.lower() for word in sys.argv[1:] if not word.startswith("-")]
     write = "--write" in sys.argv
     heard: dict[str, dict[Language, Row]] = rows_of(PAGE.read_text("utf-8")) if words else {}
+    wanted = [
+        one
+        for situations in SITUATIONS.values()
+        for one in situations
+        if not words or any(word in one.english.lower() for word in words)
+    ]
+    together = [one for one in wanted if one.together]
     with counter() as at:
-        for one in (one for situations in SITUATIONS.values() for one in situations):
-            if words and not any(word in one.english.lower() for word in words):
-                continue
-            languages = LANGUAGES if write else LANGUAGES[:1]
-            heard[one.english] = {language: row(play(at, one, language), language) for language in languages}
-            print(one.english, *heard[one.english]["fr"].told, heard[one.english]["fr"].end, sep="\n    ", flush=True)
+        for language in LANGUAGES if write else LANGUAGES[:1]:
+            played = play_together(at, [Playing(one, language) for one in together]) if together else {}
+            for one in wanted:
+                said = row(played.get(one.english) or play(at, Playing(one, language)), language)
+                heard.setdefault(one.english, {})[language] = said
+                print(one.english, *said.told, said.end, *sorted(said.keys), sep="\n    ", flush=True)
     if write:
         PAGE.write_text(page(heard), encoding="utf-8")
 

@@ -1,11 +1,14 @@
 """A counter with everything on it: a slot for cards, a reader for phones, a camera, an imager, a daemon that runs."""
 
+import fcntl
 import json
 import os
 import secrets
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
@@ -16,6 +19,8 @@ import msgspec
 
 import vitale_reader
 from tests.practice import apcv_options
+from tests.protocol.seal_office import Office
+from tests.situations.texts import error_key, step_keys
 from vitale_firmware_sim.apcv_service.service import ApcvService
 from vitale_firmware_sim.camera.live import LiveCamera
 from vitale_firmware_sim.card.card import Card, VirtualCard
@@ -26,6 +31,7 @@ from vitale_firmware_sim.card.vpcd import VpcdLink
 from vitale_firmware_sim.imager.device import Imager
 from vitale_firmware_sim.phone.card import PhoneCard
 from vitale_firmware_sim.phone.user import PhoneUser
+from vitale_firmware_sim.pn532.faults import parse_nfc_faults
 from vitale_firmware_sim.pn532.reader import Pn532Reader
 from vitale_firmware_sim.scenario import Scenario, load_scenario
 from vitale_protocol.catalogue import Language, text
@@ -34,10 +40,22 @@ from vitale_protocol.events import PresentationProgress
 from vitale_protocol.records import Medium
 from vitale_reader.home import Home
 
-__all__ = ["Counter", "Heard", "counter"]
+__all__ = ["FIRST_SLOT", "PATIENCE", "SECOND_SLOT", "Counter", "Heard", "counter"]
 
 PATIENCE = 60.0
 READERS = 5
+FIRST_SLOT, SECOND_SLOT = "pcsc:virtual-pcd", "pcsc:virtual-pcd.slot-1"
+
+#: A program beside the daemon that has the card in the second slot for itself, until it is told to let it go.
+HOLD = """
+import sys
+from smartcard import scard
+_, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_SYSTEM)
+code, card, _ = scard.SCardConnect(context, "Virtual PCD 00 01", scard.SCARD_SHARE_EXCLUSIVE, 3)
+print(code, flush=True)
+sys.stdin.readline()
+scard.SCardDisconnect(card, scard.SCARD_LEAVE_CARD)
+"""
 #: Steps that tell that something is wrong, or what is to be done; the others come with every reading.
 TELLING = frozenset({"retry", "ambiguous", "remove_card"})
 
@@ -46,8 +64,12 @@ CONFIGURATION = """
 mode = "simulated"
 [tls]
 port = 0
+[seals]
+trust_list = [{signers}]
 [drivers]
 enabled = ["pcsc", "nfc", "camera", "scanner"]
+[drivers.options.pcsc]
+busy_timeout = 3.0
 [drivers.options.nfc]
 devices = [{reader}]
 exchange_limit = 3.0
@@ -56,10 +78,12 @@ devices = [{camera}]
 open_limit = 30
 frame_limit = 30
 slow_limit = 30
+still = 1.0
+dark = 0.5
 [drivers.options.scanner]
-devices = [{imager}]
+devices = [{imager}, {second}]
 repeat = 0
-line_timeout = 10
+line_timeout = 5
 [apcv]
 profiles = ["simulator"]
 resolver = "apcv-soap"
@@ -77,6 +101,7 @@ class Heard:
         remedy: likewise.
         warnings: texts of the token's warnings.
         token: whether there is one.
+        keys: keys of all texts that were shown, also of those steps that come with every reading.
     """
 
     told: list[str] = field(default_factory=list[str])
@@ -84,6 +109,29 @@ class Heard:
     remedy: str = ""
     warnings: list[str] = field(default_factory=list[str])
     token: bool = False
+    keys: set[str] = field(default_factory=set[str])
+
+    def step(self, progress: PresentationProgress, language: Language, media: tuple[Medium, ...]) -> None:
+        """Takes what a step said."""
+        self.keys |= step_keys(progress, language, media)
+        if progress.step in TELLING and progress.message not in self.told:
+            self.told.append(progress.message)
+
+    def failed(self, error: VitaleError, language: Language) -> None:
+        """Takes the end of a request that gave no token, in the words of the catalogue and no others."""
+        self.keys.add(error_key(error.reason, error.variant))
+        said, last = text(error.reason, language, error.variant), error.data.get("last")
+        if isinstance(last, dict):
+            reason, variant = str(last["reason"]), str(last["variant"])
+            said = msgspec.structs.replace(text(reason, language, variant), title=said.title)
+            self.keys.add(error_key(reason, variant))
+        assert (said.title, said.cause, said.remedy) == (error.title, error.cause, error.remedy)
+        self.title, self.remedy = error.title, error.remedy
+
+    def given(self, warnings: tuple[str, ...], language: Language) -> None:
+        """Takes the warnings of a token."""
+        self.keys |= {f"warnings.{warning}" for warning in warnings}
+        self.token, self.warnings = True, [text(warning, language).title for warning in warnings]
 
 
 class Counter:
@@ -91,10 +139,17 @@ class Counter:
 
     def __init__(self, slot: VpcdLink, second: VpcdLink, pcsc: PcscService, home: Path, scenario: Scenario) -> None:
         self.slot, self.second, self.pcsc, self.home, self.scenario = slot, second, pcsc, home, scenario
-        self.reader: Pn532Reader
         self.camera: LiveCamera
         self.imager: Imager
         self.service: ApcvService
+        self.reader = Pn532Reader()
+        self.reader_link: Path
+        self.imager_link: Path
+        self.second_imager: Imager
+        self.second_imager_link: Path
+        self.places = ExitStack()
+        self.office = Office()
+        self.signer = self.office.signer()
 
     def client(self, language: Language = "en") -> vitale_reader.Connection:
         """Billing software, which has as much patience as a busy machine needs."""
@@ -121,22 +176,28 @@ class Counter:
     def hear(
         self,
         media: tuple[Medium, ...],
-        present: Callable[[], object],
+        present: Callable[["Counter"], object],
         language: Language,
         enough: Callable[[Heard], bool] = lambda _: False,
         timeout: float = PATIENCE,
         readers: tuple[str, ...] | None = None,
+        then: Callable[["Counter"], object] | None = None,
     ) -> Heard:
-        """Asks, has something presented once the daemon is armed, and listens until that is enough."""
-        heard, presented = Heard(), False
+        """Asks, has something presented once the daemon is armed, and listens until that is enough.
+
+        ``then`` is done once, when the screen has said that something is wrong.
+        """
+        heard, presented, helped = Heard(), False, False
 
         def follow(step: PresentationProgress) -> None:
-            nonlocal presented
-            if step.step in TELLING and step.message not in heard.told:
-                heard.told.append(step.message)
+            nonlocal presented, helped
+            heard.step(step, language, media)
             if step.step == "armed" and not presented:
                 presented = True
-                present()
+                present(self)
+            if then is not None and heard.told and not helped:
+                helped = True
+                then(self)
             if enough(heard):
                 read.cancel()
 
@@ -148,23 +209,67 @@ class Counter:
         ):
             try:
                 found = read.result()
-            except Cancelled:
-                return heard
+            except Cancelled as error:
+                if not enough(heard):
+                    heard.failed(error, language)
             except VitaleError as error:
-                heard.title, heard.remedy = error.title, error.remedy
+                heard.failed(error, language)
             else:
-                heard.token, heard.warnings = True, [text(warning, language).title for warning in found.warnings]
+                heard.given(found.warnings, language)
         return heard
 
-    def settle(self, lying: int = 0) -> None:
-        """Waits until the daemon knows that something lies at so many places."""
-        states = dict[str, str]()
+    def hold_card(self) -> None:
+        """Has another program take the card in the second slot for itself."""
+        program = self.places.enter_context(
+            subprocess.Popen(
+                [sys.executable, "-c", HOLD],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env={**os.environ, **self.pcsc.environment},
+            )
+        )
+        assert program.stdout is not None
+        assert program.stdout.readline() == "0\n"
+
+    def take_port(self) -> None:
+        """Has another program open the port of the second imager before the daemon does."""
+        link = self.second_imager_link
+        imager = self.places.enter_context(Imager())
+        port = os.open(imager.path, os.O_RDWR | os.O_NOCTTY)
+        self.places.callback(os.close, port)
+        fcntl.flock(port, fcntl.LOCK_EX)
+        link.symlink_to(imager.path)
+        self.places.callback(link.unlink)
+
+    def let_go(self) -> None:
+        """Ends the other programs."""
+        self.places.close()
+
+    def take_reader(self) -> None:
+        """Unplugs the reader for phones."""
+        self.reader.unplug()
+
+    def exchange_reader(self, faults: str) -> None:
+        """Plugs another reader for phones in, with these faults, in place of the one that is there."""
+        self.take_reader()
+        self.reader = Pn532Reader(baud="agreed", faults=parse_nfc_faults(faults), link=self.reader_link)
+        self.reader.open()
+
+    def settle(self, lying: int = 0, readers: int = READERS) -> None:
+        """Waits until the daemon knows that something lies at so many places, and that there are so many."""
+        here = list[str]()
         with self.client() as client:
-            for change in client.watch():
-                states[change.reader.id] = "" if change.kind == "removed" else change.reader.state
-                here = [state for state in states.values() if state]
-                if len(here) == READERS and sum(state != "empty" for state in here) == lying:
-                    return
+            late = threading.Timer(PATIENCE, client.close)
+            late.start()
+            try:
+                for _ in client.watch():
+                    here = [reader.state for reader in client.readers()]
+                    if len(here) == readers and sum(state != "empty" for state in here) == lying:
+                        return
+            finally:
+                late.cancel()
+        raise AssertionError(f"the desk does not settle: {here}")
 
 
 @contextmanager
@@ -181,17 +286,28 @@ def counter() -> Generator[Counter]:
         pcsc = stack.enter_context(PcscService(folder / "pcsc", ("Virtual PCD",)))
         slots = [stack.enter_context(VpcdLink(Card(load_image("adulte")), port=port)) for port in pcsc.ports[:2]]
         made = Counter(slots[0], slots[1], pcsc, folder / "home", scenario)
-        made.service = stack.enter_context(ApcvService(scenario))
-        made.reader = stack.enter_context(Pn532Reader(baud="agreed"))
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        made.service = stack.enter_context(ApcvService(scenario, port=port))
+        made.reader_link, made.second_imager_link = folder / "reader", folder / "second"
+        made.exchange_reader("")
+        stack.callback(made.take_reader)
         made.camera = stack.enter_context(LiveCamera())
-        made.imager = Imager(link=folder / "imager")
+        made.imager_link = folder / "imager"
+        made.imager = Imager(link=made.imager_link)
         made.imager.open()
+        made.second_imager = Imager(link=made.second_imager_link)
         stack.callback(made.imager.unplug)
+        stack.callback(made.second_imager.unplug)
+        stack.callback(made.let_go)
         places = {
-            "reader": made.reader.path,
+            "reader": str(made.reader_link),
             "camera": made.camera.url,
-            "imager": str(folder / "imager"),
+            "imager": str(made.imager_link),
+            "second": str(made.second_imager_link),
+            "signers": str(folder / "signers.pem"),
         }
+        (folder / "signers.pem").write_bytes(made.signer.pem)
         made.home.mkdir(mode=0o700)
         home = Home.under(made.home)
         home.config.touch(mode=0o600)

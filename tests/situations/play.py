@@ -1,19 +1,17 @@
 """Plays situations, and makes the page of what was heard."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from tests.situations.counter import PATIENCE, Counter, Heard
+from tests.situations.counter import FIRST_SLOT, PATIENCE, READERS, Counter, Heard
 from tests.situations.situations import SITUATIONS, Situation
+from tests.situations.texts import ELSEWHERE, counter_texts
 from vitale_protocol import catalogue
 from vitale_protocol.catalogue import Language
 
-__all__ = ["FIRST_SLOT", "Row", "page", "play", "row", "rows_of", "say_the_same"]
-
-FIRST_SLOT = "pcsc:virtual-pcd"
-
-#: Seconds of a request whose medium stays and is not read: whatever is said has been said by then.
-SAID = 3.0
+__all__ = ["Row", "page", "play", "row", "rows_of", "say_the_same"]
 
 HEAD = """# What goes wrong at the counter
 
@@ -25,33 +23,85 @@ this page; the tests play them again and compare.
 """
 
 
+TEXTS = """## Every text of a reading
+
+Every step, error and warning of the catalogue that a reading can show, each with a situation of this page that shows it
+in both languages. A few need what no simulated counter has: they say where they are shown instead.
+
+| text | situation |
+|---|---|
+"""
+
+
 class Row(NamedTuple):
-    """The cell of one situation in one language: what was told, and the end."""
+    """The cell of one situation in one language: what was told, the end, and the keys of all texts that were shown."""
 
     told: tuple[str, ...]
     end: str
+    keys: frozenset[str]
 
 
-def play(at: Counter, one: Situation, language: Language, enough: Callable[[Heard], bool] | None = None) -> Heard:
+Enough = Callable[[Heard], bool]
+
+
+class Playing(NamedTuple):
+    """A situation to be played in a language, until so much was heard; None: until its end."""
+
+    one: Situation
+    language: Language
+    enough: Enough | None = None
+
+
+def play(at: Counter, playing: Playing) -> Heard:
     """Plays one situation, and clears away."""
-    one.before(at)
-    if one.lying:
-        at.settle(one.lying)
-    readers = (FIRST_SLOT,) if one.first_slot else None
-    timeout = one.timeout or (SAID if enough is None else PATIENCE)
+    one = playing.one
+    _prepare(at, [one])
     try:
-        return at.hear(one.media, lambda: one.present(at), language, enough or (lambda _: False), timeout, readers)
+        return _heard(at, playing)
     finally:
         one.clear(at)
         at.settle()
 
 
+def play_together(at: Counter, all_playing: Iterable[Playing]) -> dict[str, Heard]:
+    """Plays situations that take their time, at once; what was heard, by the English text of the situation."""
+    together = list(all_playing)
+    _prepare(at, [playing.one for playing in together])
+    try:
+        with ThreadPoolExecutor(len(together)) as pool:
+            heard = pool.map(lambda playing: _heard(at, playing), together)
+            return {playing.one.english: each for playing, each in zip(together, heard, strict=True)}
+    finally:
+        for playing in together:
+            playing.one.clear(at)
+        at.settle()
+
+
+def _prepare(at: Counter, situations: Iterable[Situation]) -> None:
+    lying, readers = 0, READERS
+    for one in situations:
+        one.before(at)
+        lying, readers = lying + one.lying, readers + one.plugged
+    if lying or readers > READERS:
+        at.settle(lying, readers)
+
+
+def _heard(at: Counter, playing: Playing) -> Heard:
+    one, language, enough = playing
+    if one.hear is not None:
+        return one.hear(at, language)
+    readers = (FIRST_SLOT,) if one.first_slot else None if one.readers is None else one.readers(at)
+    timeout = one.timeout or (one.said if enough is None else PATIENCE)
+    return at.hear(one.media, one.present, language, enough or (lambda _: False), timeout, readers, one.then)
+
+
 def row(heard: Heard, language: Language) -> Row:
     """What was heard, as the page has it."""
+    told, keys = tuple(heard.told), frozenset(heard.keys)
     if heard.token:
         token = {"fr": "Un jeton", "en": "A token"}[language]
-        return Row(tuple(heard.told), f"**{token}.** {' · '.join(heard.warnings)}".strip())
-    return Row(tuple(heard.told), f"**{heard.title}.** {heard.remedy}".strip())
+        return Row(told, f"**{token}.** {' · '.join(heard.warnings)}".strip(), keys)
+    return Row(told, f"**{heard.title}.** {heard.remedy}".strip(), keys)
 
 
 def page(heard: dict[str, dict[Language, Row]]) -> str:
@@ -60,10 +110,21 @@ def page(heard: dict[str, dict[Language, Row]]) -> str:
     for group, situations in SITUATIONS.items():
         parts.append(f"## {group}\n\n| situation | l’écran dit | the screen says |\n|---|---|---|\n")
         for one in situations:
-            cells = (" ".join(_cell(heard[one.english][language])) for language in ("fr", "en"))
-            parts.append(f"| {one.french}<br>*{one.english}* | {' | '.join(cells)} |\n")
+            rows = heard[one.english]
+            cells = (" ".join(_cell(rows[language])) for language in ("fr", "en"))
+            keys = " ".join(sorted(rows["fr"].keys | rows["en"].keys))
+            parts.append(f"| {one.french}<br>*{one.english}* <!-- {keys} --> | {' | '.join(cells)} |\n")
         parts.append("\n")
-    return "".join(parts).rstrip() + "\n"
+    return "".join((*parts, *_texts(heard))).rstrip() + "\n"
+
+
+def _texts(heard: dict[str, dict[Language, Row]]) -> Iterator[str]:
+    """Every text that a reading can show, with a situation that shows it, or why none does."""
+    shown = {key: name for name, rows in reversed(heard.items()) for key in rows["fr"].keys | rows["en"].keys}
+    yield TEXTS
+    for key in sorted(counter_texts()):
+        where = f"*{shown[key]}*" if key in shown else ELSEWHERE.get(key, "")
+        yield f"| `{key}` | {where} |\n"
 
 
 def _cell(row: Row) -> tuple[str, ...]:
@@ -74,16 +135,19 @@ def rows_of(text: str) -> dict[str, dict[Language, Row]]:
     """The cells of a page, by the English text of the situation."""
     found: dict[str, dict[Language, Row]] = {}
     for line in text.splitlines():
-        if line.startswith("| ") and "<br>*" in line:
-            situation, french, english = line.strip("| ").split(" | ")
-            name = situation.split("<br>*")[1].rstrip("*")
-            found[name] = {"fr": _row_of(french), "en": _row_of(english)}
+        if line.startswith("| ") and (match := _SITUATION.match(line)):
+            french, english = match["cells"].removesuffix(" |").split(" | ")
+            keys = frozenset(match["keys"].split())
+            found[match["name"]] = {"fr": _row_of(french, keys), "en": _row_of(english, keys)}
     return found
 
 
-def _row_of(cell: str) -> Row:
+_SITUATION = re.compile(r"\| .*<br>\*(?P<name>.*)\* <!-- (?P<keys>.*) --> \| (?P<cells>.*)")
+
+
+def _row_of(cell: str, keys: frozenset[str]) -> Row:
     *told, end = cell.split("<br>")
-    return Row(tuple(each.strip(" «»") for each in told), end.strip())
+    return Row(tuple(each.strip(" «»") for each in told), end.strip(), keys)
 
 
 def say_the_same(french: Row, english: Row) -> bool:

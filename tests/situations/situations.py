@@ -1,27 +1,80 @@
 """Situations at a counter, as data: what is presented, to which request, and how it is cleared away."""
 
-import secrets
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
-from tests.situations.counter import Counter
-from vitale_firmware_sim.card.images import CardHolder, Image, load_image
+from tests.protocol.seal_office import FROM
+from tests.situations.deeds import (
+    ANY,
+    CARD,
+    CODE,
+    INS,
+    INS_CODE,
+    MANGLED,
+    PAPER,
+    PHONE,
+    SEALED,
+    STAFF,
+    UNUSUAL_INS,
+    WITHOUT_NIR,
+    WRONG_KEY,
+    Badge,
+    BankCard,
+    ContactlessBankCard,
+    Deed,
+    Garbled,
+    Hearing,
+    Where,
+    both_cards,
+    camera_is_back,
+    camera_leased,
+    card,
+    code_of_before,
+    first_imager,
+    forged,
+    former_delegate,
+    given_up,
+    good_reader,
+    healthy_imager,
+    held_card,
+    lay,
+    let_card_go,
+    mute_reader,
+    no_such_reader,
+    nothing,
+    of_a_stranger,
+    plug_reader,
+    prefixed,
+    pull_reader,
+    refuse,
+    renewed,
+    scan,
+    sealed,
+    second_imager,
+    second_slot,
+    second_window,
+    send,
+    service,
+    started_service,
+    stays,
+    stopped_service,
+    take_both,
+    take_card,
+    take_code,
+    take_phones,
+    take_phones_of_delegates,
+    two_codes,
+    typed,
+    unknown_code,
+    used_code,
+    used_phone,
+    without_separators,
+)
 from vitale_firmware_sim.imager.faults import ImagerFaults
-from vitale_firmware_sim.phone.card import PhoneCard, PhoneRefusal
-from vitale_firmware_sim.pn532.faults import parse_nfc_faults
-from vitale_protocol.media.ins_datamatrix import OID_DEMO, InsDatamatrix
+from vitale_firmware_sim.phone.card import PhoneCard
 from vitale_protocol.records import Medium
 
 __all__ = ["SITUATIONS", "Situation"]
-
-Deed = Callable[[Counter], object]
-
-CARD: tuple[Medium, ...] = ("vitale-card",)
-PHONE: tuple[Medium, ...] = ("apcv-nfc",)
-CODE: tuple[Medium, ...] = ("apcv-qr",)
-PAPER: tuple[Medium, ...] = ("ins-datamatrix", "2d-doc")
-ANY: tuple[Medium, ...] = ("vitale-card", "apcv-nfc", "apcv-qr")
 
 
 @dataclass(frozen=True)
@@ -36,8 +89,14 @@ class Situation:
         clear: how it is taken away.
         before: what lies there already.
         lying: at how many places something lies then.
+        plugged: how many readers are there besides.
         first_slot: whether the billing software asks for the first slot alone.
         timeout: seconds of the request, where its end is what is looked at.
+        readers: the readers that the billing software asks for, where it is neither all nor the first slot.
+        then: what is done once the screen has said what is wrong.
+        hear: what happens instead of a request that waits, where it is no such request.
+        said: seconds after which all has been said to a request that ends by its own time.
+        together: whether it is played beside the others that take their time, at places of its own.
     """
 
     french: str
@@ -47,140 +106,15 @@ class Situation:
     clear: Deed
     before: Deed = lambda _: None
     lying: int = 0
+    plugged: int = 0
     first_slot: bool = False
     timeout: float | None = None
+    readers: Where | None = None
+    then: Deed | None = None
+    hear: Hearing | None = None
+    said: float = 3.0
+    together: bool = False
 
-
-class BankCard:
-    """A card with an ATR of its own that has none of the applications."""
-
-    atr = bytes.fromhex("3B6500002063CB6800")
-
-    def reset(self) -> bytes:
-        """Powers it."""
-        return self.atr
-
-    def release(self) -> None:
-        """Lets go."""
-
-    def transmit(self, apdu: bytes) -> bytes:
-        """Refuses every application."""
-        return b"\x6a\x82" if apdu[1] == 0xA4 else b"\x6d\x00"
-
-
-class ContactlessBankCard(PhoneCard):
-    """It speaks ISO/IEC 14443-4 and knows none of our applications."""
-
-    def transmit(self, apdu: bytes) -> bytes:
-        """Refuses every application."""
-        return b"\x6a\x82"
-
-
-class Badge(PhoneCard):
-    """A badge of a door: no ISO/IEC 14443-4."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda: b"", uid=bytes.fromhex("04A1B2C3D4E5F6"))
-        self.sak = 0x08
-
-
-def _refuse() -> bytes:
-    raise PhoneRefusal("the phone is locked")
-
-
-def _card(image: str | Image = "adulte", faults: str = "") -> Deed:
-    return lambda counter: counter.slot.insert(counter.card(image, faults))
-
-
-def _take_card(counter: Counter) -> None:
-    counter.slot.remove()
-
-
-def _lay(*phones: Callable[[Counter], PhoneCard], faults: str = "") -> Deed:
-    def lay(counter: Counter) -> None:
-        for phone in phones:
-            counter.reader.field.put(phone(counter), parse_nfc_faults(faults))
-
-    return lay
-
-
-def _take_phones(counter: Counter) -> None:
-    counter.reader.field.remove()
-    counter.service.behave("normal")
-
-
-def _scan(data: bytes, symbology: str = "qr", faults: ImagerFaults | None = None) -> Deed:
-    def scan(counter: Counter) -> None:
-        if faults is not None:
-            counter.imager.faults = faults
-        counter.imager.scan(data, symbology)
-
-    return scan
-
-
-def _nothing(_: Counter) -> None:
-    return
-
-
-def _both_cards(counter: Counter) -> None:
-    counter.slot.insert(counter.card("adulte"))
-    counter.second.insert(counter.card("famille"))
-
-
-def _take_both(counter: Counter) -> None:
-    counter.slot.remove()
-    counter.second.remove()
-
-
-def _take_code(counter: Counter) -> None:
-    counter.camera.clear()
-    counter.service.behave("normal")
-
-
-def _used_code(counter: Counter) -> None:
-    code = counter.code()
-    counter.service.contexts.authenticate(code, time.time())
-    counter.camera.show(code)
-
-
-def _unknown_code(counter: Counter) -> None:
-    counter.camera.show(b"VITALESIM." + secrets.token_hex(22).upper().encode())
-
-
-def _service(behaviour: str, then: Deed) -> Deed:
-    def act(counter: Counter) -> None:
-        counter.service.behave(behaviour)  # type: ignore[arg-type]  # one of its words
-        then(counter)
-
-    return act
-
-
-def _pull_reader(counter: Counter) -> None:
-    counter.imager.unplug()
-
-
-def _plug_reader(counter: Counter) -> None:
-    counter.imager.open()
-
-
-ADULT = load_image("adulte")
-WRONG_KEY = Image(
-    name="wrong-key",
-    atr=ADULT.atr,
-    date_debut_validite=ADULT.date_debut_validite,
-    beneficiaires=(
-        CardHolder(nom="ESSAI", prenom="LUCIE", date_naissance="19840612", nationalite="FRA", nir="284061399004136"),
-    ),
-)
-INS = InsDatamatrix(
-    matricule="284061399004129",
-    oid=OID_DEMO,
-    prenoms="CLAIRE ANNE",
-    nom="MERLE-ESSAI",
-    sexe="F",
-    date_naissance="12-06-1984",
-    code_lieu_naissance="13990",
-).encode()[:-20]
 
 # After two failures of the service comes a reading that succeeds, or it would be left alone for a while.
 SITUATIONS: dict[str, tuple[Situation, ...]] = {
@@ -189,43 +123,43 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             "La carte est à l’envers, ou sa puce est sale",
             "The card is the wrong way round, or its chip is dirty",
             CARD,
-            _card(faults="mute"),
-            _take_card,
+            card(faults="mute"),
+            take_card,
         ),
         Situation(
             "La carte est retirée trop tôt",
             "The card is withdrawn too early",
             CARD,
-            _card(faults="withdrawn@20"),
-            _take_card,
+            card(faults="withdrawn@20"),
+            take_card,
         ),
         Situation(
             "La carte est abîmée : son contenu est tronqué",
             "The card is damaged: its content is cut",
             CARD,
-            _card(faults="truncated-tlv"),
-            _take_card,
+            card(faults="truncated-tlv"),
+            take_card,
         ),
         Situation(
             "La carte hésite, puis répond",
             "The card hesitates, then answers",
             CARD,
-            _card(faults="hiccup=2"),
-            _take_card,
+            card(faults="hiccup=2"),
+            take_card,
         ),
         Situation(
             "Une carte bancaire est dans la fente",
             "A bank card is in the slot",
             CARD,
             lambda counter: counter.slot.insert(BankCard()),
-            _take_card,
+            take_card,
         ),
         Situation(
             "Une carte bancaire était déjà dans la fente",
             "A bank card lay in the slot already",
             CARD,
-            _nothing,
-            _take_card,
+            nothing,
+            take_card,
             before=lambda counter: counter.slot.insert(BankCard()),
             lying=1,
             first_slot=True,
@@ -234,67 +168,145 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             "La carte de professionnel est dans la fente du patient",
             "The professional's card is in the patient's slot",
             CARD,
-            _card("cps"),
-            _take_card,
+            card("cps"),
+            take_card,
             first_slot=True,
         ),
         Situation(
             "C’est une carte Vitale 1",
             "It is a carte Vitale 1",
             CARD,
-            _card("vitale-1"),
-            _take_card,
+            card("vitale-1"),
+            take_card,
         ),
         Situation(
             "Deux cartes sont dans les deux fentes",
             "Two cards are in the two slots",
             CARD,
-            _nothing,
-            _take_both,
-            before=_both_cards,
+            nothing,
+            take_both,
+            before=both_cards,
             lying=2,
         ),
         Situation(
             "La clé du numéro de la carte est fausse",
             "The key of the card's number is wrong",
             CARD,
-            _card(WRONG_KEY),
-            _take_card,
+            card(WRONG_KEY),
+            take_card,
         ),
         Situation(
             "Une carte Vitale est restée de la personne précédente",
             "A carte Vitale is left from the person before",
             CARD,
-            _nothing,
-            _take_card,
-            before=_card(),
+            nothing,
+            take_card,
+            before=card(),
             lying=1,
         ),
         Situation(
             "La date de naissance n’est pas une date",
             "The date of birth is no date",
             CARD,
-            _card("date-fictive"),
-            _take_card,
+            card("date-fictive"),
+            take_card,
         ),
         Situation(
             "Personne ne présente rien",
             "Nobody presents anything",
             CARD,
-            _nothing,
-            _nothing,
+            nothing,
+            nothing,
             timeout=1.0,
         ),
         Situation(
             "Une carte bancaire reste dans la fente jusqu’au bout",
             "A bank card stays in the slot to the end",
             CARD,
-            _nothing,
-            _take_card,
+            nothing,
+            take_card,
             before=lambda counter: counter.slot.insert(BankCard()),
             lying=1,
             first_slot=True,
-            timeout=6.0,
+            timeout=1.0,
+        ),
+        Situation(
+            "La carte ne répond plus au milieu de la lecture",
+            "The card stops answering while it is read",
+            CARD,
+            card(faults="stuck@3"),
+            take_card,
+            first_slot=True,
+            said=6.0,
+            together=True,
+        ),
+        Situation(
+            "Un autre programme utilise la carte",
+            "Another program uses the card",
+            CARD,
+            nothing,
+            let_card_go,
+            before=held_card,
+            lying=1,
+            readers=second_slot,
+            timeout=30.0,
+            together=True,
+        ),
+        Situation(
+            "Le logiciel demande un lecteur qui n’existe pas",
+            "The software asks for a reader that does not exist",
+            CARD,
+            nothing,
+            nothing,
+            readers=no_such_reader,
+            together=True,
+            timeout=30.0,
+        ),
+        Situation(
+            "Le numéro n’est pas dans la carte",
+            "The number is not on the card",
+            CARD,
+            card(WITHOUT_NIR),
+            take_card,
+        ),
+        Situation(
+            "Deux fenêtres du logiciel attendent la même carte",
+            "Two windows of the software wait for the same card",
+            CARD,
+            nothing,
+            take_card,
+            hear=second_window,
+        ),
+        Situation(
+            "La carte est oubliée dans le lecteur",
+            "The card is forgotten in the reader",
+            CARD,
+            nothing,
+            take_card,
+            hear=stays,
+        ),
+        Situation(
+            "La lecture est annulée",
+            "The reading is cancelled",
+            CARD,
+            nothing,
+            nothing,
+            hear=given_up,
+        ),
+        Situation(
+            "Le logiciel demande la carte de professionnel",
+            "The software asks for the professional's card",
+            STAFF,
+            card("cps"),
+            take_card,
+            said=1.0,
+        ),
+        Situation(
+            "Carte, téléphone ou code : tout est attendu, un code vient",
+            "Card, phone or code: all is waited for, and a code comes",
+            ANY,
+            lambda counter: counter.imager.scan(counter.code()),
+            nothing,
         ),
     ),
     "The phone on the reader": (
@@ -302,111 +314,180 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             "Le téléphone est verrouillé",
             "The phone is locked",
             PHONE,
-            _lay(lambda _: PhoneCard(_refuse)),
-            _take_phones,
+            lay(lambda _: PhoneCard(refuse)),
+            take_phones,
         ),
         Situation(
             "L’application n’est pas ouverte",
             "The application is not open",
             PHONE,
-            _lay(lambda _: ContactlessBankCard(lambda: b"")),
-            _take_phones,
+            lay(lambda _: ContactlessBankCard(lambda: b"")),
+            take_phones,
         ),
         Situation(
             "Un badge est sur le lecteur",
             "A badge is on the reader",
             PHONE,
-            _lay(lambda _: Badge()),
-            _take_phones,
+            lay(lambda _: Badge()),
+            take_phones,
         ),
         Situation(
             "Deux téléphones sont sur le lecteur",
             "Two phones are on the reader",
             PHONE,
-            _nothing,
-            _take_phones,
-            before=_lay(lambda counter: counter.phone("claire"), lambda counter: counter.phone("paul")),
+            nothing,
+            take_phones,
+            before=lay(lambda counter: counter.phone("claire"), lambda counter: counter.phone("paul")),
         ),
         Situation(
             "Le téléphone est retiré trop tôt",
             "The phone is taken away too early",
             PHONE,
-            _lay(lambda counter: counter.phone(), faults="tear@60"),
-            _take_phones,
+            lay(lambda counter: counter.phone(), faults="tear@60"),
+            take_phones,
         ),
         Situation(
             "Le téléphone ne répond pas",
             "The phone does not answer",
             PHONE,
-            _lay(lambda counter: counter.phone(), faults="endless-wtx"),
-            _take_phones,
+            lay(lambda counter: counter.phone(), faults="endless-wtx"),
+            take_phones,
+            said=8.0,
         ),
         Situation(
             "L’application a expiré",
             "The application has expired",
             PHONE,
-            _lay(lambda counter: counter.phone("expire")),
-            _take_phones,
+            lay(lambda counter: counter.phone("expire")),
+            take_phones,
         ),
         Situation(
             "L’application a été révoquée",
             "The application was revoked",
             PHONE,
-            _lay(lambda counter: counter.phone("revoque")),
-            _take_phones,
+            lay(lambda counter: counter.phone("revoque")),
+            take_phones,
         ),
         Situation(
             "Les droits sont suspendus",
             "The rights are suspended",
             PHONE,
-            _lay(lambda counter: counter.phone("suspendu")),
-            _take_phones,
+            lay(lambda counter: counter.phone("suspendu")),
+            take_phones,
         ),
         Situation(
             "Le service apCV est en panne",
             "The apCV service is down",
             PHONE,
-            _service("down", _lay(lambda counter: counter.phone())),
-            _take_phones,
+            service("down", lay(lambda counter: counter.phone())),
+            take_phones,
         ),
         Situation(
             "Un proche présente le téléphone pour le patient",
             "Somebody else presents the phone for the patient",
             PHONE,
-            _lay(lambda counter: counter.phone("paul", present_for="claire")),
-            _take_phones,
+            lay(lambda counter: counter.phone("paul", present_for="claire")),
+            take_phones,
         ),
         Situation(
             "Le service apCV ne répond pas",
             "The apCV service does not answer",
             PHONE,
-            _service("silent", _lay(lambda counter: counter.phone())),
-            _take_phones,
+            service("silent", lay(lambda counter: counter.phone())),
+            take_phones,
+            together=True,
+            timeout=30.0,
         ),
         Situation(
             "Les droits ne sont pas à jour",
             "The rights are not up to date",
             PHONE,
-            _lay(lambda counter: counter.phone("droits-anciens")),
-            _take_phones,
+            lay(lambda counter: counter.phone("droits-anciens")),
+            take_phones,
         ),
         Situation(
             "Une page de connexion répond à la place du service",
             "A captive portal answers in place of the service",
             PHONE,
-            _service("html", _lay(lambda counter: counter.phone())),
-            _take_phones,
+            service("html", lay(lambda counter: counter.phone())),
+            take_phones,
         ),
         Situation(
             "Le téléphone est dans son étui avec une carte bancaire",
             "The phone is in its case with a bank card",
             PHONE,
-            _nothing,
-            _take_phones,
-            before=_lay(
+            nothing,
+            take_phones,
+            before=lay(
                 lambda counter: counter.phone("claire"),
                 lambda _: ContactlessBankCard(lambda: b"", uid=bytes.fromhex("04A1B2C3D4E5F6")),
             ),
+        ),
+        Situation(
+            "Personne ne pose de téléphone",
+            "Nobody puts a phone there",
+            PHONE,
+            nothing,
+            nothing,
+            timeout=1.0,
+        ),
+        Situation(
+            "Le téléphone répond autre chose que ce qui est attendu",
+            "The phone answers something else than is expected",
+            PHONE,
+            lay(lambda counter: Garbled(counter.user("claire").tap)),
+            take_phones,
+            timeout=30.0,
+        ),
+        Situation(
+            "Le téléphone donne une lecture qui a déjà servi",
+            "The phone gives a reading that was used before",
+            PHONE,
+            lay(used_phone),
+            take_phones,
+        ),
+        Situation(
+            "Le téléphone donne des caractères impossibles",
+            "The phone gives characters that cannot be",
+            PHONE,
+            lay(lambda _: PhoneCard(lambda: b"VITALESIM.\x02" + b"A" * 40)),
+            take_phones,
+        ),
+        Situation(
+            "Le patient a retiré sa délégation au proche",
+            "The patient has withdrawn the delegation",
+            PHONE,
+            lay(former_delegate),
+            take_phones_of_delegates,
+        ),
+        Situation(
+            "Le service apCV ne reconnaît pas le professionnel",
+            "The apCV service does not accept the professional",
+            PHONE,
+            service("unidentified", lay(lambda counter: counter.phone())),
+            take_phones,
+        ),
+        Situation(
+            "Rien ne répond à l’adresse du service apCV",
+            "Nothing answers at the address of the apCV service",
+            PHONE,
+            stopped_service,
+            started_service,
+        ),
+        Situation(
+            "Le téléphone est lu, le service retrouvé",
+            "The phone is read, the service is back",
+            PHONE,
+            lay(lambda counter: counter.phone()),
+            take_phones,
+        ),
+        Situation(
+            "Le lecteur sans contact ne répond plus",
+            "The contactless reader does not answer any more",
+            PHONE,
+            mute_reader,
+            good_reader,
+            said=8.0,
         ),
     ),
     "The code before the camera": (
@@ -414,37 +495,92 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             "Le patient montre une capture d’écran : le code a déjà servi",
             "The patient shows a screenshot: the code was used before",
             CODE,
-            _used_code,
-            _take_code,
+            used_code,
+            take_code,
         ),
         Situation(
             "Le code est celui d’un portefeuille numérique",
             "The code is a digital wallet's",
             CODE,
             lambda counter: counter.camera.show(b"openid4vp://authorize?client_id=essai"),
-            _take_code,
+            take_code,
         ),
         Situation(
             "Le code est un permis de conduire sur téléphone",
             "The code is a mobile driving licence",
             CODE,
             lambda counter: counter.camera.show(b"mdoc:owBjMS4w"),
-            _take_code,
+            take_code,
         ),
         Situation(
             "Le service refuse un code qu’il ne connaît pas",
             "The service refuses a code that it does not know",
             CODE,
-            _unknown_code,
-            _take_code,
+            unknown_code,
+            take_code,
         ),
         Situation(
             "L’image de la caméra est figée",
             "The camera's picture is frozen",
             CODE,
             lambda counter: counter.camera.freeze(),
-            _take_code,
-            timeout=1.0,
+            take_code,
+            said=6.0,
+        ),
+        Situation(
+            "Deux codes sont devant la caméra",
+            "Two codes are before the camera",
+            CODE,
+            two_codes,
+            take_code,
+            then=renewed,
+        ),
+        Situation(
+            "Le cache de la caméra est fermé",
+            "The camera's cover is closed",
+            CODE,
+            lambda counter: counter.camera.cover(),
+            take_code,
+            said=6.0,
+        ),
+        Situation(
+            "La caméra est débranchée du réseau",
+            "The camera is off the network",
+            CODE,
+            lambda counter: counter.camera.vanish(),
+            camera_is_back,
+            said=8.0,
+        ),
+        Situation(
+            "Le code montré est un numéro de sécurité sociale",
+            "The code shown is a social security number",
+            CODE,
+            lambda counter: counter.camera.show(b"284061399004129"),
+            take_code,
+        ),
+        Situation(
+            "Le code INS montré est abîmé",
+            "The INS code shown is damaged",
+            PAPER,
+            lambda counter: counter.camera.show(b"IS0100000000000000zzzz"),
+            take_code,
+        ),
+        Situation(
+            "Le code de la personne précédente est encore devant la caméra",
+            "The code of the person before is still before the camera",
+            CODE,
+            nothing,
+            take_code,
+            before=code_of_before,
+            lying=1,
+            then=renewed,
+        ),
+        Situation(
+            "Le code montré a expiré",
+            "The code shown has expired",
+            CODE,
+            lambda counter: counter.camera.show(counter.code("expire")),
+            take_code,
         ),
     ),
     "The imager": (
@@ -452,51 +588,178 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             "Un numéro de sécurité sociale seul",
             "A social security number alone",
             CODE,
-            _scan(b"284061399004129", "code128"),
-            _nothing,
+            scan(b"284061399004129", "code128"),
+            nothing,
         ),
         Situation(
             "Un code INS coupé en cours de route",
             "An INS code that was cut short",
             PAPER,
-            _scan(INS, "datamatrix"),
-            _nothing,
+            scan(INS, "datamatrix"),
+            nothing,
         ),
         Situation(
             "Le code scanné est celui d’un portefeuille numérique",
             "The scanned code is a digital wallet's",
             CODE,
-            _scan(b"openid4vp://authorize?client_id=essai"),
-            _nothing,
+            scan(b"openid4vp://authorize?client_id=essai"),
+            nothing,
         ),
         Situation(
             "Une boîte de médicament est scannée à la place du code du patient",
             "A box of medicine is scanned in place of the patient's code",
             CODE,
-            _scan(b"3400930000120", "ean"),
-            _nothing,
+            scan(b"3400930000120", "ean"),
+            nothing,
         ),
         Situation(
             "Un code INS coupé au milieu du nom",
             "An INS code that was cut within the name",
             PAPER,
-            _scan(INS[: INS.index(b"MERLE") + 3], "datamatrix"),
-            _nothing,
+            scan(INS[: INS.index(b"MERLE") + 3], "datamatrix"),
+            nothing,
         ),
         Situation(
             "La douchette est débranchée pendant l’attente",
             "The imager is unplugged while the request waits",
             PAPER,
-            _pull_reader,
-            _plug_reader,
-            timeout=10.0,
+            pull_reader,
+            plug_reader,
+            said=8.0,
         ),
         Situation(
             "Un code 2D-Doc abîmé",
             "A damaged 2D-Doc",
             PAPER,
-            _scan(b"DC04FR0000011F6C1F6C0B0126FR", "datamatrix"),
-            _nothing,
+            scan(b"DC04FR0000011F6C1F6C0B0126FR", "datamatrix"),
+            nothing,
+        ),
+        Situation(
+            "La douchette ne termine pas le code",
+            "The imager does not end the code",
+            INS_CODE,
+            send(INS),
+            nothing,
+            said=8.0,
+            together=True,
+            readers=first_imager,
+        ),
+        Situation(
+            "La douchette est débranchée, et le reste",
+            "The imager is unplugged, and stays so",
+            SEALED,
+            lambda counter: counter.second_imager.unplug(),
+            nothing,
+            before=lambda counter: counter.second_imager.open(),
+            plugged=1,
+            readers=second_imager,
+            timeout=30.0,
+            together=True,
+        ),
+        Situation(
+            "Un autre programme tient la douchette",
+            "Another program has the imager",
+            SEALED,
+            nothing,
+            lambda counter: counter.let_go(),
+            before=lambda counter: counter.take_port(),
+            lying=1,
+            plugged=1,
+            readers=second_imager,
+            said=4.0,
+        ),
+        Situation(
+            "La douchette parle à une autre vitesse ou parité",
+            "The imager speaks at another speed or parity",
+            PAPER,
+            scan(INS, "datamatrix", ImagerFaults(parity="odd")),
+            healthy_imager,
+        ),
+        Situation(
+            "La douchette entoure le code de STX et ETX",
+            "The imager sends STX and ETX around the code",
+            CODE,
+            prefixed,
+            nothing,
+        ),
+        Situation(
+            "Le code scanné est trop long",
+            "The scanned code is too long",
+            CODE,
+            scan(b"A" * 5000),
+            nothing,
+        ),
+        Situation(
+            "Un code INS d’une version inconnue",
+            "An INS code of an unknown version",
+            INS_CODE,
+            scan(b"IS0100000000000000zzzz" + b"A" * 20, "datamatrix"),
+            nothing,
+        ),
+        Situation(
+            "La douchette omet les séparateurs d’un 2D-Doc",
+            "The imager leaves out the separators of a 2D-Doc",
+            SEALED,
+            without_separators,
+            nothing,
+        ),
+        Situation(
+            "Un 2D-Doc dont le nom a été changé",
+            "A 2D-Doc with another name in it",
+            SEALED,
+            forged,
+            nothing,
+        ),
+        Situation(
+            "Un 2D-Doc d’un signataire inconnu",
+            "A 2D-Doc of an unknown signer",
+            SEALED,
+            of_a_stranger,
+            nothing,
+        ),
+        Situation(
+            "Un 2D-Doc scellé avant la validité du certificat",
+            "A 2D-Doc sealed before its certificate was valid",
+            SEALED,
+            sealed(signed=FROM - timedelta(days=1)),
+            nothing,
+        ),
+        Situation(
+            "Un 2D-Doc au nom coupé par l’émetteur",
+            "A 2D-Doc with a name that its issuer cut",
+            SEALED,
+            sealed(b"60LUCIE\x1d62ESSAI-DES-MAISONS-LONGUES-ET-HAUTES\x1e6912061984"),
+            nothing,
+        ),
+        Situation(
+            "Un 2D-Doc qui ne nomme personne",
+            "A 2D-Doc that names nobody",
+            SEALED,
+            sealed(b"10FACTURE\x1d"),
+            nothing,
+        ),
+        Situation(
+            "Un code INS d’un émetteur inconnu",
+            "An INS code of an unknown issuer",
+            INS_CODE,
+            scan(UNUSUAL_INS, "datamatrix"),
+            nothing,
+        ),
+        Situation(
+            "La douchette-clavier tape dans une autre langue",
+            "The imager types in another keyboard language",
+            PAPER,
+            nothing,
+            nothing,
+            hear=typed(lambda _: MANGLED),
+        ),
+        Situation(
+            "La douchette-clavier ne tape rien",
+            "The imager types nothing",
+            PAPER,
+            nothing,
+            nothing,
+            hear=typed(lambda _: ""),
         ),
     ),
     "The desk": (
@@ -508,6 +771,14 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             lambda counter: counter.pcsc.start(),
             timeout=30.0,
             first_slot=True,
+        ),
+        Situation(
+            "Le logiciel réserve un lecteur qui n’est pas à puce",
+            "The software reserves a reader that is not for chip cards",
+            CARD,
+            nothing,
+            nothing,
+            hear=camera_leased,
         ),
     ),
 }

@@ -68,7 +68,7 @@ class FramePipeline:
         self._decoder: SymbolDecoder | None = None
         self._presence = presence
         self._settings = settings
-        self._liveness = Liveness(settings.still, settings.dark)
+        self._liveness = Liveness(0.0, settings.dark)
         self._dark = False
         self._damaged = 0
         self._preview: Preview | None = None
@@ -76,10 +76,10 @@ class FramePipeline:
         self._outlines: tuple[CodeOutline, ...] = ()
         self._size = (1, 1)
 
-    def open(self, *, simulated: bool) -> None:
-        """Starts anew when a camera opens; a program may show the same picture for as long as it likes."""
+    def open(self, *, still: float) -> None:
+        """Starts anew when a camera opens, which has stopped after so many seconds without change; 0 for never."""
         self._decoder = self._make_decoder()
-        self._liveness = Liveness(0.0 if simulated else self._settings.still, self._settings.dark)
+        self._liveness = Liveness(still, self._settings.dark)
         self._damaged = 0
         self._outlines = ()
         self.is_sure = self._dark = False

@@ -169,7 +169,7 @@ class CameraReader(ReaderThread[Order]):
     # ── pictures ──
 
     def _open(self, place: CameraPlace) -> None:
-        self._frames.open(simulated=place.simulated)
+        self._frames.open(still=self._settings.still_for(place.address, simulated=place.simulated))
         self._number = 0
         self._feeds.open(place)
 

@@ -24,6 +24,9 @@ _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 _NODE = re.compile(r"/dev/(?:video[0-9]{1,3}|v4l/by-(?:id|path)/[A-Za-z0-9_.:@+-]+)\Z")
 _INDEX = re.compile(r"index:([0-9]{1,2})\Z")
 _CALLED = re.compile(r"name:\s*(\S.{0,199}?)\s*\Z")
+_STILL = 1.0
+"""Seconds for which no sensor gives the same picture."""
+
 _SCHEMES = frozenset({"http", "https", "rtsp", "rtsps"})
 
 
@@ -74,7 +77,8 @@ class CameraSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         open_limit: the longest that opening a camera may take, its first picture included.
         frame_limit: the longest that any other picture may take.
         slow_limit: the longest that a picture of a stream may take that has always been slow, or has just begun.
-        still: a real camera whose picture does not change in the least for so long has stopped.
+        still: a camera whose picture does not change in the least for so long has stopped. Where it is not set, it is
+            1.0 for real cameras, and network cameras may show the same picture for ever.
         dark: how long the picture is black before that is reported.
         look: pause between two looks for cameras, and between two attempts to open one that does not work.
     """
@@ -92,9 +96,19 @@ class CameraSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     open_limit: _Seconds = 10.0
     frame_limit: _Seconds = 2.0
     slow_limit: _Seconds = 6.0
-    still: _Seconds = 1.0
+    still: _Seconds | None = None
     dark: _Seconds = 2.0
     look: _Seconds = 0.5
+
+    def still_for(self, address: CameraAddress, *, simulated: bool) -> float:
+        """Seconds without change after which the camera at an address has stopped; 0 for never.
+
+        A program may show the same picture as long as it likes. Behind a URL is a camera, or a program: who sets the
+        option says that it is a camera.
+        """
+        if not simulated:
+            return _STILL if self.still is None else self.still
+        return self.still or 0.0 if address.kind == "url" else 0.0
 
 
 def parse_options(options: Options) -> tuple[CameraSettings, tuple[CameraAddress, ...]]:

@@ -18,10 +18,11 @@ by ``behave`` while it runs:
 ``huge``              an answer of 100 MB
 ``empty-context``     a context without identifiant and token
 ``past-context``      a context that has ended already
+``unidentified``      refuses whoever asks, as where the assertion of the professional is not accepted
 ====================  =============================================================================
 
-``down``, ``closed``, ``garbage`` and ``html`` stand for something in front of the service, and use up no string. In all
-others the service has done its part, whatever became of its answer.
+``down``, ``closed``, ``garbage`` and ``html`` stand for something in front of the service, and use up no string; nor
+does ``unidentified``. In all others the service has done its part, whatever became of its answer.
 """
 
 import itertools
@@ -169,7 +170,7 @@ class ApcvService:
                 handler.give(200, _CONTENT_TYPE, _EXTERNAL)
             case "huge":
                 handler.give_pieces(_huge(), self._ended)
-            case "normal" | "empty-context" | "past-context":
+            case "normal" | "empty-context" | "past-context" | "unidentified":
                 handler.give(status, _CONTENT_TYPE, answer)
 
     def _answered(self, body: bytes, behaviour: Behaviour) -> tuple[int, bytes]:
@@ -181,6 +182,8 @@ class ApcvService:
             if behaviour in {"down", "closed", "html", "garbage"}:
                 # The request never came to the service: what is in front of it answered.
                 return 503, b""
+            if behaviour == "unidentified":
+                raise ServiceRefusal("ASSERTION_MISSING")
             if request.action == soap.SIGN:
                 return 200, soap.signed(request, self._sign(request))
             return 200, soap.answer(request, self._spoilt(self._asked(request), behaviour))

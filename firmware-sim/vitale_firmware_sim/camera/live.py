@@ -105,9 +105,23 @@ class LiveCamera:
         """Shows a phone with this code, or a scene, from the next frame on."""
         self._turn_to(self._shots_of(self._scene(what)), repeat=True)
 
+    def show_together(self, *payloads: bytes) -> None:
+        """Shows a phone with each of these codes, side by side, from the next frame on."""
+        share = 1 / len(payloads)
+        first, *others = (
+            replace(self._scene(payload), at=((number + 0.5) * share, 0.5)) for number, payload in enumerate(payloads)
+        )
+        self._turn_to([self._shot(number, first, others) for number in range(_TURNS)], repeat=True)
+
     def clear(self) -> None:
         """Shows an empty counter from the next frame on."""
         self.show(replace(scene("plain", seed=self._seed, payload=b""), phone=False))
+
+    def cover(self) -> None:
+        """Shows what is seen with the cover before the lens: black, and the noise of the sensor."""
+        random = np.random.default_rng((61, self._seed))
+        dark = random.integers(0, 8, (_TURNS, *self._size[::-1]), dtype=np.uint8)
+        self._turn_to([_Shot(jpeg(picture), None) for picture in dark], repeat=True)
 
     def play(self, frames: Iterable[Frame]) -> None:
         """Plays a sequence, rendered beforehand, once; its last frame stays."""
@@ -118,6 +132,10 @@ class LiveCamera:
     def freeze(self) -> None:
         """Sends its last frame again and again, byte for byte, as cameras with a fault do."""
         self._feel("frozen")
+
+    def thaw(self) -> None:
+        """Sends frames as they are seen again."""
+        self._feel("live")
 
     def block(self) -> None:
         """Sends nothing, and keeps its connections."""
@@ -182,8 +200,9 @@ class LiveCamera:
         strays = random.normal(0, 0.6 / self._size[0], (_TURNS, 2)).tolist()
         return [replace(made, at=(made.at[0] + x, made.at[1] + y)) for x, y in strays]
 
-    def _shot(self, number: int, made: Scene) -> _Shot:
-        picture = render(made, size=self._size, seed=self._seed * 100 + number, colour=self._colour)
+    def _shot(self, number: int, made: Scene, beside: Sequence[Scene] = ()) -> _Shot:
+        seed = self._seed * 100 + number
+        picture = render(made, size=self._size, seed=seed, colour=self._colour, beside=beside)
         return _Shot(jpeg(picture), made.payload if made.phone and made.payload else None)
 
     def _turn_to(self, shots: Sequence[_Shot], *, repeat: bool) -> None:

@@ -43,6 +43,24 @@ def test_what_is_no_address_is_refused(text: str) -> None:
         parse_address(text)
 
 
+@pytest.mark.parametrize(
+    ("address", "simulated", "told", "still"),
+    [
+        ("/dev/video0", False, {}, 1.0),
+        ("/dev/video0", False, {"still": 3}, 3.0),
+        ("/dev/video0", True, {"still": 3}, 0.0),
+        ("/srv/videos/claire.avi", True, {"still": 3}, 0.0),
+        ("http://127.0.0.1:8090/camera", True, {}, 0.0),
+        ("http://127.0.0.1:8090/camera", True, {"still": 3}, 3.0),
+    ],
+)
+def test_a_network_camera_stands_still_only_where_that_is_set(
+    address: str, simulated: bool, told: dict[str, float], still: float
+) -> None:
+    settings, _ = parse_options(told)
+    assert still == settings.still_for(parse_address(address), simulated=simulated)
+
+
 @given(st.text(max_size=300))
 def test_any_text_is_an_address_or_is_refused_without_being_quoted(text: str) -> None:
     try:

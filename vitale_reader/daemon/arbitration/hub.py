@@ -365,6 +365,8 @@ class Hub(msgspec.Struct):
         pending = self._pending.claimant(slot.reader, medium)
         if pending is None:
             return self._settle(now, [])
+        if medium == "cps-card":  # recognised, and read by nobody: whoever asked for it is told that
+            error = MediumUnsupported(error.detail, variant="cps-asked", data=error.data)
         if error.reason in DELAYS:
             slot.broken = True
             return self._settle(now, [NotifyProgress(pending, "retry", reader_id, Problem.of(error))], readers=True)

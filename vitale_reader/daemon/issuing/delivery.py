@@ -28,11 +28,13 @@ from sqlalchemy import Connection
 from vitale_drivers.base import Presented
 from vitale_protocol.errors import (
     InternalError,
+    JsonValue,
     MediumExpired,
     Opposed,
     PayloadInvalid,
     PresentationTimeout,
     Replayed,
+    ResolverUnavailable,
     StoreUnavailable,
     VitaleError,
 )
@@ -399,7 +401,10 @@ class Delivery:
         if asking.done() and not asked.given_up.done():
             return asking.result()
         self._tasks.spawn(self._release_what_comes(asking))
-        asked.give_up(PresentationTimeout("the apCV service did not answer in the time of the request"))
+        # Something was presented: the service is why nothing came of it.
+        last: dict[str, JsonValue] = {"reason": ResolverUnavailable.reason, "variant": ""}
+        late = "the apCV service did not answer in the time of the request"
+        asked.give_up(PresentationTimeout(late, variant="unread", data={"last": last}))
         raise asked.given_up.result()
 
     async def _release_what_comes(self, asking: asyncio.Task[Resolution]) -> None:

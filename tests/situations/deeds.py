@@ -1,0 +1,458 @@
+"""Deeds at a counter, of which the situations are made: what is presented, and how it is cleared away."""
+
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.protocol.seal_office import Office
+from tests.situations.counter import FIRST_SLOT, PATIENCE, SECOND_SLOT, Counter, Heard
+from vitale_firmware_sim.card.images import CardHolder, Image, load_image
+from vitale_firmware_sim.imager.faults import ImagerFaults
+from vitale_firmware_sim.phone.card import PhoneCard, PhoneRefusal
+from vitale_firmware_sim.pn532.faults import parse_nfc_faults
+from vitale_protocol.catalogue import Language
+from vitale_protocol.errors import VitaleError
+from vitale_protocol.media.ins_datamatrix import OID_DEMO, InsDatamatrix
+from vitale_protocol.media.wedge import MANGLINGS
+from vitale_protocol.records import Medium
+
+__all__ = [
+    "ANY",
+    "CARD",
+    "CODE",
+    "INS",
+    "INS_CODE",
+    "MANGLED",
+    "PAPER",
+    "PHONE",
+    "SEALED",
+    "STAFF",
+    "UNUSUAL_INS",
+    "WITHOUT_NIR",
+    "WRONG_KEY",
+    "Badge",
+    "BankCard",
+    "ContactlessBankCard",
+    "Deed",
+    "Garbled",
+    "Hearing",
+    "Where",
+    "both_cards",
+    "camera_is_back",
+    "camera_leased",
+    "card",
+    "code_of_before",
+    "first_imager",
+    "forged",
+    "former_delegate",
+    "given_up",
+    "good_reader",
+    "healthy_imager",
+    "held_card",
+    "image",
+    "lay",
+    "let_card_go",
+    "mute_reader",
+    "no_such_reader",
+    "nothing",
+    "of_a_stranger",
+    "plug_reader",
+    "prefixed",
+    "pull_reader",
+    "refuse",
+    "renewed",
+    "scan",
+    "sealed",
+    "second_imager",
+    "second_slot",
+    "second_window",
+    "send",
+    "service",
+    "started_service",
+    "stays",
+    "stopped_service",
+    "take_both",
+    "take_card",
+    "take_code",
+    "take_phones",
+    "take_phones_of_delegates",
+    "two_codes",
+    "typed",
+    "unknown_code",
+    "used_code",
+    "used_phone",
+    "without_separators",
+]
+
+Deed = Callable[[Counter], object]
+Hearing = Callable[[Counter, Language], Heard]
+Where = Callable[[Counter], tuple[str, ...]]
+
+CARD: tuple[Medium, ...] = ("vitale-card",)
+PHONE: tuple[Medium, ...] = ("apcv-nfc",)
+CODE: tuple[Medium, ...] = ("apcv-qr",)
+PAPER: tuple[Medium, ...] = ("ins-datamatrix", "2d-doc")
+INS_CODE: tuple[Medium, ...] = ("ins-datamatrix",)
+SEALED: tuple[Medium, ...] = ("2d-doc",)
+STAFF: tuple[Medium, ...] = ("cps-card",)
+ANY: tuple[Medium, ...] = ("vitale-card", "apcv-nfc", "apcv-qr")
+
+
+class BankCard:
+    """A card with an ATR of its own that has none of the applications."""
+
+    atr = bytes.fromhex("3B6500002063CB6800")
+
+    def reset(self) -> bytes:
+        """Powers it."""
+        return self.atr
+
+    def release(self) -> None:
+        """Lets go."""
+
+    def transmit(self, apdu: bytes) -> bytes:
+        """Refuses every application."""
+        return b"\x6a\x82" if apdu[1] == 0xA4 else b"\x6d\x00"
+
+
+class ContactlessBankCard(PhoneCard):
+    """It speaks ISO/IEC 14443-4 and knows none of our applications."""
+
+    def transmit(self, apdu: bytes) -> bytes:
+        """Refuses every application."""
+        return b"\x6a\x82"
+
+
+class Badge(PhoneCard):
+    """A badge of a door: no ISO/IEC 14443-4."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: b"", uid=bytes.fromhex("04A1B2C3D4E5F6"))
+        self.sak = 0x08
+
+
+def refuse() -> bytes:
+    raise PhoneRefusal("the phone is locked")
+
+
+def card(image: str | Image = "adulte", faults: str = "") -> Deed:
+    return lambda counter: counter.slot.insert(counter.card(image, faults))
+
+
+def take_card(counter: Counter) -> None:
+    counter.slot.remove()
+
+
+def lay(*phones: Callable[[Counter], PhoneCard], faults: str = "") -> Deed:
+    def lay(counter: Counter) -> None:
+        for phone in phones:
+            counter.reader.field.put(phone(counter), parse_nfc_faults(faults))
+
+    return lay
+
+
+def take_phones(counter: Counter) -> None:
+    counter.reader.field.remove()
+    counter.service.behave("normal")
+
+
+def scan(data: bytes, symbology: str = "qr", faults: ImagerFaults | None = None) -> Deed:
+    def scan(counter: Counter) -> None:
+        if faults is not None:
+            counter.imager.faults = faults
+        counter.imager.scan(data, symbology)
+
+    return scan
+
+
+def nothing(_: Counter) -> None:
+    return
+
+
+class Garbled(PhoneCard):
+    """It has the application, which answers with what is no string."""
+
+    def transmit(self, apdu: bytes) -> bytes:
+        """Answers the selection, and then with bytes that mean nothing."""
+        return super().transmit(apdu) if apdu[1] == 0xA4 else b"\x5e\x7f\x01\x90\x00"
+
+
+def used_phone(counter: Counter) -> PhoneCard:
+    """A phone that gives a string that the service has had."""
+    code = counter.code()
+    counter.service.contexts.authenticate(code, time.time())
+    return PhoneCard(lambda: code)
+
+
+def former_delegate(counter: Counter) -> PhoneCard:
+    """A phone that presents for somebody who has withdrawn that."""
+    card = counter.phone("paul", present_for="claire")
+    counter.service.contexts.withdraw("claire", "paul")
+    return card
+
+
+def take_phones_of_delegates(counter: Counter) -> None:
+    take_phones(counter)
+    counter.service.contexts.delegate("claire", "paul")
+
+
+def send(data: bytes) -> Deed:
+    return lambda counter: counter.imager.send(data)
+
+
+def prefixed(counter: Counter) -> None:
+    """An imager that was set up to send STX and ETX around each code."""
+    counter.imager.send(b"\x02" + counter.code() + b"\x03\r")
+
+
+def sealed(message: bytes = b"60LUCIE\x1d62ESSAI\x1d6912061984", **how: object) -> Deed:
+    """A sealed document under the imager."""
+    return lambda counter: counter.imager.scan(counter.signer.seal(message, **how), "datamatrix")  # type: ignore[arg-type]  # passed through
+
+
+def forged(counter: Counter) -> None:
+    counter.imager.scan(
+        counter.signer.seal(b"60LUCIE\x1d62ESSAI\x1d6912061984").replace(b"LUCIE", b"JULIE"), "datamatrix"
+    )
+
+
+def of_a_stranger(counter: Counter) -> None:
+    counter.imager.scan(Office("FR98").signer().seal(b"60LUCIE\x1d62ESSAI\x1d6912061984"), "datamatrix")
+
+
+def without_separators(counter: Counter) -> None:
+    sealed = counter.signer.seal(b"60LUCIE\x1d62ESSAI\x1d6912061984")
+    counter.imager.scan(sealed.translate(None, b"\x1d\x1e\x1f"), "datamatrix")
+
+
+def typed(content: Callable[[Counter], str]) -> Hearing:
+    """What an imager that acts as a keyboard types into the billing software."""
+
+    def hear(counter: Counter, language: Language) -> Heard:
+        heard = Heard()
+        with counter.client(language) as client:
+            try:
+                found = client.submit(content(counter), scopes=("identity", "rights"))
+            except VitaleError as error:
+                heard.failed(error, language)
+            else:
+                heard.given(found.warnings, language)
+        return heard
+
+    return hear
+
+
+def stays(counter: Counter, language: Language) -> Heard:
+    """The billing software waits until the card is withdrawn, and nobody withdraws it."""
+    heard = Heard()
+    counter.slot.insert(counter.card())
+    with counter.client(language) as client:
+        client.read(media=CARD, timeout=PATIENCE)
+        try:
+            client.wait_until_empty(FIRST_SLOT, timeout=0.5)
+        except VitaleError as error:
+            heard.failed(error, language)
+    return heard
+
+
+def given_up(counter: Counter, language: Language) -> Heard:
+    """Somebody presses "Cancel" in the billing software."""
+    heard = Heard()
+    with counter.client(language) as client, client.reading(media=CARD, timeout=PATIENCE) as read:
+        read.cancel()
+        try:
+            read.result()
+        except VitaleError as error:
+            heard.failed(error, language)
+    return heard
+
+
+def camera_leased(counter: Counter, language: Language) -> Heard:
+    """Other software wants to reserve a reader that reads no chip cards."""
+    heard = Heard()
+    with counter.client(language) as client:
+        camera = next(reader.id for reader in client.readers() if reader.driver == "camera")
+        try:
+            with client.lease(camera):
+                pass
+        except VitaleError as error:
+            heard.failed(error, language)
+    return heard
+
+
+def second_window(counter: Counter, language: Language) -> Heard:
+    """Two windows wait for a card, and one card is put in; it is put in again for the second."""
+    armed = threading.Event()
+    with (
+        counter.client() as client,
+        client.reading(media=CARD, timeout=PATIENCE, on_progress=lambda _: armed.set()) as first,
+        ThreadPoolExecutor(1) as window,
+    ):
+        given = window.submit(first.result)
+        assert armed.wait(PATIENCE)
+        heard = counter.hear(CARD, card(), language, then=again)
+        given.result()
+    return heard
+
+
+def again(counter: Counter) -> None:
+    counter.slot.remove()
+    counter.slot.insert(counter.card())
+
+
+def held_card(counter: Counter) -> None:
+    """Another program has the card in the second slot for itself."""
+    counter.second.insert(counter.card())
+    counter.settle(1)
+    counter.hold_card()
+
+
+def let_card_go(counter: Counter) -> None:
+    """It ends, and the card is taken out."""
+    counter.let_go()
+    counter.second.remove()
+
+
+def two_codes(counter: Counter) -> None:
+    """Two people hold their phones before the camera."""
+    counter.camera.show_together(counter.code("claire"), counter.code("paul"))
+
+
+def camera_is_back(counter: Counter) -> None:
+    """The camera is there again."""
+    counter.camera.come_back()
+    counter.camera.clear()
+
+
+def healthy_imager(counter: Counter) -> None:
+    """The imager is set up well again."""
+    counter.imager.faults = ImagerFaults()
+
+
+def second_slot(_: Counter) -> tuple[str, ...]:
+    """The second slot alone."""
+    return (SECOND_SLOT,)
+
+
+def no_such_reader(_: Counter) -> tuple[str, ...]:
+    """A reader that this desk does not have."""
+    return ("pcsc:absent",)
+
+
+def first_imager(counter: Counter) -> tuple[str, ...]:
+    """The imager that is always there."""
+    return (f"scanner:{counter.imager_link}",)
+
+
+def second_imager(counter: Counter) -> tuple[str, ...]:
+    """The second imager alone."""
+    return (f"scanner:{counter.second_imager_link}",)
+
+
+def code_of_before(counter: Counter) -> None:
+    """The code of the person before stays before the camera."""
+    counter.camera.show(counter.code())
+    with counter.client() as client:
+        client.read(media=CODE, timeout=PATIENCE)
+
+
+def renewed(counter: Counter) -> None:
+    counter.camera.show(counter.code())
+
+
+def mute_reader(counter: Counter) -> None:
+    counter.exchange_reader("mute")
+
+
+def good_reader(counter: Counter) -> None:
+    counter.exchange_reader("")
+
+
+def stopped_service(counter: Counter) -> None:
+    counter.service.__exit__(None, None, None)
+    counter.reader.field.put(counter.phone())
+
+
+def started_service(counter: Counter) -> None:
+    counter.service.__enter__()
+    take_phones(counter)
+
+
+def both_cards(counter: Counter) -> None:
+    counter.slot.insert(counter.card("adulte"))
+    counter.second.insert(counter.card("famille"))
+
+
+def take_both(counter: Counter) -> None:
+    counter.slot.remove()
+    counter.second.remove()
+
+
+def take_code(counter: Counter) -> None:
+    """The phone is taken away from the camera."""
+    counter.camera.thaw()
+    counter.camera.clear()
+    counter.service.behave("normal")
+
+
+def used_code(counter: Counter) -> None:
+    code = counter.code()
+    counter.service.contexts.authenticate(code, time.time())
+    counter.camera.show(code)
+
+
+def unknown_code(counter: Counter) -> None:
+    counter.camera.show(b"VITALESIM." + secrets.token_hex(22).upper().encode())
+
+
+def service(behaviour: str, then: Deed) -> Deed:
+    def act(counter: Counter) -> None:
+        counter.service.behave(behaviour)  # type: ignore[arg-type]  # one of its words
+        then(counter)
+
+    return act
+
+
+def pull_reader(counter: Counter) -> None:
+    counter.imager.unplug()
+
+
+def plug_reader(counter: Counter) -> None:
+    counter.imager.open()
+
+
+ADULT = load_image("adulte")
+
+
+def image(name: str, *nirs: str | None) -> Image:
+    """A card of people with these NIR."""
+    people = tuple(
+        CardHolder(nom="ESSAI", prenom="LUCIE", date_naissance="19840612", nationalite="FRA", nir=nir) for nir in nirs
+    )
+    return Image(name=name, atr=ADULT.atr, date_debut_validite=ADULT.date_debut_validite, beneficiaires=people)
+
+
+WRONG_KEY = image("wrong-key", "284061399004136")
+WITHOUT_NIR = image("without-nir", None)
+INS = InsDatamatrix(
+    matricule="284061399004129",
+    oid=OID_DEMO,
+    prenoms="CLAIRE ANNE",
+    nom="MERLE-ESSAI",
+    sexe="F",
+    date_naissance="12-06-1984",
+    code_lieu_naissance="13990",
+).encode()[:-20]
+
+UNUSUAL_INS = InsDatamatrix(
+    matricule="284061399004129",
+    oid="1.2.3.4",
+    prenoms="LUCIE",
+    nom="ESSAI1/",
+    sexe="X",
+    date_naissance="12-06-1984",
+    code_lieu_naissance="13990",
+).encode()
+MANGLED = next(text for one in MANGLINGS if (text := one.mangle(INS.decode())) is not None)
