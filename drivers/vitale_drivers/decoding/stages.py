@@ -13,6 +13,7 @@ from typing import Literal
 from zxingcpp import BarcodeFormat, Binarizer
 
 from vitale_drivers.decoding import zbar
+from vitale_drivers.decoding.motion import find_motion, unmoved
 from vitale_drivers.decoding.picture import Grey, Picture, View
 from vitale_drivers.decoding.repairs import (
     darkened,
@@ -26,7 +27,7 @@ from vitale_drivers.decoding.repairs import (
 from vitale_drivers.decoding.symbol import Symbol
 from vitale_drivers.decoding.zxing import DATAMATRIX, GLOBAL, LOCAL, QR, READY, find_damaged, read
 
-__all__ = ["EASY_STAGES", "HARD_STAGES", "STAGES", "Stage"]
+__all__ = ["EASY_STAGES", "HARD_STAGES", "MOVED_STAGE", "STAGES", "Stage"]
 
 Repair = Callable[[Grey], Grey]
 
@@ -46,6 +47,7 @@ class Stage:
         thorough: whether zxing-cpp tries other directions and sizes too.
         squared: whether a region is made as wide as high.
         by_zbar: whether zbar looks, instead of zxing-cpp.
+        moved: whether a region's motion during the exposure is found and undone; its side is at most ``side`` then.
         again: whether a symbol that is found, and has more faults than can be corrected, is looked at by itself.
         smaller: the longer side of the picture has at most so many pixels, or the stage is left out.
         larger: it has more than that, or the stage is left out.
@@ -61,6 +63,7 @@ class Stage:
     thorough: bool = False
     squared: bool = False
     by_zbar: bool = False
+    moved: bool = False
     again: bool = False
     smaller: int | None = None
     larger: int = 0
@@ -74,9 +77,19 @@ class Stage:
             view = replace(view, pixels=self.repair(view.pixels))
         if self.by_zbar:
             return zbar.read(view, self.name)
+        if self.moved:
+            return self._moved(view)
         if self.again:
             return self._again(view, picture)
         return read(view, self.name, self.binarizer, formats=self.formats, thorough=self.thorough)
+
+    def _moved(self, view: View) -> list[Symbol]:
+        pixels = smoothed(unmoved(view.pixels, *find_motion(view.pixels)))
+        for repair, binarizer in _STILL_BLURRED:
+            still = replace(view, pixels=pixels if repair is None else repair(pixels))
+            if found := read(still, self.name, binarizer, formats=self.formats, thorough=self.thorough):
+                return found
+        return []
 
     def _again(self, view: View, picture: Picture) -> list[Symbol]:
         for corners in find_damaged(view, self.binarizer, formats=self.formats)[:AGAIN]:
@@ -99,9 +112,15 @@ class Stage:
                 return picture.half if min(picture.grey.shape) >= HALVED else None
             case "region":
                 look = picture.squared if self.squared else picture.region
-                return look(self.region, self.side)
+                return look(self.region, self._side(picture))
             case "upright":
                 return picture.upright(self.region, self.side)
+
+    def _side(self, picture: Picture) -> int:
+        """Pixels of the longer side; a motion is undone as it was seen, for each change of size blurs it more."""
+        if self.moved and self.region < len(picture.regions):
+            return min(self.side, picture.regions[self.region].side)
+        return self.side
 
 
 AGAIN = 2
@@ -138,6 +157,9 @@ _REPAIRS: tuple[tuple[Repair | None, Binarizer], ...] = (
 )
 """For a symbol by itself."""
 
+_STILL_BLURRED: tuple[tuple[Repair | None, Binarizer], ...] = ((None, LOCAL), (_threshold(16, 0), READY))
+"""For what a motion was undone in."""
+
 EASY_STAGES = (
     Stage(name="half-global", where="half", binarizer=GLOBAL),
     Stage(name="global", where="whole", binarizer=GLOBAL, smaller=1000),
@@ -146,6 +168,9 @@ EASY_STAGES = (
 """For what nothing is wrong with: 8 in 10 codes at a millisecond or two, on frames with and without a code alike."""
 
 _DM = (DATAMATRIX,)
+
+MOVED_STAGE = Stage(name="moved", side=360, moved=True)
+"""For a hand that moves, which others read at a module or less: up to five modules, where there is light enough."""
 
 HARD_STAGES = (
     Stage(name="light-datamatrix", side=320, formats=_DM, repair=lightened, binarizer=GLOBAL, thorough=True),
@@ -173,6 +198,8 @@ HARD_STAGES = (
     Stage(name="region-global", side=320, binarizer=GLOBAL),
     Stage(name="whole-threshold", where="whole", repair=_threshold(24, 2), binarizer=READY),
     Stage(name="zbar-threshold", side=256, by_zbar=True, repair=_threshold(24, 2)),
+    MOVED_STAGE,
+    Stage(name="second-moved", region=1, side=360, moved=True),
     Stage(name="second-sharp-datamatrix", region=1, side=320, formats=_DM, repair=_sharp(1.6, 5), thorough=True),
     Stage(name="threshold-datamatrix", side=320, formats=_DM, repair=_threshold(24, 2), binarizer=READY, thorough=True),
     Stage(name="deblur-more", side=256, repair=_deblur(2.45)),

@@ -8,6 +8,7 @@ Rules:
 - Nothing is remembered of what a symbol said: a code renews itself, and each frame says what it shows now.
 - A frame that nothing is found in is worth ``budget_ms``. The stages for what is hard take turns, from where they
   stopped in the frame before. The next frame may be better where the next stage might not.
+- In one that differs from the last, something moves: its blur by motion is undone before anything else that is hard.
 - A picture that stands still gets one round of them, then one in ``AGAIN`` frames: its noise differs, and little else.
 """
 
@@ -19,7 +20,7 @@ import numpy.typing as npt
 
 from vitale_drivers.decoding.picture import Picture, View, grey_of
 from vitale_drivers.decoding.regions import Region
-from vitale_drivers.decoding.stages import EASY_STAGES, HARD_STAGES
+from vitale_drivers.decoding.stages import EASY_STAGES, HARD_STAGES, MOVED_STAGE
 from vitale_drivers.decoding.survey import distinct, survey
 from vitale_drivers.decoding.symbol import Symbol
 from vitale_drivers.decoding.zxing import DATAMATRIX, GLOBAL, LOCAL, QR, read
@@ -99,7 +100,9 @@ class StreamDecoder:
         for stage in EASY_STAGES:
             if found := stage.symbols(picture):
                 return found
-        for _ in range(self._worth(picture)):
+        if self._has_moved(picture) and (found := MOVED_STAGE.symbols(picture)):
+            return found
+        for _ in range(self._worth()):
             stage = HARD_STAGES[self._turn]
             if found := stage.symbols(picture):
                 return found
@@ -109,11 +112,16 @@ class StreamDecoder:
                 break
         return []
 
-    def _worth(self, picture: Picture) -> int:
-        """Measures how many of the hard stages a picture is worth."""
+    def _has_moved(self, picture: Picture) -> bool:
+        """Tells whether a picture differs from the last that did; each that does gets all stages anew."""
         glance = _glance(picture)
-        if self._still is None or _moves(glance, self._still):
-            self._still, self._tried = glance, 0
+        if self._still is not None and not _moves(glance, self._still):
+            return False
+        first, self._still, self._tried = self._still is None, glance, 0
+        return not first
+
+    def _worth(self) -> int:
+        """Measures how many of the hard stages a picture is worth."""
         left = len(HARD_STAGES) - self._tried
         return left if left > 0 else int(self._frames % AGAIN == 0)
 
