@@ -5,9 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-# What nobody should pay for who only imports the SDK.
-HEAVY = {"click", "cryptography", "cv2", "joserfc", "nfc", "numpy", "rich", "smartcard", "sqlalchemy", "zxingcpp"}
-
 # Grows only on purpose: each entry is a top-level package outside the standard library.
 SDK_MAY_LOAD = {"vitale_reader"}
 CONNECTING_MAY_LOAD = {

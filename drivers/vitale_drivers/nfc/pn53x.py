@@ -33,7 +33,6 @@ for each order."""
 _TORN = frozenset({0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x23, 0x25, 0x27, 0x2A, 0x2B})
 """§7.1: what a phone on its way out of the field gives: silence, damaged frames, a target that is not active."""
 
-_COMMAND_LIMIT = 0.25
 _LISTING_LIMIT = 1.0
 _PRESENCE_LIMIT = 1.0
 _LOOKS_FOR_TYPE_B = 4

@@ -11,7 +11,7 @@ from typing import ClassVar, Protocol
 
 from vitale_protocol.errors import LimitExceeded
 
-__all__ = ["MESSAGE_BYTES", "Framing", "LineFraming", "MessageFraming", "NativeFraming", "NetworkFraming"]
+__all__ = ["MESSAGE_BYTES", "Framing", "LineFraming", "NativeFraming", "NetworkFraming"]
 
 # docs/reference/wire.md, "Limits". Browsers accept no more than 1 MiB from a native messaging host either.
 MESSAGE_BYTES = 1_048_576
@@ -47,11 +47,17 @@ class Framing(Protocol):
 
 
 class BoundedFraming:
-    """The part that all framings share: the limit, in both directions."""
+    """The part that all framings share: the limit, in both directions, and what is kept of an incomplete message."""
 
     def __init__(self, limit: int = MESSAGE_BYTES) -> None:
         self.limit = limit
         self.exceeded = False
+        self._incomplete = bytearray()
+
+    @property
+    def held(self) -> int:
+        """Number of bytes kept of an incomplete message, with its frame as far as that is known."""
+        return len(self._incomplete)
 
     def check(self, message: bytes) -> None:
         """Refuses to send what the other end would refuse to read."""
@@ -63,15 +69,6 @@ class BoundedFraming:
 
 class LineFraming(BoundedFraming):
     """One message a line: LF ends it, a CR before the LF is dropped, empty lines are skipped."""
-
-    def __init__(self, limit: int = MESSAGE_BYTES) -> None:
-        super().__init__(limit)
-        self._incomplete = bytearray()
-
-    @property
-    def held(self) -> int:
-        """Number of bytes kept of an incomplete message."""
-        return len(self._incomplete)
 
     def receive(self, data: bytes) -> list[bytes]:
         """The lines that ``data`` completes, without their ends."""
@@ -116,15 +113,6 @@ class LengthFraming(BoundedFraming):
 
     _length: ClassVar[struct.Struct]
 
-    def __init__(self, limit: int = MESSAGE_BYTES) -> None:
-        super().__init__(limit)
-        self._incomplete = bytearray()
-
-    @property
-    def held(self) -> int:
-        """Number of bytes kept of an incomplete message, its length included."""
-        return len(self._incomplete)
-
     def receive(self, data: bytes) -> list[bytes]:
         """The messages that ``data`` completes; a length above the limit is refused before its bytes are awaited."""
         messages: list[bytes] = []
@@ -162,26 +150,3 @@ class NetworkFraming(LengthFraming):
     """Channels between programs of this project: the length is in network byte order."""
 
     _length = struct.Struct("!I")
-
-
-class MessageFraming(BoundedFraming):
-    """Framing for transports with messages of their own (WebSocket text frames): ``data`` is one whole message."""
-
-    @property
-    def held(self) -> int:
-        """None: a message comes whole."""
-        return 0
-
-    def receive(self, data: bytes) -> list[bytes]:
-        """Returns the data as one message."""
-        if self.exceeded:
-            return []
-        if len(data) > self.limit:
-            self.exceeded = True
-            return []
-        return [data]
-
-    def encode(self, message: bytes) -> bytes:
-        """Returns the message without a frame."""
-        self.check(message)
-        return message

@@ -497,7 +497,7 @@ def test_a_worker_that_says_too_much_is_slowed_and_its_reports_are_heard(
         assert "" == await worker._listen(process)  # type: ignore[arg-type]  # the part of a process that is used
         assert MOST_READERS == len([report for report in told if isinstance(report, ReaderAdded)])
         assert int(2 * REPORTS.burst) == len([report for report in told if isinstance(report, Failed)])
-        assert heart.is_answered, "what waits in the pipe may be an answer"
+        assert heart._answered.is_set(), "what waits in the pipe may be an answer"
 
     monkeypatch.setattr(worker_module, "LONGEST_PAUSE", 0.0)
     asyncio.run(work())

@@ -22,7 +22,7 @@ from vitale_protocol.events import EVENTS
 from vitale_protocol.methods import METHODS, Empty, Identity, Method, SessionOpen, SessionOpened, Station
 from vitale_protocol.methods import Limits as StationLimits
 from vitale_protocol.session import jsonrpc
-from vitale_protocol.session.framing import LineFraming, MessageFraming, NativeFraming
+from vitale_protocol.session.framing import LineFraming, NativeFraming
 from vitale_protocol.session.session import Called, Ended, Event, Session, State
 from vitale_reader.client.address import check_pin, parse, tls_context
 from vitale_reader.client.pairing import Pairing
@@ -184,8 +184,6 @@ def frame(data: bytes) -> None:
         # A carriage return at the end is white space of JSON, and part of the next line's end.
         again, kept = kind(limit), [message for message in whole if not message.endswith(b"\r")]
         assert again.receive(b"".join(map(again.encode, kept))) == kept
-    messages = MessageFraming(limit)
-    assert messages.receive(data) == ([data] if len(data) <= limit else [])
 
 
 def _frames() -> Iterable[bytes]:

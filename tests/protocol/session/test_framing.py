@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vitale_protocol.errors import LimitExceeded
-from vitale_protocol.session.framing import MESSAGE_BYTES, Framing, LineFraming, MessageFraming, NativeFraming
+from vitale_protocol.session.framing import MESSAGE_BYTES, Framing, LineFraming, NativeFraming
 
 LIMIT = 16
-KINDS = ["line", "native", "message"]
+KINDS = ["line", "native"]
 
 
 def fed(framing: Framing, stream: bytes, cuts: list[int]) -> list[bytes]:
@@ -70,16 +70,7 @@ def test_a_native_length_beyond_the_limit_is_refused_before_its_bytes_come() -> 
     assert framing.receive(struct.pack("=I", 2) + b"{}") == []
 
 
-def test_a_message_framing_keeps_messages_as_they_are() -> None:
-    framing = MessageFraming(LIMIT)
-    assert framing.receive(b"{}\n") == [b"{}\n"]
-    assert framing.encode(b"{}") == b"{}"
-    assert framing.receive(b"x" * (LIMIT + 1)) == []
-    assert framing.exceeded
-    assert framing.receive(b"{}") == []
-
-
-@pytest.mark.parametrize("framing", [LineFraming(LIMIT), NativeFraming(LIMIT), MessageFraming(LIMIT)], ids=KINDS)
+@pytest.mark.parametrize("framing", [LineFraming(LIMIT), NativeFraming(LIMIT)], ids=KINDS)
 def test_no_framing_sends_what_the_other_end_would_refuse(framing: Framing) -> None:
     with pytest.raises(LimitExceeded) as caught:
         framing.encode(b"x" * (LIMIT + 1))
@@ -120,7 +111,7 @@ def test_any_bytes_split_anyhow_give_the_same_native_messages(stream: bytes, cut
     assert pieces.held <= 4 + 3
 
 
-@pytest.mark.parametrize("framing", [LineFraming(LIMIT), NativeFraming(LIMIT), MessageFraming(LIMIT)], ids=KINDS)
+@pytest.mark.parametrize("framing", [LineFraming(LIMIT), NativeFraming(LIMIT)], ids=KINDS)
 def test_a_message_of_exactly_the_limit_passes_both_ways(framing: Framing) -> None:
     message = b"x" * LIMIT
     assert framing.receive(framing.encode(message)) == [message]

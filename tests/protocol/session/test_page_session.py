@@ -7,7 +7,7 @@ import pytest
 
 from vitale_protocol.errors import InternalError, LimitExceeded, NotAuthenticated, ShuttingDown, VitaleError
 from vitale_protocol.methods import METHODS, SessionOpened
-from vitale_protocol.session.framing import MessageFraming
+from vitale_protocol.session.framing import BoundedFraming
 from vitale_protocol.session.session import Called, Limits, Session, State
 
 CHALLENGE = {"kid": "k" * 43, "client_nonce": "n" * 43, "epk": "e" * 87}
@@ -15,8 +15,20 @@ OPEN = {"protocol": [1], "client": {"name": "page"}, "language": "en"}
 BEFORE = {name for name, method in METHODS.items() if method.before}
 
 
+class WholeMessages(BoundedFraming):
+    """Messages without frames: what is received is one, whole."""
+
+    def receive(self, data: bytes) -> list[bytes]:
+        self.exceeded = self.exceeded or len(data) > self.limit
+        return [] if self.exceeded else [data]
+
+    def encode(self, message: bytes) -> bytes:
+        self.check(message)
+        return message
+
+
 def server() -> Session:
-    return Session("server", MessageFraming(), page=True)
+    return Session("server", WholeMessages(), page=True)
 
 
 def call(method: str, params: Any = None, request: Any = 1) -> bytes:
@@ -129,7 +141,7 @@ def test_what_comes_before_comes_at_no_other_time(name: str, opened: SessionOpen
 
 @pytest.mark.parametrize("name", sorted(BEFORE))
 def test_other_clients_do_not_come_before(name: str) -> None:
-    session = Session("server", MessageFraming())
+    session = Session("server", WholeMessages())
 
     assert [] == session.receive_data(call(name, CHALLENGE))
     assert "session.open comes first" == json.loads(session.data_to_send())["error"]["data"]["detail"]
@@ -148,7 +160,7 @@ def test_after_it_is_open_errors_say_what_is_wrong(opened: SessionOpened) -> Non
 
 
 def test_a_message_that_is_too_long_is_refused_alike() -> None:
-    session = Session("server", MessageFraming(), Limits(opening_bytes=10), page=True)
+    session = Session("server", WholeMessages(), Limits(opening_bytes=10), page=True)
     session.receive_data(call("session.open", OPEN))
     answer = json.loads(session.data_to_send())
 

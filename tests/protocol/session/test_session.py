@@ -33,7 +33,7 @@ from vitale_protocol.methods import (
     SessionPing,
     SessionPonged,
 )
-from vitale_protocol.session.framing import LineFraming, MessageFraming, NativeFraming
+from vitale_protocol.session.framing import LineFraming, NativeFraming
 from vitale_protocol.session.session import (
     Called,
     Ended,
@@ -87,7 +87,7 @@ def test_a_session_opens_on_both_sides(make_pair: Callable[..., Pair]) -> None:
     assert client.in_flight == server.in_flight == ()
 
 
-@pytest.mark.parametrize("framing", [LineFraming, NativeFraming, MessageFraming])
+@pytest.mark.parametrize("framing", [LineFraming, NativeFraming])
 def test_every_framing_carries_a_session(framing: type[Any], opened: SessionOpened) -> None:
     client, server = Session("client", framing()), Session("server", framing())
     request = client.call("session.open", SessionOpen(protocol=(1,), client=Identity(name="essai")))

@@ -196,10 +196,6 @@ class Answering:
         if row is not None and self._is_open(row) and row.id not in self._visitors and row.taken_by is None:
             await self._consider(row)
 
-    def knows_of(self, incarnation: str) -> bool:
-        """True if a desk was there at the last look."""
-        return incarnation in self._there
-
     def over(self, request: str) -> None:
         """A request was ended, or taken by another desk."""
         if (visitor := self._visitors.get(request)) is not None and not visitor.taken:

@@ -51,11 +51,6 @@ class Heartbeat:
         self._armed = False
         self._pinged = 0
 
-    @property
-    def is_answered(self) -> bool:
-        """True if the process gave a sign of life since it was asked."""
-        return self._answered.is_set()
-
     def answered(self) -> None:
         """The process gave a sign of life."""
         self._answered.set()
