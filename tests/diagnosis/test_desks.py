@@ -33,7 +33,7 @@ from vitale_reader.diagnosis.station.daemon_view import DaemonView
 from vitale_reader.home import Home
 from vitale_reader.resolvers import apcv_soap
 from vitale_reader.web.native.declaring import manifest, own_command
-from vitale_reader.web.native.places import System, places
+from vitale_reader.web.native.manifest_locations import System, places
 
 PATIENCE = 90.0
 

@@ -119,7 +119,7 @@ class PageConnection(asyncio.BufferedProtocol):
             return
         self._deadline = _later(self._limits.head, self.abort)
 
-    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002
+    def get_buffer(self, sizehint: int) -> bytearray:
         """Where the next bytes are put."""
         return self._piece
 

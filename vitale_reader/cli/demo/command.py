@@ -72,7 +72,9 @@ def demo(repeat: int, no_pcscd: bool, stays: bool, only_print: bool, ip: bool, a
         starting = t("Les lecteurs simulés et le service démarrent…", "The simulated readers and the daemon start…")
         with nullcontext() if as_json else output.progress(starting):
             environment = stack.enter_context(
-                demo_environment(simulated_driver=no_pcscd, phones=True, codes=True, configuration=PAGES if stays else "")
+                demo_environment(
+                    simulated_driver=no_pcscd, phones=True, codes=True, configuration=PAGES if stays else ""
+                )
             )
         if stays:
             from vitale_reader.cli.demo.stay import stay

@@ -1,7 +1,8 @@
 """Channels of pages: frames from a gateway or a native host, which has no right of its own.
 
 The first frame says who opened the channel. Before it is read nothing is answered, and whoever has opened it without
-proving a key is closed after the first refusal. A native host hears that its channel is taken. A frame ``{"close": code}``, the last of a channel, says why it ends.
+proving a key is closed after the first refusal. A native host hears that its channel is taken. A frame
+``{"close": code}``, the last of a channel, says why it ends.
 """
 
 import asyncio
