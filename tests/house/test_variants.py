@@ -52,6 +52,9 @@ COMPUTED: dict[tuple[str, str], frozenset[str] | str] = {
     ("vitale_reader/daemon/arbitration/hub.py", "service"): frozenset({*SERVICES, ""}),
     ("vitale_reader/daemon/arbitration/hub.py", "self._service(slot.reader.driver)"): frozenset({*SERVICES, ""}),
     ("vitale_reader/daemon/arbitration/leases.py", "why"): frozenset(get_args(LeaseWhy)),
+    ("vitale_reader/daemon/transports/port_holder.py", "in_use"): frozenset(
+        {"port_in_use", "web_port_in_use", "metrics_port_in_use"}
+    ),
     ("vitale_reader/diagnosis/desk/tcp_ports.py", "f'{table}_port_in_use'"): frozenset(
         {"web_port_in_use", "metrics_port_in_use"}
     ),
