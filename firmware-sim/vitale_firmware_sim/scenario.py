@@ -5,12 +5,11 @@ Persons and their rights use the words of the uniform record (``assure``, ``bene
 the shipped scenarios are invented. A phone and a service started apart understand one another by the same file.
 """
 
-from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args
 
 import msgspec
 
+from vitale_firmware_sim.shipped import Shipped
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.records import Assure, Beneficiaire, Record
 
@@ -48,8 +47,7 @@ Behaviour = Literal[
 BEHAVIOURS: tuple[Behaviour, ...] = get_args(Behaviour)
 """See the table of ``service.py``."""
 
-_SHIPPED = resources.files("vitale_firmware_sim") / "scenarios"
-_MAX_BYTES = 256 * 1024
+_SHIPPED = Shipped("scenarios", "the scenario")
 
 _Id = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}\Z")]
 _Code = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}\Z")]
@@ -135,7 +133,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 def scenario_names() -> tuple[str, ...]:
     """The names of the scenarios shipped here, in order."""
-    return tuple(sorted(one.name.removesuffix(".toml") for one in _SHIPPED.iterdir() if one.name.endswith(".toml")))
+    return _SHIPPED.names()
 
 
 def load_scenario(name: str = DEFAULT_SCENARIO) -> Scenario:
@@ -147,19 +145,7 @@ def load_scenario(name: str = DEFAULT_SCENARIO) -> Scenario:
     Raises:
         ConfigurationInvalid: no such scenario, or it cannot be used; ``data`` has ``file`` and, where known, ``path``.
     """
-    if not name.endswith(".toml"):
-        if name not in scenario_names():
-            known = ", ".join(scenario_names())
-            raise ConfigurationInvalid(f"no scenario of this name; there are {known}", data={"file": name})
-        return parse_scenario(name, (_SHIPPED / f"{name}.toml").read_bytes())
-    path = Path(name)
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(_MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        # ValueError: a path with a NUL in it.
-        raise ConfigurationInvalid("the scenario cannot be read", data={"file": name}) from error
-    return parse_scenario(path.stem, content)
+    return parse_scenario(*_SHIPPED.read(name))
 
 
 def parse_scenario(name: str, content: bytes) -> Scenario:
@@ -172,8 +158,7 @@ def parse_scenario(name: str, content: bytes) -> Scenario:
     Raises:
         ConfigurationInvalid: it is not a scenario; ``data.path`` says where.
     """
-    if len(content) > _MAX_BYTES:
-        raise ConfigurationInvalid("the scenario is too long", data={"file": name})
+    _SHIPPED.require_short(name, content)
     try:
         raw = cast("dict[str, Any]", msgspec.toml.decode(content))
         scenario = msgspec.structs.replace(msgspec.convert(raw, Scenario), name=name)

@@ -10,7 +10,7 @@ import json
 from base64 import urlsafe_b64encode
 from collections.abc import Collection, Mapping
 from functools import lru_cache
-from typing import Any, Final, Literal, NoReturn, Protocol, cast
+from typing import Any, Final, Literal, NoReturn, Protocol, cast, get_args
 
 import msgspec
 from joserfc import jws
@@ -67,21 +67,7 @@ Check = Literal[
     "proof",
     "replayed",
 ]
-CHECKS: tuple[Check, ...] = (
-    "format",
-    "algorithm",
-    "type",
-    "key",
-    "signature",
-    "claims",
-    "audience",
-    "nonce",
-    "expired",
-    "not_yet_valid",
-    "origin",
-    "proof",
-    "replayed",
-)
+CHECKS: tuple[Check, ...] = get_args(Check)
 
 
 class Seen(Protocol):

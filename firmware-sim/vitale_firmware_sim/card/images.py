@@ -5,21 +5,18 @@ An image has an ``atr`` (hex), a ``description``, ``date_debut_validite``, and `
 every command. Everybody in the shipped images is invented.
 """
 
-from importlib import resources
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
+from vitale_firmware_sim.shipped import Shipped
 from vitale_protocol.errors import ConfigurationInvalid
 
 __all__ = ["DEFAULT_IMAGE", "CardHolder", "Image", "image_names", "load_image", "parse_image"]
 
 DEFAULT_IMAGE = "adulte"
 
-_SHIPPED = resources.files("vitale_firmware_sim") / "images"
-# Generous for hand-written images, small enough for a card's file of 32 KB.
-_MAX_BYTES = 256 * 1024
+_SHIPPED = Shipped("images", "the card image")
 
 # The card's text is ISO-8859-1 without control characters. With thirty persons of the longest fields, a file stays
 # below the 8 KB that the reading script is ready to read.
@@ -56,7 +53,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
 
 def image_names() -> tuple[str, ...]:
     """The names of the images shipped here, in order."""
-    return tuple(sorted(one.name.removesuffix(".toml") for one in _SHIPPED.iterdir() if one.name.endswith(".toml")))
+    return _SHIPPED.names()
 
 
 def load_image(name: str) -> Image:
@@ -68,19 +65,7 @@ def load_image(name: str) -> Image:
     Raises:
         ConfigurationInvalid: no such image, or it cannot be used; ``data`` has ``file`` and, where known, ``path``.
     """
-    if not name.endswith(".toml"):
-        if name not in image_names():
-            known = ", ".join(image_names())
-            raise ConfigurationInvalid(f"no card image of this name; there are {known}", data={"file": name})
-        return parse_image(name, (_SHIPPED / f"{name}.toml").read_bytes())
-    path = Path(name)
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(_MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        # ValueError: a path with a NUL in it.
-        raise ConfigurationInvalid("the card image cannot be read", data={"file": name}) from error
-    return parse_image(path.stem, content)
+    return parse_image(*_SHIPPED.read(name))
 
 
 def parse_image(name: str, content: bytes) -> Image:
@@ -93,8 +78,7 @@ def parse_image(name: str, content: bytes) -> Image:
     Raises:
         ConfigurationInvalid: it is not an image; ``data.path`` says where.
     """
-    if len(content) > _MAX_BYTES:
-        raise ConfigurationInvalid("the card image is too long", data={"file": name})
+    _SHIPPED.require_short(name, content)
     try:
         document = msgspec.toml.decode(content, type=_Document)
     except msgspec.ValidationError as error:

@@ -1,7 +1,7 @@
 """Rows: the result of each check of ``doctor``, without words."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -12,56 +12,33 @@ __all__ = ["SUBJECTS", "FindingState", "Row", "Subject", "in_order", "of_error"]
 
 FindingState = Literal["ok", "note", "wrong"]
 
+#: From cause to consequence: without a disk there is no store, without the service no reader, without all no daemon.
 Subject = Literal[
-    "platform",
-    "part",
     "folder",
     "clock",
     "configuration",
+    "part",
     "store",
     "port",
     "browser",
     "pcsc",
     "usb",
     "galss",
+    "driver",
+    "reader",
     "serial",
     "camera",
     "resolver",
-    "confinement",
-    "driver",
-    "reader",
     "daemon",
+    "platform",
+    "confinement",
     "card",
     "phone",
     "imager",
     "picture",
 ]
+SUBJECTS: tuple[Subject, ...] = get_args(Subject)
 
-#: From cause to consequence: without a disk there is no store, without the service no reader, without all no daemon.
-SUBJECTS: tuple[Subject, ...] = (
-    "folder",
-    "clock",
-    "configuration",
-    "part",
-    "store",
-    "port",
-    "browser",
-    "pcsc",
-    "usb",
-    "galss",
-    "driver",
-    "reader",
-    "serial",
-    "camera",
-    "resolver",
-    "daemon",
-    "platform",
-    "confinement",
-    "card",
-    "phone",
-    "imager",
-    "picture",
-)
 
 _STATES: tuple[FindingState, ...] = ("wrong", "note", "ok")
 
