@@ -15,9 +15,10 @@ from lxml import etree
 from tests.service.systems import PID, Launchd, Scheduler, System, Systemd
 from vitale_protocol.errors import LocalMisuse, ToolMissing
 from vitale_reader.service import launchd, logon_task
+from vitale_reader.service.base import Service
 from vitale_reader.service.machine import Machine, run
 from vitale_reader.service.scope import Scope
-from vitale_reader.service.services import Service, service
+from vitale_reader.service.services import service
 from vitale_reader.service.steps import Done, Step, carried_out
 
 SCOPES: tuple[Scope, ...] = ("user", "system")

@@ -16,7 +16,7 @@ from vitale_reader.cli.frame.language import t
 from vitale_reader.home import Home
 
 if TYPE_CHECKING:
-    from vitale_reader.service.services import Service, State
+    from vitale_reader.service.base import Service, State
     from vitale_reader.service.steps import Done, Step
 
 __all__ = ["install", "restart", "scope_option", "start", "status", "stop", "this_service", "uninstall"]

@@ -22,7 +22,7 @@ from vitale_reader.home import Home
 from vitale_reader.service.log_records import LEVELS, Level, LogFiles, LogRecord, cursor, instant, of_entry
 
 if TYPE_CHECKING:
-    from vitale_reader.service.services import Service
+    from vitale_reader.service.base import Service
 
 __all__ = ["logs"]
 

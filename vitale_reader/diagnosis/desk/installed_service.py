@@ -9,8 +9,8 @@ from vitale_protocol.errors import VitaleError
 from vitale_reader.diagnosis.machine import Machine
 from vitale_reader.service import machine as places
 from vitale_reader.service import services
+from vitale_reader.service.base import State
 from vitale_reader.service.scope import Scope
-from vitale_reader.service.services import State
 from vitale_reader.service.steps import Run
 
 __all__ = ["look"]
