@@ -468,7 +468,7 @@ def test_the_driver_of_a_frozen_program_is_started_by_its_command() -> None:
         "from vitale_reader.daemon.diagnostics import PROGRAM; from vitale_drivers.host.programs import own_program; "
     )
     ask += "from vitale_reader.daemon.transports.gateway import GATEWAY; "
-    ask += "from vitale_reader.daemon.transports.dashboard import DASHBOARD; "
+    ask += "from vitale_reader.daemon.transports.dashboard_gateway import DASHBOARD; "
     ask += "from vitale_reader.daemon.metrics.exporter import EXPORTER; import json; "
     ask += "beside = [GATEWAY[1:], DASHBOARD[1:], EXPORTER[1:]]; "
     ask += "print(json.dumps([WORKER[1:], PROGRAM[1:], own_program('vitale_reader')[1:], beside]))"

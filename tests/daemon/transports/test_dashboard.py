@@ -24,7 +24,8 @@ from vitale_protocol.web.admission import DATAGRAM_BYTES, Asked, read_answer, wr
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.dashboard import passes
 from vitale_reader.daemon.process import kill
-from vitale_reader.daemon.transports import dashboard
+from vitale_reader.daemon.transports import dashboard, dashboard_gateway
+from vitale_reader.daemon.transports.dashboard_gateway import DashboardGateway
 from vitale_reader.daemon.workers.heartbeat import Beat
 from vitale_reader.daemon.workers.supervisor import Supervisor
 from vitale_reader.daemon.workers.worker import Worker
@@ -332,7 +333,7 @@ def test_who_comes_while_it_closes_is_answered(secret: str) -> None:
     async def work() -> tuple[list[object], bool]:
         broken: list[object] = []
         asyncio.get_running_loop().set_exception_handler(lambda _loop, context: broken.append(context["message"]))
-        gateway = dashboard.DashboardGateway(
+        gateway = DashboardGateway(
             cast("Any", None),
             cast("Any", None),
             cast("Any", None),
@@ -477,7 +478,7 @@ def processes_of_the_dashboard() -> list[int]:
 
 
 def test_the_end_of_the_daemon_waits_for_no_dashboard_that_begins(tools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dashboard, "DASHBOARD", (sys.executable, "-c", "import sys; sys.stdin.read()"))
+    monkeypatch.setattr(dashboard_gateway, "DASHBOARD", (sys.executable, "-c", "import sys; sys.stdin.read()"))
     monkeypatch.setattr(dashboard, "BEGINNING", 3_600.0)
     begun, begin = asyncio.Event(), Supervisor.add
 
