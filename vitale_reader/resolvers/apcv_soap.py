@@ -35,17 +35,11 @@ site brings. The public parts of the service are its actions, its namespaces and
 import base64
 import datetime as dt
 import http.cookiejar
-import ipaddress
-import re
-import ssl
 import uuid
-from collections.abc import Callable, Mapping
-from typing import Annotated, Literal
+from collections.abc import Callable
 
 import httpx
-import msgspec
 
-from vitale_protocol.configuration.settings import convert_settings
 from vitale_protocol.errors import (
     ConfigurationInvalid,
     ContextUnknown,
@@ -58,40 +52,32 @@ from vitale_protocol.errors import (
 )
 from vitale_protocol.records import Origin
 from vitale_reader.resolvers import envelope, simulator_rights
+from vitale_reader.resolvers.apcv_soap_settings import (
+    ApcvSoapSettings,
+    Meaning,
+    assertion_provider,
+    invoice_form,
+    proxy,
+    read_settings,
+    require_safe,
+    rights_reader,
+    sender,
+    trust,
+)
 from vitale_reader.resolvers.base import Resolution, Resolver, Signature
 from vitale_reader.resolvers.exchange import post, probe
 from vitale_reader.resolvers.licensed_plugins import (
-    ASSERTIONS,
-    INVOICES,
-    RIGHTS,
     AssertionProvider,
     Element,
     InvoiceForm,
     Rights,
     RightsReader,
 )
-from vitale_reader.resolvers.registry import load_class
 
-__all__ = ["ApcvSoapResolver", "ApcvSoapSettings", "SigningSettings"]
-
-Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-Meaning = Literal[
-    "expired",
-    "used",
-    "context",
-    "assertion",
-    "revoked",
-    "suspended",
-    "delegation",
-    "unknown",
-    "refused",
-    "unavailable",
-]
+__all__ = ["ApcvSoapResolver"]
 
 #: Seconds to reach the service. Shorter than a call may take, so that a call that never got there is known as such.
 CONNECT = 4.0
-#: A name of an element, without a prefix.
-NAME = r"[^\W\d][\w.-]*"
 #: A context that lived longer would be no context: half an hour is what is known of them.
 LONGEST_LIFE = dt.timedelta(days=1)
 
@@ -106,41 +92,6 @@ SIMULATOR_CODES: dict[str, Meaning] = {
     "DELEGATION_ENDED": "delegation",
     "CONTEXT_UNKNOWN": "context",
 }
-
-
-class SigningSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``signing`` of ``[apcv.options]``; ``url`` is the one of the contexts where it is not told."""
-
-    form: Text
-    form_options: dict[str, object] = {}
-    url: Annotated[str, msgspec.Meta(min_length=8, max_length=2_000)] | None = None
-    shape: envelope.SigningShape = envelope.SigningShape()
-
-
-class ApcvSoapSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``[apcv.options]``, as this module documents it."""
-
-    url: Annotated[str, msgspec.Meta(min_length=8, max_length=2_000)]
-    assertion: Text
-    assertion_options: dict[str, object] = {}
-    rights: Text | None = None
-    rights_options: dict[str, object] = {}
-    identifiant_facturation: Text
-    code_specialite: Text
-    emetteur: Text
-    idam: Text
-    lps_nom: Text
-    lps_version: Text
-    lps_instance: Text
-    origin: Literal["production", "test", "unknown"] = "unknown"
-    donnees: Literal["text", "base64"] = "text"
-    ca_file: str | None = None
-    certificate: str | None = None
-    key: str | None = None
-    proxy: Annotated[str, msgspec.Meta(max_length=2_000)] | None = None
-    shape: envelope.Shape = envelope.PUBLISHED
-    codes: dict[str, Meaning] = {}
-    signing: SigningSettings | None = None
 
 
 class ApcvSoapResolver(Resolver):
@@ -168,11 +119,11 @@ class ApcvSoapResolver(Resolver):
             ConfigurationInvalid: an option cannot be used, or not in this station's mode.
             ToolMissing: a plug-in cannot be imported.
         """
-        self._settings = settings = _settings(self.options)
-        _require_safe(settings.url, "apcv.options.url")
-        self._assertions = _provider(settings)
-        self._rights = _rights_reader(settings)
-        self._form = _invoice_form(settings.signing)
+        self._settings = settings = read_settings(self.options)
+        require_safe(settings.url, "apcv.options.url")
+        self._assertions = assertion_provider(settings)
+        self._rights = rights_reader(settings)
+        self._form = invoice_form(settings.signing)
         simulated = [each.simulated for each in (self._assertions, self._rights, self._form) if each is not None]
         if any(simulated) and self.mode != "simulated":
             raise ConfigurationInvalid(
@@ -182,8 +133,8 @@ class ApcvSoapResolver(Resolver):
         if settings.origin == "test" and self.mode == "production":
             raise ConfigurationInvalid("a test service in production", data={"path": "apcv.options.origin"})
         self._client = httpx.AsyncClient(
-            verify=_trust(settings),
-            proxy=_proxy(settings),
+            verify=trust(settings),
+            proxy=proxy(settings),
             timeout=httpx.Timeout(None, connect=CONNECT),
             follow_redirects=False,
             # Neither proxies nor passwords (netrc) from the environment.
@@ -240,7 +191,7 @@ class ApcvSoapResolver(Resolver):
             shape.action + envelope.SIGN,
             lambda message_id, assertion: envelope.build_signing(
                 _request(envelope.SIGN, identifiant, message_id, url),
-                _sender(self._settings),
+                sender(self._settings),
                 assertion,
                 elements,
                 shape,
@@ -258,7 +209,7 @@ class ApcvSoapResolver(Resolver):
             settings.url,
             settings.shape.action + operation,
             lambda message_id, assertion: envelope.build(
-                _request(operation, value, message_id, settings.url), _sender(settings), assertion, settings.shape
+                _request(operation, value, message_id, settings.url), sender(settings), assertion, settings.shape
             ),
         )
         answer = envelope.parse(received, message_id, settings.shape)
@@ -319,120 +270,6 @@ def _is_simulated(body: Element) -> bool:
 def _request(operation: str, value: str, message_id: str, url: str) -> envelope.ContextRequest:
     return envelope.ContextRequest(
         operation=operation, value=value, message_id=message_id, at=dt.datetime.now(dt.UTC), url=url
-    )
-
-
-def _settings(options: Mapping[str, object]) -> ApcvSoapSettings:
-    settings = convert_settings(options, ApcvSoapSettings, table="apcv.options")
-    for name, other in settings.shape.names.items():
-        path = f"apcv.options.shape.names.{name}"
-        if name not in envelope.NAMES:
-            raise ConfigurationInvalid(f"a request has no element {name}", data={"path": path})
-        if not re.fullmatch(NAME, other):
-            raise ConfigurationInvalid("this is not the name of an element", data={"path": path})
-    return settings
-
-
-def _require_safe(url: str, path: str) -> None:
-    """Strings and contexts travel encrypted, unless they do not leave the machine.
-
-    Raises:
-        ConfigurationInvalid: they would.
-    """
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise ConfigurationInvalid("this is not a URL", data={"path": path}) from error
-    safe = parsed.scheme == "https" or (parsed.scheme == "http" and _is_local(parsed.host))
-    if not parsed.host or parsed.userinfo or not safe:
-        raise ConfigurationInvalid("the service is reached by https", data={"path": path})
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _trust(settings: ApcvSoapSettings) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=settings.ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationInvalid("the authorities cannot be read", data={"path": "apcv.options.ca_file"}) from error
-    # As Python has it by itself from 3.13 on: what a desk trusts is no matter of its Python.
-    context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
-    if settings.key and not settings.certificate:
-        raise ConfigurationInvalid("a key without its certificate", data={"path": "apcv.options.certificate"})
-    if settings.certificate:
-        try:
-            # No password is asked for at a terminal that a daemon does not have: such a key is refused.
-            context.load_cert_chain(settings.certificate, settings.key, password="")
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigurationInvalid(
-                "the certificate and its key cannot be read, or are not of each other",
-                data={"path": "apcv.options.certificate"},
-            ) from error
-    return context
-
-
-def _proxy(settings: ApcvSoapSettings) -> httpx.Proxy | None:
-    if settings.proxy is None:
-        return None
-    try:
-        parsed = httpx.URL(settings.proxy)
-        if parsed.scheme in {"http", "https"} and parsed.host:
-            return httpx.Proxy(parsed)
-    except (httpx.InvalidURL, ValueError):
-        pass  # its text quotes the URL, which may contain a password
-    raise ConfigurationInvalid("this is not the URL of a proxy", data={"path": "apcv.options.proxy"})
-
-
-def _provider(settings: ApcvSoapSettings) -> AssertionProvider:
-    path = "apcv.options.assertion"
-    found = load_class(ASSERTIONS, settings.assertion, path)
-    made: AssertionProvider = found(settings.assertion_options)
-    if not callable(getattr(made, "assertion", None)) or not isinstance(getattr(made, "simulated", None), bool):
-        raise ConfigurationInvalid(f"{settings.assertion} is not an assertion provider", data={"path": path})
-    return made
-
-
-def _rights_reader(settings: ApcvSoapSettings) -> RightsReader | None:
-    if settings.rights is None:
-        return None
-    path = "apcv.options.rights"
-    found = load_class(RIGHTS, settings.rights, path)
-    made = found(settings.rights_options)
-    if not isinstance(made, RightsReader):
-        raise ConfigurationInvalid(f"{settings.rights} reads no rights", data={"path": path})
-    return made
-
-
-def _invoice_form(signing: SigningSettings | None) -> InvoiceForm | None:
-    if signing is None:
-        return None
-    if signing.url is not None:
-        _require_safe(signing.url, "apcv.options.signing.url")
-    if not re.fullmatch(NAME, signing.shape.request):
-        path = "apcv.options.signing.shape.request"
-        raise ConfigurationInvalid("this is not the name of an element", data={"path": path})
-    path = "apcv.options.signing.form"
-    found = load_class(INVOICES, signing.form, path)
-    made = found(signing.form_options)
-    if not isinstance(made, InvoiceForm):
-        raise ConfigurationInvalid(f"{signing.form} is no form of invoices", data={"path": path})
-    return made
-
-
-def _sender(settings: ApcvSoapSettings) -> envelope.Sender:
-    return envelope.Sender(
-        identifiant_facturation=settings.identifiant_facturation,
-        code_specialite=settings.code_specialite,
-        emetteur=settings.emetteur,
-        idam=settings.idam,
-        lps_nom=settings.lps_nom,
-        lps_version=settings.lps_version,
-        lps_instance=settings.lps_instance,
     )
 
 
