@@ -32,7 +32,7 @@ FORBIDDEN: dict[str, list[str]] = {
         "vitale_reader.daemon.log_output imports vitale_reader.cli.frame.language",
         "vitale_reader.daemon.log_output imports vitale_reader.client.address",
         "vitale_reader.daemon.log_output imports vitale_reader.aio",
-        "vitale_reader.resolvers.none imports vitale_reader.daemon.client_registry",
+        "vitale_reader.resolvers.none imports vitale_reader.daemon.clients.registry",
         "vitale_firmware_sim.fault_words imports vitale_reader.resolvers.base",
         "vitale_drivers.base imports vitale_firmware_sim.fault_words",
         "vitale_protocol.schemas imports vitale_drivers.base",
@@ -46,7 +46,7 @@ FORBIDDEN: dict[str, list[str]] = {
     "No driver knows another": ["vitale_drivers.nfc.timed_transport imports vitale_drivers.pcsc.names"],
     "No circles, at any depth": [
         "vitale_reader.daemon.log_output imports vitale_reader.cli.frame.language",
-        "vitale_reader.resolvers.none imports vitale_reader.daemon.client_registry",
+        "vitale_reader.resolvers.none imports vitale_reader.daemon.clients.registry",
         "vitale_drivers.base imports vitale_drivers.registry",
         "vitale_drivers.cards.lease imports vitale_drivers.pcsc.names",
         "vitale_drivers.cards.tasks imports vitale_drivers.cards.lease",
@@ -58,7 +58,7 @@ FORBIDDEN: dict[str, list[str]] = {
         "vitale_reader.client.connection imports numpy",
         "vitale_reader.client.pairing imports sqlalchemy",
         "vitale_reader.home imports httpx",
-        "vitale_reader.aio imports vitale_reader.daemon.client_registry",
+        "vitale_reader.aio imports vitale_reader.daemon.clients.registry",
         "vitale_reader.errors imports vitale_drivers.base",
     ],
     "Nor does the front of the SDK, the package itself": [

@@ -48,4 +48,4 @@ def test_each_line_names_a_test_that_there_is(line: str) -> None:
 
 
 def test_a_test_that_there_is_not_would_be_found() -> None:
-    assert "test_nothing_of_the_kind" not in functions_of(ROOT / "tests" / "daemon" / "test_client_registry.py")
+    assert "test_nothing_of_the_kind" not in functions_of(ROOT / "tests" / "daemon" / "clients" / "test_registry.py")

@@ -36,7 +36,7 @@ from vitale_protocol.session.session import Session
 from vitale_protocol.session.wire_errors import to_wire
 from vitale_protocol.web.handshake import Offer
 from vitale_protocol.web.sealed_frames import SessionKeys
-from vitale_reader.daemon.client_registry import LOCAL_CLIENT, Caller, Peer
+from vitale_reader.daemon.clients.callers import LOCAL_CLIENT, Caller, Peer
 from vitale_reader.daemon.observation.events import CallRefused, Observe, unobserved
 from vitale_reader.daemon.observation.incidents import incident
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from vitale_protocol.errors import LimitExceeded
-from vitale_reader.daemon.client_registry import Caller
+from vitale_reader.daemon.clients.callers import Caller
 from vitale_reader.daemon.handlers.page_limits import CALLS, TOKENS, PageLimits
 
 

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from vitale_protocol.errors import NotAuthenticated, Replayed, StoreUnavailable
 from vitale_protocol.methods import OutboxToken
-from vitale_reader.daemon.client_registry import ClientRegistry, Peer
+from vitale_reader.daemon.clients.callers import Peer
+from vitale_reader.daemon.clients.registry import ClientRegistry
 from vitale_reader.daemon.issuing import opposition
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import ReplayGuard

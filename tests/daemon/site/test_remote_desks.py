@@ -18,7 +18,7 @@ from tests.daemon.patience import be_patient
 from tests.postgres_server import PostgresServer
 from vitale_drivers.base import Settled, Started
 from vitale_reader.daemon.arbitration import hub
-from vitale_reader.daemon.client_registry import ClientRegistry
+from vitale_reader.daemon.clients.registry import ClientRegistry
 from vitale_reader.daemon.site import external_changes as news
 from vitale_reader.daemon.site import listener as site_news
 from vitale_reader.daemon.site.remote_readers import SiteReaders

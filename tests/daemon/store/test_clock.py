@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Table, func, insert, select
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_protocol.methods import OutboxToken
-from vitale_reader.daemon.client_registry import ClientRegistry, Peer
+from vitale_reader.daemon.clients.callers import Peer
+from vitale_reader.daemon.clients.registry import ClientRegistry
 from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.daemon.issuing.opposition import Opposition
 from vitale_reader.daemon.issuing.outbox import Outbox

@@ -14,7 +14,8 @@ from click.testing import CliRunner
 from vitale_protocol.errors import NotAuthenticated, StoreUnavailable
 from vitale_reader.cli.audit import audit
 from vitale_reader.daemon import app
-from vitale_reader.daemon.client_registry import ClientRegistry, Peer
+from vitale_reader.daemon.clients.callers import Peer
+from vitale_reader.daemon.clients.registry import ClientRegistry
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.site.open_store import anchor_file, open_keys
 from vitale_reader.daemon.store.local_anchor import Remembered

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from tests.daemon.store.crash_program import claimed
 from vitale_protocol.errors import Replayed, StoreUnavailable
 from vitale_protocol.methods import OutboxToken
-from vitale_reader.daemon.client_registry import ClientRegistry
+from vitale_reader.daemon.clients.registry import ClientRegistry
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import ReplayGuard
 from vitale_reader.daemon.keystore.store_keys import Vault

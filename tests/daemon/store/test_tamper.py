@@ -34,7 +34,8 @@ from tests.daemon.patience import PATIENCE
 from vitale_protocol.errors import NotAuthenticated, StoreUnavailable
 from vitale_protocol.events import Reader
 from vitale_protocol.methods import OutboxToken
-from vitale_reader.daemon.client_registry import ClientRegistry, Peer
+from vitale_reader.daemon.clients.callers import Peer
+from vitale_reader.daemon.clients.registry import ClientRegistry
 from vitale_reader.daemon.issuing import opposition
 from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.daemon.issuing.opposition import Opposition

@@ -24,7 +24,8 @@ from sqlalchemy import Connection, insert, select
 
 from tests.daemon.patience import PATIENCE
 from vitale_protocol import tokens
-from vitale_reader.daemon.client_registry import ClientRegistry, Peer
+from vitale_reader.daemon.clients.callers import Peer
+from vitale_reader.daemon.clients.registry import ClientRegistry
 from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.daemon.issuing.opposition import Opposition
 from vitale_reader.daemon.issuing.outbox import Outbox

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from vitale_protocol.errors import Cancelled
 from vitale_protocol.session.session import Called, Limits, State
-from vitale_reader.daemon.client_registry import Peer
+from vitale_reader.daemon.clients.callers import Peer
 from vitale_reader.daemon.fairness.connection_turns import TURN, Turns
 from vitale_reader.daemon.fairness.processor_shares import Shares
 from vitale_reader.daemon.transports.stream import (

@@ -16,7 +16,7 @@ from vitale_protocol.errors import StoreUnavailable
 from vitale_protocol.methods import Station as StationIdentity
 from vitale_reader.daemon import lifecycle
 from vitale_reader.daemon.audit_export import Exporter, destinations, same_disk
-from vitale_reader.daemon.client_registry import ClientRegistry
+from vitale_reader.daemon.clients.registry import ClientRegistry
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.fairness.audit_queue import Notes
 from vitale_reader.daemon.fairness.fair_store import FairStore

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 from vitale_protocol.errors import NotAuthenticated, ShuttingDown
 from vitale_protocol.methods import DashboardOpened
 from vitale_protocol.web.own_names import DASHBOARD
-from vitale_reader.daemon.client_registry import Caller
+from vitale_reader.daemon.clients.callers import Caller
 from vitale_reader.daemon.conversation import Conversation
 from vitale_reader.daemon.dashboard.passes import Pass, Passes
 

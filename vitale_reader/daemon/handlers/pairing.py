@@ -24,7 +24,7 @@ from vitale_protocol.web.channels import Preamble
 from vitale_protocol.web.pairing import NONCE_BYTES
 from vitale_protocol.web.rotation import Rotation, check_rotation
 from vitale_protocol.web.sites import parse_site
-from vitale_reader.daemon.client_registry import require_own_name
+from vitale_reader.daemon.clients.registry import require_own_name
 from vitale_reader.daemon.conversation import Conversation
 from vitale_reader.daemon.handlers.services import Answer, Handlers, RequestId, Services
 from vitale_reader.daemon.web.pairing_window import SECONDS

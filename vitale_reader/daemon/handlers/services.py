@@ -8,7 +8,8 @@ import msgspec
 
 from vitale_protocol.errors import LimitExceeded, NoReader, VitaleError
 from vitale_protocol.methods import ClockHealth, Limits, Result, Station, StationInfo
-from vitale_reader.daemon.client_registry import LOCAL_CLIENT, Caller, ClientRegistry
+from vitale_reader.daemon.clients.callers import LOCAL_CLIENT, Caller
+from vitale_reader.daemon.clients.registry import ClientRegistry
 from vitale_reader.daemon.conversation import Conversation, Conversations
 from vitale_reader.daemon.dashboard.desk_view import DeskView
 from vitale_reader.daemon.dashboard.entrance import Entrance

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vitale_protocol.errors import StoreUnavailable
-from vitale_reader.daemon.client_registry import ClientRegistry
+from vitale_reader.daemon.clients.registry import ClientRegistry
 from vitale_reader.daemon.issuing.opposition import Opposition
 from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store.clock import StoreClock

@@ -14,7 +14,7 @@ from vitale_protocol.errors import DaemonRunning, InvalidParams, JsonValue, Stor
 from vitale_protocol.events import Reader
 from vitale_protocol.methods import PresentationResult
 from vitale_protocol.methods import Station as StationIdentity
-from vitale_reader.daemon.client_registry import ClientRegistry
+from vitale_reader.daemon.clients.registry import ClientRegistry
 from vitale_reader.daemon.database.outage import Outage
 from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.fairness.processor_shares import Shares

@@ -28,7 +28,7 @@ from vitale_protocol.web.channels import (
 )
 from vitale_protocol.web.framing import ChannelFraming
 from vitale_protocol.web.sealed_frames import SessionKeys
-from vitale_reader.daemon.client_registry import Peer
+from vitale_reader.daemon.clients.callers import Peer
 from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.fairness.connection_turns import Turns
 from vitale_reader.daemon.fairness.rate_limits import Places, Unread

@@ -15,7 +15,7 @@ import msgspec
 from vitale_protocol.errors import StoreUnavailable
 from vitale_protocol.methods import ClientAdded
 from vitale_reader.atomic_files import remove, write_atomically
-from vitale_reader.daemon.client_registry import LOCAL_CLIENT
+from vitale_reader.daemon.clients.callers import LOCAL_CLIENT
 from vitale_reader.daemon.keystore.certificates import Certificates
 from vitale_reader.home import Home
 

@@ -10,7 +10,7 @@ from vitale_protocol.errors import NotAuthenticated
 from vitale_protocol.session.framing import LineFraming
 from vitale_protocol.session.session import Called, Ended, Event, Limits, Session
 from vitale_protocol.web.sealed_frames import SessionKeys
-from vitale_reader.daemon.client_registry import Peer
+from vitale_reader.daemon.clients.callers import Peer
 from vitale_reader.daemon.conversation import Conversation
 from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.fairness.connection_turns import Turns

@@ -16,7 +16,7 @@ from collections.abc import Callable
 import msgspec
 
 from vitale_protocol.errors import ConfigurationInvalid
-from vitale_reader.daemon.client_registry import Peer
+from vitale_reader.daemon.clients.callers import Peer
 from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.fairness.rate_limits import Places
 from vitale_reader.daemon.transports.owner import of_this_machine

@@ -5,7 +5,7 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from vitale_reader.daemon.client_registry import Peer
+from vitale_reader.daemon.clients.callers import Peer
 from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.process_ancestry import Kinship
 from vitale_reader.daemon.transports.peers import own_uid, peer_pid, peer_uid

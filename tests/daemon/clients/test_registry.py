@@ -18,8 +18,10 @@ from tests.daemon.held_reads import HeldReads, both
 from vitale_protocol.errors import InvalidParams, LimitExceeded, NotAuthenticated, NotAuthorised
 from vitale_protocol.methods import SCOPES, Scope, Transport
 from vitale_protocol.signing import public_jwk
-from vitale_reader.daemon import client_registry, transports
-from vitale_reader.daemon.client_registry import LOCAL_CLIENT, MOST_CLIENTS, ClientRegistry, Peer
+from vitale_reader.daemon import transports
+from vitale_reader.daemon.clients import registry as client_registry
+from vitale_reader.daemon.clients.callers import LOCAL_CLIENT, Peer
+from vitale_reader.daemon.clients.registry import MOST_CLIENTS, ClientRegistry
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store.store import Store
 
@@ -169,7 +171,7 @@ def test_the_living_are_listed_before_the_revoked(tmp_path: Path) -> None:
 
 
 def test_of_the_clients_only_those_that_may_speak_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vitale_reader.daemon.client_registry.MOST_CLIENTS", 3)
+    monkeypatch.setattr("vitale_reader.daemon.clients.registry.MOST_CLIENTS", 3)
 
     async def add(registry: ClientRegistry) -> str:
         return (await registry.add("A", scopes=["identity"], transports=["unix"]))[0]

@@ -1,39 +1,32 @@
-"""Rights of clients: paired clients, their credentials and their scopes."""
+"""The registry of clients: who is paired, with which credentials and scopes."""
 
 import asyncio
 import hashlib
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
 
-from vitale_protocol.errors import InvalidParams, LimitExceeded, NotAuthenticated, NotAuthorised, ParseError
+from vitale_protocol.errors import InvalidParams, LimitExceeded, NotAuthenticated, NotAuthorised
 from vitale_protocol.methods import SCOPES, ClientSummary, Scope, Transport, Way
 from vitale_protocol.signing import PublicJwk
 from vitale_protocol.web import own_names
-from vitale_protocol.web.channels import Preamble
+from vitale_reader.daemon.clients.callers import LOCAL_CLIENT, Caller, Peer
+from vitale_reader.daemon.clients.rows import OWNERS, ClientRow, oversteps
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.notifications import call
 from vitale_reader.daemon.store.sealed_table import Contents, SealedTable
 from vitale_reader.daemon.store.store import Database, Need
 from vitale_reader.daemon.store.tables import clients
-from vitale_reader.daemon.web.page_keys import NEVER_GRANTED, PageKey, page_key
+from vitale_reader.daemon.web.page_keys import NEVER_GRANTED, PageKey
 
-__all__ = ["LOCAL_CLIENT", "Caller", "ClientRegistry", "Peer", "require_own_name"]
+__all__ = ["ClientRegistry", "require_own_name"]
 
 logger = logging.getLogger(__name__)
-
-#: The daemon's own user, on its Unix socket or by the owner's pairing: all scopes, administration too. It could read
-#: the station's keys anyway.
-LOCAL_CLIENT = own_names.LOCAL
-
-#: Scopes that nobody is paired for.
-OWNERS = frozenset({"admin", "desk"})
 
 CREDENTIAL_BYTES = 32
 
@@ -45,66 +38,6 @@ USE_NOTED = 86_400.0
 
 #: Clients of one station that may speak: some programs on a desk, and each of them once a desk of a site.
 MOST_CLIENTS = 500
-
-
-class Peer(msgspec.Struct, frozen=True, kw_only=True):
-    """Identity of the other end, as the transport proves it.
-
-    Attributes:
-        transport: how it came.
-        own_user: a process of the daemon's own user, by the kernel's word or by the owner's pairing.
-        uid: the user of the process, likewise.
-        pid: the process, likewise.
-        started_here: a process that the daemon itself started, or one that came of it.
-        certificate_sha256: the digest of the client certificate that TLS verified, hex.
-        channel: who opened a page's channel, as the gateway or the native host says.
-    """
-
-    transport: Way
-    own_user: bool = False
-    uid: int | None = None
-    pid: int | None = None
-    started_here: bool = False
-    certificate_sha256: str | None = None
-    channel: Preamble | None = None
-
-    @property
-    def owner(self) -> str:
-        """The peer as far as can be told before it says who it is: a certificate's holder, a site, or a process."""
-        if self.channel is not None:
-            return self.channel.site
-        return self.certificate_sha256 or f"process {self.pid} of user {self.uid}"
-
-    @property
-    def user(self) -> str:
-        """The user whose places it takes: a certificate's holder, a site, or a user of this machine."""
-        if self.channel is not None:
-            return self.channel.site
-        return self.certificate_sha256 or f"user {self.uid}"
-
-    @property
-    def group(self) -> str | None:
-        """The user of the machine, where that is another than the daemon's."""
-        return None if self.own_user or self.uid is None else self.user
-
-
-class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """Client that has authenticated, with its rights; ``site`` is the web origin of a page, and empty for others."""
-
-    client_id: str
-    name: str
-    scopes: frozenset[str]
-    site: str = ""
-
-    def require(self, scopes: Iterable[str]) -> None:
-        """Refuses what the pairing does not allow, rather than cutting it silently.
-
-        Raises:
-            NotAuthorised: naming the scopes that are missing.
-        """
-        missing = sorted(set(scopes) - self.scopes)
-        if missing:
-            raise NotAuthorised(f"scopes not granted: {' '.join(missing)}", data={"scopes": [*missing]})
 
 
 class ClientRegistry:
@@ -152,7 +85,7 @@ class ClientRegistry:
             await self._store.mirror(lambda connection: self._table.copy(connection, head, found.rows))
         before = {row.client_id for row in self._rows.values() if row.revoked_at is None}
         rows = [ClientRow(**{name: row[name] for name in ClientRow.__struct_fields__}) for row in found.rows]
-        self._rows = {row.client_id: row for row in rows if not _oversteps(row)}
+        self._rows = {row.client_id: row for row in rows if not oversteps(row)}
         self._revision = found.revision
         return tuple(sorted(client_id for client_id in before if not self._speaks(client_id)))
 
@@ -322,7 +255,7 @@ class ClientRegistry:
     def _is_paired(self, kid: str) -> bool:
         return any(row.page is not None and row.page.kid == kid for row in self._rows.values())
 
-    def _page(self, kid: str, site: str) -> "tuple[ClientRow, PageKey]":
+    def _page(self, kid: str, site: str) -> tuple[ClientRow, PageKey]:
         for row in self._rows.values():
             key = row.page
             if key is None or not secrets.compare_digest(key.kid, kid):
@@ -352,7 +285,7 @@ class ClientRegistry:
         await self._write(msgspec.structs.replace(row, revoked_at=self._clock()))
         return True
 
-    async def _write(self, row: "ClientRow") -> None:
+    async def _write(self, row: ClientRow) -> None:
         def work(connection: Connection) -> int:
             revision = self._table.put(connection, msgspec.structs.asdict(row))
             call(connection, "news")
@@ -377,53 +310,17 @@ class ClientRegistry:
         row = self._rows.get(client_id)
         return row is not None and row.revoked_at is None
 
-    def _by(self, column: str, value: str) -> "ClientRow | None":
+    def _by(self, column: str, value: str) -> ClientRow | None:
         return next(
             (row for row in self._rows.values() if secrets.compare_digest(getattr(row, column) or "", value)), None
         )
 
-    def _known(self, row: "ClientRow | None", peer: Peer) -> Caller:
+    def _known(self, row: ClientRow | None, peer: Peer) -> Caller:
         if row is None or row.revoked_at is not None:
             raise NotAuthenticated("the client is not known, or not any more")
         if peer.transport not in row.summary.transports:
             raise NotAuthenticated(f"the client was not paired for {peer.transport}")
         return Caller(client_id=row.client_id, name=row.name, scopes=frozenset(row.summary.scopes))
-
-
-class ClientRow(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """A row of the table ``clients``."""
-
-    client_id: str
-    name: str
-    scopes: str
-    transports: str
-    certificate_sha256: str | None
-    credential_sha256: str | None
-    created_at: float
-    revoked_at: float | None = None
-    origins: str = ""
-
-    @cached_property
-    def page(self) -> PageKey | None:
-        """The key of a page; None for other clients.
-
-        Raises:
-            ParseError: something else is there. ``refresh`` keeps no such row.
-        """
-        return page_key(self.origins)
-
-    @property
-    def summary(self) -> ClientSummary:
-        """The client without its secrets; one of before, whose name could be the product's own, bears its id too."""
-        return ClientSummary(
-            client_id=self.client_id,
-            name=own_names.distinct(self.name, self.client_id),
-            scopes=tuple(self.scopes.split()),
-            transports=tuple(self.transports.split()),
-            created_at=self.created_at,
-            revoked_at=self.revoked_at,
-            site=self.page.site if self.page is not None else None,
-        )
 
 
 def require_own_name(name: str) -> None:
@@ -434,23 +331,6 @@ def require_own_name(name: str) -> None:
     """
     if own_names.is_own(name):
         raise InvalidParams("the product uses this name itself", variant="reserved_name", data={"path": "$.name"})
-
-
-def _oversteps(row: ClientRow) -> bool:
-    """True if a row claims what nobody can be paired for; no daemon writes such a one."""
-    scopes = set(row.scopes.split())
-    if OWNERS & scopes:
-        logger.error("client %s claims administration in the store: it is refused", row.client_id)
-        return True
-    try:
-        is_page = row.page is not None
-    except ParseError:
-        logger.error("client %s has the key of no page in the store: it is refused", row.client_id)
-        return True
-    if is_page and NEVER_GRANTED & scopes:
-        logger.error("page %s claims in the store what no page may: it is refused", row.client_id)
-        return True
-    return False
 
 
 def _digest(secret: str) -> str:
