@@ -8,6 +8,7 @@ from vitale_reader.cli.demo.hand import Hand, places_of, played
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import daemon_settings
 from vitale_reader.cli.frame.language import t
+from vitale_reader.cli.frame.signals import until_interrupted
 
 __all__ = ["stay"]
 
@@ -54,11 +55,8 @@ def stay(environment: DemoEnvironment, *, only_print: bool, ip: bool, as_json: b
             playing.cancel()
             await asyncio.gather(playing, waiting, return_exceptions=True)
 
-    try:
+    with until_interrupted():
         asyncio.run(stayed())
-    except KeyboardInterrupt:
-        # The way to end it, not an interruption of it.
-        output.note("")
 
 
 def _explain(environment: DemoEnvironment) -> None:

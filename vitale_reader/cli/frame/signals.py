@@ -6,7 +6,9 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 
-__all__ = ["OWN_GROUP", "ask_to_end", "ending_in_good_order"]
+from vitale_reader.cli.frame import output
+
+__all__ = ["OWN_GROUP", "ask_to_end", "ending_in_good_order", "until_interrupted"]
 
 OWN_GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 """Flags of a program that ``ask_to_end`` is to reach on Windows, and no other."""
@@ -39,3 +41,12 @@ def ending_in_good_order() -> Generator[None, None, None]:
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def until_interrupted() -> Generator[None, None, None]:
+    """Takes Ctrl-C, or a signal that stands for it, as the way to end what is done within."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        output.note("")

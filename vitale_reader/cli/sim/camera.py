@@ -11,6 +11,7 @@ from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import Simulation, as_json, command
 from vitale_reader.cli.frame.language import t
+from vitale_reader.cli.frame.signals import until_interrupted
 from vitale_reader.cli.sim.options import phone_option, scenario_option
 
 if TYPE_CHECKING:
@@ -224,20 +225,16 @@ def _serve(
     scene(kind, severity, seed)
     live = LiveCamera(size=size, port=port, colour=colour, seed=seed)
     shown = b""
-    try:
-        with live:
-            _announce(live.url, held.name, as_json=as_json)
-            while True:
-                code = held.code(time.time())
-                if code != shown:
-                    live.show(fitted(scene(kind, severity, seed, code), size[0]))
-                    shown = code
-                    if as_json:
-                        output.print_json({"code": held.codes}, pretty=False)
-                time.sleep(BREATH)
-    except KeyboardInterrupt:
-        # The way to end it, not an interruption of it.
-        output.note("")
+    with until_interrupted(), live:
+        _announce(live.url, held.name, as_json=as_json)
+        while True:
+            code = held.code(time.time())
+            if code != shown:
+                live.show(fitted(scene(kind, severity, seed, code), size[0]))
+                shown = code
+                if as_json:
+                    output.print_json({"code": held.codes}, pretty=False)
+            time.sleep(BREATH)
 
 
 def _announce(url: str, phone: str, *, as_json: bool) -> None:

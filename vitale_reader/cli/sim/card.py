@@ -5,6 +5,7 @@ import click
 from vitale_reader.cli.frame import completing, output
 from vitale_reader.cli.frame.command import Simulation, as_json, command
 from vitale_reader.cli.frame.language import t
+from vitale_reader.cli.frame.signals import until_interrupted
 from vitale_reader.cli.sim.exchanges import ShownCard
 from vitale_reader.cli.sim.options import BREATH, host_and_port
 
@@ -85,17 +86,14 @@ def _insert(image: str, address: str, fault: str, *, as_json: bool) -> None:
 
     host, port = host_and_port(address)
     shown = ShownCard(FaultyCard(Card(load_image(image)), parse_faults(fault)), as_json=as_json)
-    with VpcdLink(shown, host, port) as link:
-        try:
-            link.insert()
-            _announce(image, address, connected=link.connected.wait(BREATH))
-            while not link.wait_removed(BREATH):
-                pass
-        except KeyboardInterrupt:
-            # The way to end it, not an interruption of it.
-            output.note("")
-            return
-    output.note(t("La carte s’est retirée, comme demandé par --fault.", "The card withdrew itself, as --fault asks."))
+    with VpcdLink(shown, host, port) as link, until_interrupted():
+        link.insert()
+        _announce(image, address, connected=link.connected.wait(BREATH))
+        while not link.wait_removed(BREATH):
+            pass
+        output.note(
+            t("La carte s’est retirée, comme demandé par --fault.", "The card withdrew itself, as --fault asks.")
+        )
 
 
 def _announce(image: str, address: str, *, connected: bool) -> None:

@@ -15,6 +15,7 @@ from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import Simulation, as_json, command
 from vitale_reader.cli.frame.language import t
+from vitale_reader.cli.frame.signals import until_interrupted
 from vitale_reader.cli.sim.options import scenario_option
 
 if TYPE_CHECKING:
@@ -161,17 +162,13 @@ def imager(
     shown: list[Shown] = [(_screen(scenario, phone), "qr") for phone in phones]
     shown += [(partial(restored, code.encode()), symbology) for code in codes]
     behaviour = Behaviour(PREFIXES[prefix], SUFFIXES[suffix], aim, maker, eci)
-    with Imager(behaviour, baud, faults, link) as made:
-        try:
-            _announce(made, link, (*phones, *codes), as_json=as_json)
-            for code, kind in _codes(shown, every, symbology):
-                _scan(made, code, kind, as_json=as_json)
-            while True:
-                # The end of the input is not the end of the imager: a program may still be reading the last code.
-                time.sleep(BREATH)
-        except KeyboardInterrupt:
-            # The way to end it, not an interruption of it.
-            output.note("")
+    with Imager(behaviour, baud, faults, link) as made, until_interrupted():
+        _announce(made, link, (*phones, *codes), as_json=as_json)
+        for code, kind in _codes(shown, every, symbology):
+            _scan(made, code, kind, as_json=as_json)
+        while True:
+            # The end of the input is not the end of the imager: a program may still be reading the last code.
+            time.sleep(BREATH)
 
 
 def _codes(shown: list[Shown], every: float | None, symbology: str) -> Iterator[tuple[bytes, str]]:

@@ -7,6 +7,7 @@ import click
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import Simulation, as_json, command
 from vitale_reader.cli.frame.language import t
+from vitale_reader.cli.frame.signals import until_interrupted
 from vitale_reader.cli.sim.options import phone_option, scenario_option
 from vitale_reader.cli.sim.phone_options import refusals, user, user_options
 
@@ -157,15 +158,11 @@ def _lay(phone_user: "PhoneUser", address: str, *, as_json: bool) -> None:
     from vitale_reader.cli.sim.options import BREATH, host_and_port
 
     host, port = host_and_port(address)
-    with VpcdLink(ShownCard(PhoneCard(phone_user.tap), as_json=as_json), host, port) as link:
-        try:
-            link.insert()
-            _announce(phone_user.settings.id, address, connected=link.connected.wait(BREATH))
-            while not link.wait_removed(BREATH):
-                pass
-        except KeyboardInterrupt:
-            # The way to end it, not an interruption of it.
-            output.note("")
+    with VpcdLink(ShownCard(PhoneCard(phone_user.tap), as_json=as_json), host, port) as link, until_interrupted():
+        link.insert()
+        _announce(phone_user.settings.id, address, connected=link.connected.wait(BREATH))
+        while not link.wait_removed(BREATH):
+            pass
 
 
 def _announce(phone_id: str, address: str, *, connected: bool) -> None:

@@ -8,6 +8,7 @@ import click
 
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.language import language, t
+from vitale_reader.cli.frame.signals import until_interrupted
 
 if TYPE_CHECKING:
     from vitale_firmware_sim.phone.screen_page import PhoneScreen
@@ -43,14 +44,10 @@ def serve_screen(
         port=port,
         secret=secrets.token_urlsafe(16) if lan else "",
     )
-    with screen:
-        try:
-            _announce(screen, lan=bool(lan), as_json=as_json)
-            while True:
-                time.sleep(BREATH)
-        except KeyboardInterrupt:
-            # The way to end it, not an interruption of it.
-            output.note("")
+    with screen, until_interrupted():
+        _announce(screen, lan=bool(lan), as_json=as_json)
+        while True:
+            time.sleep(BREATH)
 
 
 def _announce(screen: "PhoneScreen", *, lan: bool, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import Simulation, as_json, command
 from vitale_reader.cli.frame.language import t
+from vitale_reader.cli.frame.signals import until_interrupted
 from vitale_reader.cli.sim.options import phone_option, scenario_option
 from vitale_reader.cli.sim.phone_options import user, user_options
 
@@ -94,12 +95,9 @@ def reader(
     with Pn532Reader(baud=speed, faults=faults, link=link) as made:
         if target is not None:
             made.field.put(target, faults)
-        try:
+        with until_interrupted():
             _announce(made, link, as_json=as_json)
             _wait(made, laid=target is not None)
-        except KeyboardInterrupt:
-            # The way to end it, not an interruption of it.
-            output.note("")
 
 
 def _wait(made: "Pn532Reader", *, laid: bool) -> None:

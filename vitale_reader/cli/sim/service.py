@@ -7,6 +7,7 @@ import click
 from vitale_reader.cli.frame import completing, output
 from vitale_reader.cli.frame.command import Simulation, as_json, command
 from vitale_reader.cli.frame.language import t
+from vitale_reader.cli.frame.signals import until_interrupted
 from vitale_reader.cli.sim.options import scenario_option
 
 if TYPE_CHECKING:
@@ -95,13 +96,9 @@ def service(
         running.contexts.activate(phone)
     for delegation in withdrawn:
         running.contexts.withdraw(*_pair(delegation))
-    try:
-        with running:
-            _announce(running, as_json=as_json)
-            _show(running, as_json=as_json)
-    except KeyboardInterrupt:
-        # The way to end it, not an interruption of it.
-        output.note("")
+    with until_interrupted(), running:
+        _announce(running, as_json=as_json)
+        _show(running, as_json=as_json)
 
 
 def _behaviour(word: str) -> "Behaviour":
