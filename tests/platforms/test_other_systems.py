@@ -811,3 +811,39 @@ def test_a_home_of_windows_with_a_long_path_and_accents_is_served(tmp_path: Path
         end = time.monotonic() + PATIENCE  # its driver starts beside the daemon
         while "simulated-card" not in (done := run("win32", "-m", "vitale_reader", "readers", *where)).stdout:
             assert (done.returncode, time.monotonic() < end) == (0, True), done.stderr
+
+
+#: Tells the run of the machine twice, and that its seconds go on.
+TELL_RUN = """
+from vitale_reader.daemon.store.machine_run import boot, steady
+before = steady()
+assert boot() == boot()
+assert 0 < before <= steady()
+print(boot())
+"""
+
+
+def test_windows_has_a_name_for_each_run_of_the_machine(tmp_path: Path) -> None:
+    file = tmp_path / "registry.json"
+
+    def told(content: str | None = None) -> str:
+        if content is not None:
+            file.write_text(content, "utf-8")
+        done = run("win32", "-c", TELL_RUN, more={"VITALE_STAND_IN_REGISTRY": str(file)})
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    first = told("{}")
+    assert (36, first) == (len(first), told()), "another process names it alike"
+    content = json.loads(file.read_text("utf-8"))
+    assert [first] == [value for key in content["in memory"] for value in content[key].values()]
+    assert told("{}") not in {"", first}, "what is in memory alone is gone with the run"
+    (key,) = content["in memory"]
+    assert "" == told(json.dumps({key: {}})), "one that another process has just made, and not named yet"
+
+
+def test_macos_has_a_name_for_each_run_of_the_machine() -> None:
+    name = "8E2F5C1A-93B0-4D0E-9C7A-3F1B6D2A5E47"
+    for told in (name, "", "too short"):
+        done = run("darwin", "-c", TELL_RUN, more={"VITALE_STAND_IN_BOOT": told})
+        assert (0, name if told == name else "") == (done.returncode, done.stdout.strip()), done.stderr

@@ -36,6 +36,7 @@ if sys.platform == "win32":
     from vitale_reader.client.pairing import Pairing
     from vitale_reader.daemon.keystore.private_files import open_to_others, private_folder
     from vitale_reader.daemon.lifecycle import exclusive
+    from vitale_reader.daemon.store.machine_run import boot, steady
     from vitale_reader.daemon.workers.holders import find_holders
     from vitale_reader.daemon.workers.offspring import WITHOUT_WINDOW, Offspring
     from vitale_reader.home import Home
@@ -48,6 +49,12 @@ if sys.platform == "win32":
 
     def grant(path: Path, what: str) -> None:
         subprocess.run(("icacls", str(path), "/grant", f"{EVERYONE}:{what}"), check=True, capture_output=True)
+
+    def test_the_run_of_the_machine_has_a_name_and_its_seconds_go_on() -> None:
+        assert (36, boot()) == (len(boot()), boot())
+        told = (sys.executable, "-c", "from vitale_reader.daemon.store.machine_run import boot; print(boot())")
+        assert subprocess.run(told, check=True, capture_output=True, text=True).stdout.strip() == boot()
+        assert 0 < steady() <= steady()
 
     def test_this_user_has_a_sid_and_owns_what_it_makes(tmp_path: Path) -> None:
         sid, named = access_lists.this_user()

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
@@ -25,8 +24,9 @@ from vitale_reader.daemon.site.external_changes import ExternalChanges
 from vitale_reader.daemon.store.audit_trail.audit import DAY, Audit
 from vitale_reader.daemon.store.audit_trail.chain import Chain
 from vitale_reader.daemon.store.audit_trail.entries import Entry
-from vitale_reader.daemon.store.clock import MOST_OFF, MOST_UNHEARD, StoreClock, ahead_of, boot
+from vitale_reader.daemon.store.clock import MOST_OFF, MOST_UNHEARD, StoreClock, ahead_of
 from vitale_reader.daemon.store.local_anchor import HEARD_ANEW, Heard, Remembered
+from vitale_reader.daemon.store.machine_run import boot, steady
 from vitale_reader.daemon.store.row_upgrade import bring_forward
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.daemon.store.tables import audit, contexts, outbox, seen
@@ -407,9 +407,20 @@ def test_the_time_of_the_site_is_written_down_now_and_then(tmp_path: Path) -> No
     assert [None if each is None else each.at - NOW for each in heard] == [0, 0, 0, HEARD_ANEW + 4, HEARD_ANEW + 4]
 
 
-def test_linux_names_each_run_of_the_machine() -> None:
+def test_the_system_names_each_run_of_the_machine_and_counts_its_seconds() -> None:
     assert boot() == boot()
-    assert len(boot()) == (36 if sys.platform == "linux" else 0)
+    assert len(boot()) == 36
+    assert 0 < steady() <= steady()
+
+
+def test_a_name_that_comes_again_with_fewer_seconds_is_of_another_run(tmp_path: Path) -> None:
+    hand = Hand()
+    remembered = Remembered(tmp_path / "anchor")
+    site_clock(hand, remembered, "run").saw(NOW, hand.steady, hand.steady)
+    hand.steady = 10.0
+    hand.wall += DAY
+    assert refused_offset(site_clock(hand, remembered, "run")) is None, "its clock may be right"
+    assert site_clock(hand, remembered, "run").now() == hand.wall
 
 
 def test_a_look_that_took_long_calls_no_clock_wrong() -> None:

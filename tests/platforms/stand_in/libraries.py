@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -49,7 +50,8 @@ class Function:
         if self.argtypes is not None:
             assert len(arguments) == len(self.argtypes)
         found = self._call(*arguments)
-        return found if self.restype is ctypes.c_void_p else ctypes.c_int(found).value
+        whole = self.restype in {ctypes.c_void_p, ctypes.c_uint64}
+        return found if whole else ctypes.c_int(found).value
 
 
 def value(handle: Any) -> int:
@@ -324,6 +326,63 @@ def registry() -> types.ModuleType:
     return module
 
 
+#: In the file of the registry, the keys that are in memory alone: a test that plays a restart takes them out.
+IN_MEMORY = "in memory"
+
+
+def create_registry_key(
+    hive: Any,
+    path: str,
+    reserved: int,
+    kind: None,
+    options: int,
+    access: int,
+    security: None,
+    where: Any,
+    how: Any,
+) -> int:
+    """``RegCreateKeyExW``, of keys in memory alone; the option is ignored for a key that is there."""
+    assert (reserved, kind, options, access, security) == (0, None, 1, 1, None)
+    if not (place := os.environ.get("VITALE_STAND_IN_REGISTRY")):
+        return 5  # ERROR_ACCESS_DENIED
+    file, full = Path(place), f"{value(hive)}\\{path}"
+    content = json.loads(file.read_text("utf-8"))
+    is_new = full not in content
+    if is_new:
+        content[full] = {}
+        content.setdefault(IN_MEMORY, {})[full] = ""
+        file.write_text(json.dumps(content), "utf-8")
+    where._obj.value, how._obj.value = _new_handle(), 1 if is_new else 2
+    return 0
+
+
+def close_registry_key(handle: Any) -> int:
+    return 0 if value(handle) else INVALID_PARAMETER
+
+
+def system_library(name: None) -> types.SimpleNamespace:
+    """The library of macOS that is always loaded; a test names the run of the machine."""
+
+    def ask(name: bytes, where: Any, size: Any, new: None, length: int) -> int:
+        assert (name, new, length) == (b"kern.bootsessionuuid", None, 0)
+        told = os.environ.get("VITALE_STAND_IN_BOOT", "").encode()
+        if not told:
+            return -1
+        assert size._obj.value > len(told)
+        where.value, size._obj.value = told, len(told) + 1
+        return 0
+
+    class Ask:
+        argtypes: Any = None
+
+        def __call__(self, *arguments: Any) -> int:
+            assert len(arguments) == len(self.argtypes)
+            return ask(*arguments)
+
+    assert name is None
+    return types.SimpleNamespace(sysctlbyname=Ask())
+
+
 # ── winscard ──
 
 
@@ -349,11 +408,14 @@ LIBRARIES: dict[str, dict[str, Callable[..., int]]] = {
         "GetSecurityDescriptorDacl": give_list,
         "GetTokenInformation": give_user,
         "OpenProcessToken": give_token,
+        "RegCloseKey": close_registry_key,
+        "RegCreateKeyExW": create_registry_key,
         "SetNamedSecurityInfoW": put,
     },
     "kernel32": {
         "AssignProcessToJobObject": assign,
         "CloseHandle": close,
+        "GetTickCount64": lambda: int(time.monotonic() * 1_000),
         "GetCurrentProcess": lambda: 0xFFFF_FFFF_FFFF_FFFF,
         "LocalFree": free,
         "CreateJobObjectW": create_job,

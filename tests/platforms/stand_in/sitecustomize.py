@@ -96,7 +96,7 @@ OWN: dict[str, dict[str, dict[str, object]]] = {
             "_base_executable": os.environ.get("VITALE_STAND_IN_INTERPRETER", sys.executable),
         },
     },
-    "darwin": {"sys": {"platform": "darwin"}},
+    "darwin": {"ctypes": {"CDLL": libraries.system_library}, "sys": {"platform": "darwin"}},
 }
 
 

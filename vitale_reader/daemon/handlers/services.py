@@ -24,7 +24,7 @@ from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.keystore.certificates import Certificates
 from vitale_reader.daemon.keystore.station_keys import Keys
 from vitale_reader.daemon.observation.incidents import BackgroundTasks
-from vitale_reader.daemon.store.clock import steady
+from vitale_reader.daemon.store.machine_run import steady
 from vitale_reader.daemon.web.pairing_desk import PairingDesk
 from vitale_reader.resolvers.guarded import GuardedResolver
 

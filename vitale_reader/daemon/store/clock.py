@@ -11,20 +11,18 @@
   After that its clock is held against that time: it is not earlier, and not much later.
 """
 
-import contextlib
 import logging
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, extract, func, literal, select
 
 from vitale_protocol.errors import StoreUnavailable
+from vitale_reader.daemon.store import machine_run
 from vitale_reader.daemon.store.local_anchor import MOVED, Heard, Remembered
 
-__all__ = ["MOST_OFF", "MOST_UNHEARD", "TOLD_OFF", "StoreClock", "ahead_of", "boot", "steady", "time_of"]
+__all__ = ["MOST_OFF", "MOST_UNHEARD", "TOLD_OFF", "StoreClock", "ahead_of", "time_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -44,27 +42,6 @@ AGAIN = 3_600.0
 
 # extract gives a decimal number in PostgreSQL, and a float in the tables.
 _DATABASE_NOW = extract("epoch", func.clock_timestamp())
-
-
-def steady() -> float:
-    """Seconds that nobody can set; those that the machine slept count, where the platform counts them."""
-    if sys.platform == "linux":
-        now = time.clock_gettime(time.CLOCK_BOOTTIME)
-    else:
-        now = time.monotonic()
-    return now
-
-
-def boot() -> str:
-    """The run of this machine, by the name that Linux gives it; empty where the system has none.
-
-    https://docs.kernel.org/admin-guide/sysctl/kernel.html#random
-    """
-    named = ""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            named = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-    return named
 
 
 def time_of(connection: Connection, wall: Callable[[], float]) -> float:
@@ -99,8 +76,8 @@ class StoreClock:
         *,
         shared: bool = False,
         wall: Callable[[], float] = time.time,
-        steady: Callable[[], float] = steady,
-        boot: Callable[[], str] = boot,
+        steady: Callable[[], float] = machine_run.steady,
+        boot: Callable[[], str] = machine_run.boot,
     ) -> None:
         self._remembered = remembered
         self._shared = shared
@@ -208,6 +185,8 @@ class StoreClock:
         if not self._boot or heard is None or heard.boot != self._boot:
             return None
         at = self._steady()
+        if heard.zero + at < heard.at - MOVED:
+            return None  # fewer seconds than were counted then: another run, whatever it is called
         return heard.zero + at, at
 
     def _ahead(self, wall: float) -> float:
