@@ -456,6 +456,28 @@ def test_a_payload_that_is_no_object_is_refused(payload: bytes) -> None:
     assert refused(forged(HEADER, payload)) == "claims"
 
 
+@pytest.mark.parametrize(
+    ("once", "twice"),
+    [
+        ('{"', '{"aud":"somebody-else","'),
+        ('"proof":{', '"proof":{"verified":true,'),
+        ('"record":{', '"record":{"porteur":0,"porteur":0,'),
+    ],
+    ids=["a claim", "the proof", "the record"],
+)
+def test_a_payload_that_says_a_thing_twice_is_refused(once: str, twice: str) -> None:
+    body = msgspec.json.encode(CLAIMS).decode()
+    assert once in body
+    assert refused(forged(HEADER, body.replace(once, twice, 1).encode())) == "claims"
+
+
+@pytest.mark.parametrize("token", [None, b"a.b.c", 7, ["a", "b", "c"]], ids=repr)
+def test_what_is_no_text_is_no_token(token: Any) -> None:
+    with pytest.raises(TokenInvalid) as caught:
+        verified(token, JWKS)
+    assert {"check": "format"} == caught.value.data
+
+
 def test_a_token_is_for_one_client_and_one_nonce() -> None:
     assert refused(TOKEN, audience="c-2") == "audience"
     assert refused(TOKEN, audience="") == "audience"
