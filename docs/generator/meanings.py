@@ -291,7 +291,7 @@ MEANINGS: dict[str, str] = {
     "iat": "when it was issued, seconds since the epoch",
     "Claims.exp": "when it ends: 120 seconds after `iat` by default, 600 at most",
     "Claims.jti": "the token's id, a UUIDv7; counts once",
-    "presented_at": "when the medium was read, seconds with a fraction; never later than the second `iat`",
+    "presented_at": "when the medium was read, seconds with a fraction; never later than `iat`, which has none",
     "Claims.medium": "what was presented",
     "proof": "how we know",
     "origin": "whether it is real; simulated devices cannot say otherwise",

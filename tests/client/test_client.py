@@ -15,12 +15,14 @@ from tests.client.fake_daemon import READER, FakeDaemon, Talk
 from vitale_protocol.errors import (
     Cancelled,
     DaemonUnreachable,
+    InvalidParams,
     LocalMisuse,
     MediumMute,
     NoReader,
     PresentationTimeout,
     ShuttingDown,
     TokenInvalid,
+    VitaleError,
 )
 from vitale_protocol.events import ContextExpiring, PresentationProgress, Reader
 from vitale_protocol.methods import (
@@ -30,6 +32,7 @@ from vitale_protocol.methods import (
     PresentationCancel,
     PresentationRequest,
     PresentationResult,
+    PresentationSubmit,
     Result,
     SessionOpen,
 )
@@ -190,6 +193,25 @@ def test_progress_is_told_in_the_callers_thread(reader: Connection, daemon: Fake
     heard: list[tuple[str, int]] = []
     reader.read(on_progress=lambda told: heard.append((told.step, threading.get_ident())))
     assert heard == [("armed", threading.get_ident()), ("detected", threading.get_ident())]
+
+
+@pytest.mark.parametrize("submitted", [False, True])
+def test_a_daemon_that_takes_no_such_wish_is_asked_without_it(
+    reader: Connection, daemon: FakeDaemon, submitted: bool
+) -> None:
+    """As one of a version before: to read there, and to hear what goes on, is better than an error."""
+    method = "presentation.submit" if submitted else "presentation.request"
+    answers = daemon.handlers[method]
+
+    def of_before(talk: Talk, call: Called) -> Result | VitaleError | None:
+        assert isinstance(call.params, PresentationRequest | PresentationSubmit)
+        return answers(talk, call) if call.params.progress else InvalidParams("progress")
+
+    daemon.handlers[method] = of_before
+    for _ in range(2):
+        assert "simulated" == (reader.submit("a code") if submitted else reader.read()).origin
+    wishes = [getattr(call.params, "progress", None) for call in daemon.named(method)]
+    assert [False, True, True] == wishes, "and once is enough"
 
 
 @pytest.mark.parametrize("listens", [True, False])

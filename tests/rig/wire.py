@@ -214,6 +214,6 @@ def verify(token: str, *, jwks: Mapping[str, Any], client_id: str, now: float) -
     if not claims["iat"] - LEEWAY <= now <= claims["exp"] + LEEWAY:
         told = f"iat is {claims['iat'] - now:+.0f} s from now, exp {claims['exp'] - now:+.0f} s"
         raise jwt.InvalidTokenError(told)
-    if not claims["presented_at"] < claims["iat"] + 1 or not 0 < claims["exp"] - claims["iat"] <= 600:
+    if not claims["presented_at"] <= claims["iat"] or not 0 < claims["exp"] - claims["iat"] <= 600:
         raise jwt.InvalidTokenError("presented_at or lifetime")
     return claims

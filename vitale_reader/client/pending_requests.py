@@ -11,6 +11,7 @@ import msgspec
 from vitale_protocol.errors import (
     Cancelled,
     DaemonUnreachable,
+    InvalidParams,
     LocalMisuse,
     ShuttingDown,
     TokenInvalid,
@@ -99,6 +100,11 @@ class PendingRequests:
                     return found
                 token = await self._request(session, request, deadline - time.monotonic(), on_progress)
                 return token, await self.verify(token, request.nonce)
+            except InvalidParams:
+                if on_progress is not None or not session.can_be_quiet:
+                    raise
+                session.can_be_quiet = False
+                continue
             except (DaemonUnreachable, ShuttingDown):
                 session.abort()
                 if time.monotonic() >= deadline:
@@ -219,7 +225,7 @@ def _limit(request: Request) -> float:
 
 def _call(session: SessionTransport, request: Request, left: float, on_progress: OnProgress | None) -> Call:
     # To make, send and read what nobody hears takes an eighth of the time of a token.
-    told = msgspec.structs.replace(request, progress=on_progress is not None)
+    told = msgspec.structs.replace(request, progress=on_progress is not None or not session.can_be_quiet)
     if isinstance(told, PresentationSubmit):
         return session.call("presentation.submit", told, on_progress)
     timeout_ms = round(max(left, SHORTEST) * 1000)

@@ -37,9 +37,13 @@ class SessionTransport(asyncio.Protocol):
     Args:
         on_event: hears by its name every event that is not about one call; the session's loss is ``("lost", None)``.
         on_expiring: hears of every context that ends soon.
+
+    Attributes:
+        can_be_quiet: a request may say that nobody hears its progress; false for a daemon of before, which refuses that.
     """
 
     def __init__(self, on_event: OnEvent, on_expiring: OnExpiring | None = None) -> None:
+        self.can_be_quiet = True
         self._session = Session("client", LineFraming())
         self._calls: dict[int | str, Call] = {}
         self._on_event = on_event

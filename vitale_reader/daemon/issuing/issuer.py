@@ -212,7 +212,8 @@ class Issuer:
             exp=int(now) + self._lifetime,
             jti=uuid7(int(now * 1000), self._random_bytes(10)),
             nonce=grant.nonce,
-            presented_at=min(presentation.at, now),
+            # ``iat`` has no fraction, and verifiers refuse what was presented later than that.
+            presented_at=min(presentation.at, float(int(now))),
             medium=reading.medium,
             proof=reading.proof,
             origin=reading.origin,
