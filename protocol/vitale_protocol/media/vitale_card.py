@@ -141,14 +141,14 @@ def _read_both(identity: ReadingScript[bytes], *, nir_required: bool) -> Reading
 def _identity_by_short_identifier(select_root: Command) -> ReadingScript[bytes]:
     """The sequence of Rufus: the root, then READ BINARY by short file identifier."""
     yield from _select(select_root)
-    return (yield from _read_file(_SFI_2, _NAMES))
+    return (yield from _read_file(_SFI_2, _NAMES, proved=True))
 
 
 def _identity_by_master_file(select_root: Command) -> ReadingScript[bytes]:
     """The sequence of the node readers: MF_VITALE, then the file D001."""
     yield from _select(select_root)
     yield from _select(_SELECT_D001)
-    return (yield from _read_file(0, _NAMES))
+    return (yield from _read_file(0, _NAMES, proved=True))
 
 
 def _nir() -> ReadingScript[bytes]:
@@ -181,13 +181,13 @@ def _select(command: Command) -> ReadingScript[None]:
         raise _refused(response)
 
 
-def _read_file(first_p1: int, tags: frozenset[int]) -> ReadingScript[bytes]:
+def _read_file(first_p1: int, tags: frozenset[int], *, proved: bool = False) -> ReadingScript[bytes]:
     """Reads a file, and makes sure by the fields of its persons that it is the one that was asked for.
 
     A card that loses its selection, by a loss of power or another program's reset, answers from the root: there the
     same short identifier leads to the names.
     """
-    content = yield from _read_content(first_p1)
+    content = yield from _read_content(first_p1, proved=proved)
     persons = _persons(tlv.parse_filled(content))
     if not persons:
         raise MediumUnreadable("the file has no person in it")
@@ -196,19 +196,23 @@ def _read_file(first_p1: int, tags: frozenset[int]) -> ReadingScript[bytes]:
     return content
 
 
-def _read_content(first_p1: int) -> ReadingScript[bytes]:
+def _read_content(first_p1: int, *, proved: bool = False) -> ReadingScript[bytes]:
     """Reads a file to its end: where the card says so, or after a short answer that completes the data objects.
 
     By ISO/IEC 7816-4 §11.3.3 an answer shorter than Le = 256 ends the file. Some cards cut their answers shorter: these
-    are read on while a data object is incomplete.
+    are read on while a data object is incomplete. An answer that is cut behind a person looks like the end: of a family
+    the card has to say itself that nobody follows.
 
     Args:
         first_p1: P1 of the first READ BINARY; with a short file identifier it also selects the file.
+        proved: whether the card has to show that nothing follows: it gives nothing there, or what it gave at first.
     """
-    content, step = b"", STEP
+    content, step, whole = b"", STEP, False
     for _ in range(MAX_STEPS):
         p1, p2 = divmod(len(content), 256) if content else (first_p1, 0)
         response = yield Command(0x00, 0xB0, p1, p2, le=step)
+        if whole and (response.sw not in _READABLE or content.startswith(response.data)):
+            return content
         if response.sw == StatusWord.WRONG_LENGTH and step == STEP:
             step = SHORT_STEP
             continue
@@ -219,8 +223,11 @@ def _read_content(first_p1: int) -> ReadingScript[bytes]:
         if len(response.data) > step:
             raise MediumUnreadable("the card gave more than was asked for")
         content += response.data
-        if response.sw in _END_OF_FILE or not response.data or (len(response.data) < step and _complete(content)):
+        whole = len(response.data) < step and _complete(content)
+        if response.sw in _END_OF_FILE or not response.data or (whole and not proved):
             return content
+    if whole:
+        return content
     raise MediumUnreadable("a file of the card does not end")
 
 

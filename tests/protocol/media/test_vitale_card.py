@@ -124,6 +124,7 @@ def test_the_first_sequence_is_that_of_short_file_identifiers() -> None:
     assert [command.to_bytes().hex().upper() for command in commands] == [
         "00A40000023F00",
         "00B0820000",
+        "00B0001900",  # nobody follows
         "00A404000BD250000002564954414C45",
         "00B0820000",
     ]
@@ -482,6 +483,45 @@ def test_a_file_without_a_person_is_not_taken_for_one(nobody: bytes) -> None:
     ]
     with pytest.raises(MediumUnreadable, match="no person"):
         run(selecting(files_of(nobody)))
+
+
+FAMILY = [person((0x80, b"ESSAI"), (0x81, name), (0x82, b"19850714")) for name in (b"ANNE", b"PAUL", b"ZOE")]
+
+
+@pytest.mark.parametrize("root", [ROOT, D001])
+@pytest.mark.parametrize("people", [1, 2, 3])
+def test_a_family_is_whole_where_the_card_cuts_its_answers_behind_a_person(root: bytes, people: int) -> None:
+    """With the numbers cut at the same person, or without any, nothing else would show that somebody is missing."""
+    family, cut = b"".join(FAMILY), len(b"".join(FAMILY[:people]))
+    files = {root: family, vitale_card.AID_MF_VITALE: b""} if root == D001 else {root: family}
+    for numbers in ({vitale_card.AID_VITALE: NIR * people}, {}):
+        evidence, _ = run(selecting(files | numbers, step=cut))
+        assert evidence["identity"] == family
+
+
+def test_a_card_that_gives_the_same_again_has_no_more_people() -> None:
+    """One that knows no offsets, or begins anew behind the end."""
+    contents = {ROOT: b"".join(FAMILY), vitale_card.AID_VITALE: NIR * 3}
+    selected = b""
+
+    def answer(command: Command) -> Response:
+        nonlocal selected
+        selected = command.data if command.ins == 0xA4 else selected
+        return Response(b"" if command.ins == 0xA4 else contents[selected], StatusWord.OK)
+
+    assert run(answer)[0] == {"identity": contents[ROOT], "nir": contents[vitale_card.AID_VITALE]}
+
+
+@pytest.mark.parametrize("sw", [0x6282, 0x6A86, 0x6B00, 0x6982, 0x6F00, 0x6D00])
+def test_whatever_a_card_refuses_behind_the_end_ends_the_file(sw: int) -> None:
+    card = selecting(BOTH)
+
+    def answer(command: Command) -> Response:
+        given = card(command)
+        return given if given.ok else Response(b"", StatusWord(sw) if sw in set(StatusWord) else sw)
+
+    evidence, commands = run(answer)
+    assert (evidence, len(commands)) == ({"identity": IDENTITY, "nir": NIR}, 5)
 
 
 def test_a_file_that_is_whole_after_256_bytes_is_read_on() -> None:
