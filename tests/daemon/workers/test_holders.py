@@ -3,6 +3,8 @@
 import asyncio
 import os
 import queue
+import shutil
+import subprocess
 import sys
 import threading
 from collections.abc import Collection
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.posix import posix_only
+from tests.posix import posix_only, raw_terminal
 from vitale_drivers.base import HeldBy, WhoHolds
 from vitale_reader.daemon.workers.holders import MOST_WAITING, HolderDesk, find_holders
 
@@ -51,6 +53,46 @@ def test_programs_that_have_a_device_open_are_named(tmp_path: Path) -> None:
     process(tmp_path, 11, "evil\x1b[2J\nname", opened=device)
     process(tmp_path, 12, "", opened=device)
     assert find_holders(str(link), {9}, tmp_path) == ("evil?[2J?name", "lgo")
+
+
+STRANGER = """
+import fcntl, os, struct, subprocess, sys
+wanted = int(sys.argv[1])
+mount = ["mount", "-t", "devpts", "-o", "newinstance,ptmxmode=0666", "devpts", "/dev/pts"]
+if subprocess.run(mount, capture_output=True).returncode:
+    sys.exit(77)
+kept = []
+while True:
+    kept.append(os.open("/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY))
+    number = struct.unpack("i", fcntl.ioctl(kept[-1], 0x80045430, bytes(4)))[0]
+    if number == wanted:
+        break
+fcntl.ioctl(kept[-1], 0x40045431, bytes(4))
+kept.append(os.open(f"/dev/pts/{wanted}", os.O_RDWR | os.O_NOCTTY))
+print("open", flush=True)
+input()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody can tell")
+def test_the_terminal_of_a_container_is_another_one_of_the_same_name() -> None:
+    """As agetty in a container has /dev/pts/0, which is no reason to leave this machine's /dev/pts/0 alone."""
+    leader, follower, device = raw_terminal()
+    unshare = shutil.which("unshare") or pytest.skip("there is no unshare")
+    command = [unshare, "--mount", sys.executable, "-c", STRANGER, device.rpartition("/")[2]]
+    try:
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as stranger:
+            assert stranger.stdout is not None
+            if stranger.stdout.readline() != "open\n":
+                pytest.skip("this user may not mount a file system of its own")
+            descriptors = [str(each.readlink()) for each in Path(f"/proc/{stranger.pid}/fd").iterdir()]
+            assert device in descriptors
+            told = find_holders(device, {os.getpid()})
+            stranger.communicate("\n")
+        assert () == told
+    finally:
+        os.close(leader)
+        os.close(follower)
 
 
 @posix_only()

@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+import msgspec
+
 from vitale_drivers.base import HeldBy, WhoHolds
 from vitale_reader.daemon.workers.pcsc_users import PROC, name_of, pcsc_users, processes
 
@@ -24,6 +26,9 @@ PCSC = "pcsc"
 
 #: Questions of one worker that wait; each of its readers asks one at a time, and there are not more readers.
 MOST_WAITING = 32
+
+#: Where Linux has pseudo-terminals; a file system that counts them from 0.
+PSEUDO_TERMINALS = "/dev/pts/"
 
 #: Rest after a look, as a multiple of the time that it took.
 REST = 9.0
@@ -46,13 +51,35 @@ def find_holders(device: str, own: Collection[int], proc: Path = PROC) -> tuple[
     if device == PCSC:
         names = pcsc_users(own, proc)
     elif _is_device(device):
-        names = _openers(os.path.realpath(device), own, proc)
+        names = _openers(Node.of(device), own, proc)
     else:
         names = set[str]()
     return tuple(sorted(names - {""}))[:MOST_NAMES]
 
 
-def _openers(device: str, own: Collection[int], proc: Path) -> set[str]:
+class Node(msgspec.Struct, frozen=True):
+    """A device, whatever its nodes are called: by its number, and its file system where that counts its own numbers.
+
+    Each container has pseudo-terminals of its own, by the same numbers and the same paths.
+    """
+
+    number: int
+    system: int | None
+
+    @classmethod
+    def of(cls, path: "str | Path") -> "Node":
+        """The device behind a path.
+
+        Raises:
+            OSError: there is none.
+        """
+        found = os.stat(path)  # noqa: PTH116  a text of a worker, as it is
+        own = PSEUDO_TERMINALS in os.path.realpath(path)
+        number: int = getattr(found, "st_rdev", 0)  # Windows has none, nor a /proc in which to look for it
+        return cls(number=number, system=found.st_dev if own else None)
+
+
+def _openers(device: Node, own: Collection[int], proc: Path) -> set[str]:
     names: set[str] = set()
     for process in processes(proc, own):
         with contextlib.suppress(OSError):  # it ended, or is another user's
@@ -68,10 +95,11 @@ def _is_device(path: str) -> bool:
         return False
 
 
-def _has_open(process: Path, device: str) -> bool:
+def _has_open(process: Path, device: Node) -> bool:
     for descriptor in (process / "fd").iterdir():
         with contextlib.suppress(OSError):  # closed meanwhile
-            if str(descriptor.readlink()) == device:
+            # By its name first: to ask for a file may take as long as a share that is away lets it.
+            if "/dev/" in str(descriptor.readlink()) and Node.of(descriptor) == device:
                 return True
     return False
 
