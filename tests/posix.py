@@ -29,6 +29,7 @@ __all__ = [
     "open_unix_connection",
     "posix_only",
     "raw_terminal",
+    "somebodys_terminal",
     "system_figure",
     "unix_datagrams",
     "unix_streams",
@@ -101,6 +102,12 @@ if sys.platform == "win32":
         """Opens a pseudo-terminal that passes bytes as they are: both ends, and the path of the second."""
         pytest.skip(LACKING)
 
+    @contextmanager
+    def somebodys_terminal() -> Generator[str]:
+        """A pseudo-terminal in which somebody has a program run; gives its path."""
+        pytest.skip(LACKING)
+        yield ""
+
     def user_of_servers(folder: Path) -> dict[str, object]:
         """Options of a process for servers that refuse to run as root; the folder becomes theirs."""
         pytest.skip(f"{LACKING}: {folder}")
@@ -166,6 +173,26 @@ else:
     def lock_whole(descriptor: int) -> None:
         """Locks a file for whoever has it open."""
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+    @contextmanager
+    def somebodys_terminal() -> Generator[str]:
+        """A pseudo-terminal in which somebody has a program run; gives its path."""
+        leader, follower = pty.openpty()
+        path = os.ttyname(follower)
+        os.close(follower)
+        # The first terminal that the leader of a session opens is the one that it works in.
+        program = f"import os; os.open({path!r}, os.O_RDWR); print('there', flush=True); input()"
+        command = [sys.executable, "-c", program]
+        try:
+            with subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+            ) as somebody:
+                assert somebody.stdout is not None
+                assert somebody.stdout.readline() == "there\n"
+                yield path
+                somebody.communicate("\n")
+        finally:
+            os.close(leader)
 
     def raw_terminal() -> tuple[int, int, str]:
         """Opens a pseudo-terminal that passes bytes as they are: both ends, and the path of the second."""

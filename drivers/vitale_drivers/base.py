@@ -420,7 +420,10 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 FindHolders = Callable[[str], tuple[str, ...]]
-"""Gives the names of the other programs that have a device open, by its path or ``pcsc``; empty if nobody can tell."""
+"""Gives the names of the other programs that have a device open, by its path or ``pcsc``; empty if nobody can tell.
+
+Of ``terminal:`` and the path of a pseudo-terminal, those that somebody runs in it.
+"""
 
 
 def _unknown(device: str) -> tuple[str, ...]:  # noqa: ARG001

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.diagnosis.certificates import tls_server
+from tests.posix import somebodys_terminal
 from vitale_reader.resolvers.apcv_soap import ApcvSoapResolver
 
 __all__ = ["DESKS", "GIGABYTES", "SERVICE", "Desk", "Prepared", "options", "usb_device"]
@@ -221,6 +222,15 @@ def imager_held(desk: Prepared) -> Generator[None]:
 
 
 @preparing
+def port_of_a_person(desk: Prepared) -> Generator[None]:
+    with somebodys_terminal() as path:
+        (desk.home / "config.toml").write_text(
+            '[station]\nmode = "simulated"\n' + options("scanner", f'devices = ["{path}"]')
+        )
+        yield
+
+
+@preparing
 def damaged_store(desk: Prepared) -> Generator[None]:
     (desk.home / "state").mkdir()
     (desk.home / "state" / "store.db.corrupt-20261129T120000Z").write_bytes(b"no database")
@@ -411,6 +421,9 @@ DESKS: dict[str, Desk] = {
     ),
     "another program has the imager": Desk(
         "reader_busy.scanner", "Fermez", "Close", prepare=imager_held, says="python"
+    ),
+    "the simulator's port has become somebody's terminal": Desk(
+        "reader_busy.terminal", "par un lien stable", "by a link that stays", prepare=port_of_a_person, says="python"
     ),
     "nothing is plugged in": Desk("no_reader", "Branchez un lecteur", "Connect a reader", options("scanner")),
     "the home has a long name": Desk(

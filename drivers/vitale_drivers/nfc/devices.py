@@ -20,7 +20,7 @@ from vitale_drivers.nfc.serial_line import SynchronisedTTY
 from vitale_drivers.nfc.settings import NfcAddress
 from vitale_drivers.nfc.transport import NfcPlace, ReaderTransport
 from vitale_drivers.readers.serial_ports import PortList
-from vitale_drivers.readers.terminals import is_behind_pseudo_terminal, is_pseudo_terminal
+from vitale_drivers.readers.terminals import is_behind_pseudo_terminal, is_pseudo_terminal, require_no_terminal
 from vitale_protocol.errors import JsonValue, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
 
 __all__ = ["NfcpyBus"]
@@ -78,6 +78,8 @@ class NfcpyBus:
 
     def open(self, place: NfcPlace) -> ReaderTransport:
         """Opens a reader through nfcpy."""
+        if place.simulated and place.address.path.startswith("/"):
+            require_no_terminal(place.address.path, self._find_holders)
         try:
             device = _open(place)
         except CHIP_FAULTS as error:

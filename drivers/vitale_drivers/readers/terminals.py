@@ -7,6 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from vitale_drivers.base import FindHolders
+from vitale_protocol.errors import JsonValue, ReaderBusy
+
 __all__ = [
     "TERMINAL_FAULTS",
     "Line",
@@ -17,6 +20,7 @@ __all__ = [
     "names_pseudo_terminal",
     "nodes_changed_at",
     "open_pseudo_terminal",
+    "require_no_terminal",
 ]
 
 _PSEUDO_TERMINAL = re.compile(r"/dev/(pts/\d+|ttys\d+)\Z")
@@ -48,6 +52,17 @@ def is_behind_pseudo_terminal(line: Line) -> bool:
 def names_pseudo_terminal(path: str) -> bool:
     """True if a path is that of a pseudo-terminal, whether it is there or not."""
     return _PSEUDO_TERMINAL.match(path) is not None
+
+
+def require_no_terminal(path: str, find_holders: FindHolders) -> None:
+    """Makes sure that nobody works in a pseudo-terminal: its number may have been a simulator's when it was named.
+
+    Raises:
+        ReaderBusy: somebody's programs run in it, and would lose every other key.
+    """
+    if programs := find_holders(f"terminal:{path}"):
+        data: dict[str, JsonValue] = {"holder": ", ".join(programs)}
+        raise ReaderBusy("the port is somebody's terminal", variant="terminal", data=data)
 
 
 def is_pseudo_terminal(which: Path | int) -> bool:

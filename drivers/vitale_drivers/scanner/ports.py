@@ -16,6 +16,7 @@ from vitale_drivers.readers.terminals import (
     is_behind_pseudo_terminal,
     is_pseudo_terminal,
     keep_others_out,
+    require_no_terminal,
 )
 from vitale_drivers.scanner.settings import ScannerAddress, ScannerSettings
 from vitale_drivers.scanner.transport import ScannerPlace, SerialTransport
@@ -111,6 +112,8 @@ class SerialBus:
     def open(self, place: ScannerPlace) -> SerialTransport:
         """Opens the port of an imager."""
         simulated = place.simulated
+        if simulated:
+            require_no_terminal(place.where, self._find_holders)
         if not simulated and (holders := self._find_holders(place.where)):
             # Without a lock both would get half of each scan.
             raise _busy(holders)

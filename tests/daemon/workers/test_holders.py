@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.posix import posix_only, raw_terminal
+from tests.posix import posix_only, raw_terminal, somebodys_terminal
 from vitale_drivers.base import HeldBy, WhoHolds
 from vitale_reader.daemon.workers.holders import MOST_WAITING, HolderDesk, find_holders
 
@@ -93,6 +93,23 @@ def test_the_terminal_of_a_container_is_another_one_of_the_same_name() -> None:
     finally:
         os.close(leader)
         os.close(follower)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody can tell")
+def test_who_works_in_a_terminal_is_told_apart_from_who_has_it_open() -> None:
+    with somebodys_terminal() as path:
+        assert (("python",),) * 2 == (find_holders(f"terminal:{path}", ()), find_holders(path, {os.getpid()}))
+    leader, follower, device = raw_terminal()
+    with subprocess.Popen(["sleep", "600"], stdin=follower) as simulator:
+        try:
+            assert ((), ("sleep",)) == (
+                find_holders(f"terminal:{device}", ()),
+                find_holders(device, {os.getpid()}),
+            )
+        finally:
+            simulator.kill()
+            os.close(leader)
+            os.close(follower)
 
 
 @posix_only()

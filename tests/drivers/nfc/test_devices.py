@@ -176,6 +176,16 @@ def test_a_serial_adapter_is_called_by_its_serial_number(monkeypatch: pytest.Mon
 
 
 @pytest.mark.posix
+def test_somebodys_terminal_is_not_opened() -> None:
+    with Pn532Reader() as reader:
+        made = NfcpyBus(held_by(f"terminal:{reader.path}", "bash"))
+        (place,) = made.places(NfcAddress("serial", reader.path))
+        with pytest.raises(ReaderBusy) as raised:
+            made.open(place)
+    assert ("terminal", {"holder": "bash"}) == (raised.value.variant, raised.value.data)
+
+
+@pytest.mark.posix
 def test_a_pseudo_terminal_is_simulated_and_a_path_that_is_not_there_is_nothing(tmp_path: Path) -> None:
     bus, link = NfcpyBus(nobody), tmp_path / "reader"
     assert bus.places(NfcAddress("serial", str(link))) == ()

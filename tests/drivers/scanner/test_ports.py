@@ -1,6 +1,7 @@
 """``ports`` and ``settings``: which imagers there are, what they are called, why they do not open."""
 
 import errno
+import os
 import re
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import serial
 
 from tests.holders import held_by, nobody
+from tests.posix import posix_only, raw_terminal
 from tests.problems import named
 from vitale_drivers.readers.serial_ports import PortList, UsbPort
 from vitale_drivers.readers.terminals import TERMINAL_FAULTS
@@ -110,6 +112,20 @@ def test_a_usb_imager_is_called_by_its_serial_number_wherever_it_is_plugged(monk
         (place,) = bus(monkeypatch, port).places(parse_address("usb"))
         assert (place.id, place.where) == ("scanner:0c2e:0b6a:15215B0A2C", port.device)
         assert (place.simulated, place.name) == (False, f"Xenon 1900 (USB {port.socket})")
+
+
+@posix_only()
+def test_somebodys_terminal_is_not_opened() -> None:
+    leader, follower, device = raw_terminal()
+    try:
+        made = SerialBus(ScannerSettings(), held_by(f"terminal:{device}", "bash"))
+        (place,) = made.places(parse_address(device))
+        with pytest.raises(ReaderBusy) as raised:
+            made.open(place)
+        assert ("terminal", {"holder": "bash"}) == (raised.value.variant, raised.value.data)
+    finally:
+        os.close(leader)
+        os.close(follower)
 
 
 @pytest.mark.parametrize("serial_number", ["", "000000", "0123456789ABCDEF", "1234567890"])

@@ -30,6 +30,10 @@ MOST_WAITING = 32
 #: Where Linux has pseudo-terminals; a file system that counts them from 0.
 PSEUDO_TERMINALS = "/dev/pts/"
 
+#: What a question about a terminal begins with.
+TERMINAL = "terminal:"
+_TTY_NR = 4
+
 #: Rest after a look, as a multiple of the time that it took.
 REST = 9.0
 
@@ -44,14 +48,14 @@ def find_holders(device: str, own: Collection[int], proc: Path = PROC) -> tuple[
     nobody for PC/SC.
 
     Args:
-        device: a path, or ``pcsc``.
+        device: a path, or ``pcsc``; ``terminal:`` and a path for the programs that somebody runs in that terminal.
         own: processes that are not named.
         proc: where the system lists processes.
     """
     if device == PCSC:
         names = pcsc_users(own, proc)
-    elif _is_device(device):
-        names = _openers(Node.of(device), own, proc)
+    elif _is_device(device.removeprefix(TERMINAL)):
+        names = _openers(Node.of(device.removeprefix(TERMINAL)), own, proc, working=device.startswith(TERMINAL))
     else:
         names = set[str]()
     return tuple(sorted(names - {""}))[:MOST_NAMES]
@@ -79,13 +83,22 @@ class Node(msgspec.Struct, frozen=True):
         return cls(number=number, system=found.st_dev if own else None)
 
 
-def _openers(device: Node, own: Collection[int], proc: Path) -> set[str]:
+def _openers(device: Node, own: Collection[int], proc: Path, *, working: bool) -> set[str]:
     names: set[str] = set()
     for process in processes(proc, own):
         with contextlib.suppress(OSError):  # it ended, or is another user's
-            if _has_open(process, device):
+            if (not working or _works_in(process, device)) and _has_open(process, device):
                 names.add(name_of(process))
     return names
+
+
+def _works_in(process: Path, device: Node) -> bool:
+    """True if a terminal is the one that a process gets its keys and signals from (proc_pid_stat(5), ``tty_nr``).
+
+    A simulator has a terminal of its own open as well, and works in another one.
+    """
+    told = (process / "stat").read_text(errors="replace").rpartition(")")[2].split()
+    return len(told) > _TTY_NR and told[_TTY_NR] == str(device.number)
 
 
 def _is_device(path: str) -> bool:

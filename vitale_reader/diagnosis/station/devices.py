@@ -139,6 +139,9 @@ def _sighting(home: Home, config: Config, driver: str, seen: Sighting) -> Iterat
 def _with_holder(driver: str, seen: Sighting, ours: Collection[int], *, running: bool) -> Sighting:
     """A device with the program that holds it; one that our own daemon holds is as it should be."""
     taken = seen.problem is not None and seen.problem.reason == ReaderBusy.reason
+    if seen.kind == "reader" and seen.simulated and (people := find_holders(f"terminal:{seen.device}", ours)):
+        problem = Problem(ReaderBusy.reason, "terminal", data={"holder": ", ".join(people)})
+        return msgspec.structs.replace(seen, problem=problem)
     if seen.kind != "reader" or seen.simulated or (seen.problem is not None and not taken):
         return seen
     if driver not in {"scanner", "nfc"} and not taken:
