@@ -87,9 +87,41 @@ def test_nothing_of_a_token_is_kept_by_the_browser(at_the_shop: Any, kind: type[
     at_the_shop(work, kind)
 
 
+#: Puts a gateway in the place of all others that answers by itself, with a station's key of its own.
+LYING = """(async () => {
+  const pair = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, ["sign"]);
+  const station_jwk = await crypto.subtle.exportKey("jwk", pair.publicKey);
+  const results = {
+    "pairing.request": { pairing: "p", station_jwk, nonce_d: "A".repeat(43) },
+    "pairing.reveal": { client_id: "false", scopes: ["identity"] },
+  };
+  window.honest = WebSocket;
+  window.WebSocket = class {
+    static OPEN = 1;
+    readyState = 1;
+    constructor() { setTimeout(() => this.onopen()); }
+    close() { this.onclose?.({ code: 1000 }); }
+    send(text) {
+      const { id, method } = JSON.parse(text);
+      setTimeout(() => this.onmessage({ data: JSON.stringify({ jsonrpc: "2.0", id, result: results[method] }) }));
+    }
+  };
+})()"""
+
+
 @BROWSERS
 def test_another_station_in_the_place_of_the_paired_one_is_told_as_that(at_the_shop: Any, kind: type[Browser]) -> None:
     async def work(shop: Shop) -> None:
+        # Whoever carries the frames says that the desk accepted: the page's person knows better, if asked.
+        await shop.browser.evaluate(LYING)
+        pair = "desk.pair({ name: 'a', scopes: ['identity'], onCode: () => {}"
+        assert "wrong_daemon" == await shop.state(f"{pair}, confirm: async () => false }})")
+        assert not await shop.browser.evaluate("desk.isPaired()")
+        assert "" == await shop.state(f"{pair} }})")
+        await shop.browser.evaluate("void (window.WebSocket = window.honest)")
+        # What it pinned then is the key of no station here.
+        assert "unreachable" == await shop.state("desk.connect()")
+
         await shop.pair()
         # The page pinned another station's key than the one that answers.
         await shop.browser.evaluate(

@@ -63,11 +63,12 @@ export class VitaleReader {
 
   /**
    * Pairs this page. A person opens a window at the desk first, and types there the six digits that `onCode` is given.
+   * `confirm` asks them whether the desk says, too, that this site is paired: a program in between could say so alone.
    *
-   * @param {{ name: string, scopes: string[], onCode: (code: string) => void, signal?: AbortSignal }} options
+   * @param {{ name: string, scopes: string[], onCode: (code: string) => void, confirm?: () => boolean | Promise<boolean>, signal?: AbortSignal }} options
    * @returns {Promise<{ clientId: string, scopes: string[] }>}
    */
-  async pair({ name, scopes, onCode, signal }) {
+  async pair({ name, scopes, onCode, confirm = () => true, signal }) {
     const pair = /** @type {CryptoKeyPair} */ (await crypto.subtle.generateKey(CURVE, false, ["sign", "verify"]));
     const jwk = point(await crypto.subtle.exportKey("jwk", pair.publicKey));
     const nonce = random();
@@ -77,6 +78,7 @@ export class VitaleReader {
       const told = await channel.call("pairing.request", { name, scopes, jwk, commit });
       onCode(await sixDigits(location.origin, jwk, told.station_jwk, nonce, unb64u(told.nonce_d)));
       const paired = await channel.call("pairing.reveal", { pairing: told.pairing, nonce_p: b64u(nonce) });
+      if (!(await confirm())) throw wrongDaemon();
       const desk = { kid: await thumbprint(jwk), key: pair.privateKey, stationJwk: told.station_jwk };
       await store("readwrite", (desks) => desks.put(desk, "desk"));
       return { clientId: paired.client_id, scopes: paired.scopes };
