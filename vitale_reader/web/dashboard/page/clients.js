@@ -1,6 +1,6 @@
 // Programs and pages that may ask for readings; a page is paired by the digits that it shows, typed here.
 
-import { button, confirmed, fill, h, icon, problem, say } from "/dom.js";
+import { button, confirmed, fill, h, note, problem, say, table, waits } from "/dom.js";
 
 // Milliseconds for which what has just appeared cannot be accepted: nobody has read it by then.
 const READ = 500;
@@ -13,8 +13,8 @@ export function clients(desk, body) {
   let turn = 0;
   let clock = null;
   const pairing = h("section", { class: "panel", "aria-labelledby": "pairing" });
-  const table = h("section", { "aria-labelledby": "paired" });
-  body.append(pairing, table);
+  const list = h("section", { "aria-labelledby": "paired" });
+  body.append(pairing, list);
 
   // ── the list ──
 
@@ -22,7 +22,7 @@ export function clients(desk, body) {
     try {
       known = (await desk.call("clients.list")).clients;
     } catch (error) {
-      fill(table, problem(error));
+      fill(list, problem(error));
       return;
     }
     if (!gone) listed();
@@ -32,34 +32,23 @@ export function clients(desk, body) {
     const rows = known.filter((each) => !each.revoked_at);
     const former = known.length - rows.length;
     fill(
-      table,
+      list,
       h("h2", { id: "paired" }, t("clients.title")),
       rows.length
-        ? h(
-            "div",
-            { class: "table", role: "group", tabindex: "0", "aria-labelledby": "paired" },
-            h(
-              "table",
-              {},
-              h("thead", {}, h("tr", {}, ["name", "where", "scopes", "since", "act"].map((each) => h("th", { scope: "col" }, t(`clients.${each}`))))),
-              h("tbody", {}, rows.map(row)),
-            ),
-          )
+        ? table({ "aria-labelledby": "paired" }, ["name", "where", "scopes", "since", "act"].map((each) => t(`clients.${each}`)), rows.map(row))
         : h("p", { class: "quiet" }, t("clients.none")),
       former ? h("p", { class: "quiet" }, desk.count("clients.former", former)) : null,
     );
   }
 
   function row(client) {
-    return h(
-      "tr",
-      {},
-      h("th", { scope: "row" }, client.name),
-      h("td", {}, client.site ?? client.transports.map((each) => t(`transport.${each}`)).join(", ")),
-      h("td", {}, client.scopes.map((each) => t(`scope.short.${each}`)).join(", ")),
-      h("td", {}, desk.time(client.created_at, { dateStyle: "medium" })),
-      h("td", {}, button(t("clients.revoke"), () => revoke(client), { kind: "small", key: `revoke ${client.client_id}` })),
-    );
+    return [
+      client.name,
+      client.site ?? client.transports.map((each) => t(`transport.${each}`)).join(", "),
+      client.scopes.map((each) => t(`scope.short.${each}`)).join(", "),
+      desk.time(client.created_at, { dateStyle: "medium" }),
+      button(t("clients.revoke"), () => revoke(client), { kind: "small", key: `revoke ${client.client_id}` }),
+    ];
   }
 
   async function revoke(client) {
@@ -68,7 +57,7 @@ export function clients(desk, body) {
       await desk.call("clients.revoke", { client_id: client.client_id });
       say(t("revoke.done", { name: client.name }));
     } catch (error) {
-      table.prepend(problem(error));
+      list.prepend(problem(error));
       return;
     }
     await load();
@@ -119,7 +108,7 @@ export function clients(desk, body) {
     fill(
       pairing,
       h("h2", { id: "pairing" }, t("pair.title")),
-      h("p", { class: "large live-text" }, icon("wait"), t("pair.waiting"), " ", left),
+      waits(t("pair.waiting"), " ", left),
       h("p", {}, t("pair.waiting.why")),
       opened.attempts?.length
         ? h("div", {}, h("h3", {}, t("pair.attempts")), h("ul", {}, opened.attempts.map((each) => h("li", {}, h("code", {}, each.site), " ", desk.time(each.at)))))
@@ -176,7 +165,7 @@ export function clients(desk, body) {
           try {
             const accepted = await desk.call("pairing.accept", { code: code.value.replaceAll(" ", ""), scopes: ticked() });
             if (mine !== turn) return;
-            closed(h("div", { class: "note good", role: "status" }, icon("check"), h("strong", {}, t("pair.done", { site: accepted.site }))));
+            closed(note("good", "check", h("strong", {}, t("pair.done", { site: accepted.site })), { role: "status" }));
             await load();
           } catch (error) {
             if (mine !== turn) return;
@@ -194,7 +183,7 @@ export function clients(desk, body) {
       site(asked),
       asked.written ? h("p", { class: "quiet" }, asked.written) : null,
       h("p", { class: "large" }, t("quoted", { name: asked.name })),
-      (asked.warnings ?? []).map((each) => h("div", { class: "note odd" }, icon("alert"), h("span", {}, t(`warning.${each}`)))),
+      (asked.warnings ?? []).map((each) => note("odd", "alert", t(`warning.${each}`))),
       h("fieldset", {}, h("legend", {}, t("pair.scopes")), boxes),
       h("label", { for: "digits" }, t("pair.digits")),
       h("p", { id: "why", class: "quiet" }, t("pair.digits.why")),

@@ -1,6 +1,6 @@
 // What is wrong, why, and what to do about it; a button where that can be done from here. And the file for support.
 
-import { button, fill, h, icon, problem, prose, say } from "/dom.js";
+import { apart, button, fill, h, icon, note, problem, prose, say, table, waits } from "/dom.js";
 
 const PICTURES = { wrong: "alert", note: "info", ok: "check" };
 const KINDS = { wrong: "bad", note: "odd", ok: "good" };
@@ -14,7 +14,7 @@ export function doctor(desk, body) {
   body.append(top, report, support);
 
   async function run() {
-    fill(report, h("p", { class: "large live-text" }, icon("wait"), t("doctor.looking")));
+    fill(report, waits(t("doctor.looking")));
     report.setAttribute("aria-busy", "true");
     try {
       const found = await desk.call("diagnostics.run");
@@ -35,14 +35,22 @@ export function doctor(desk, body) {
         !found.length
           ? null
           : state === "ok"
-            ? h("details", { class: "panel" }, h("summary", {}, desk.count("doctor.ok", found.length)), h("ul", { class: "plain ticks" }, found.map((each) => h("li", {}, icon("check"), each.title))))
+            ? h("details", { class: "panel" }, h("summary", {}, desk.count("doctor.ok", found.length)), h("ul", { class: "plain ticks" }, found.map((each) => h("li", {}, icon("check"), keptApart(each).title))))
             : h("ul", { class: "cards wide" }, found.map(finding)),
       ),
     );
     say(healthy ? t("doctor.healthy") : desk.count("doctor.wrong", wrong));
   }
 
-  function finding(each) {
+  /** A finding, with what others wrote kept apart in its sentences. */
+  function keptApart(each) {
+    const names = Object.values(each.data ?? {}).filter((value) => typeof value === "string" && apart(value) !== value);
+    const kept = (text) => names.reduce((whole, name) => whole.replaceAll(name, apart(name)), text ?? "");
+    return { ...each, title: kept(each.title), cause: kept(each.cause), remedy: kept(each.remedy) };
+  }
+
+  function finding(found) {
+    const each = keptApart(found);
     const below = h("div");
     const driver = remedied(each);
     return h(
@@ -58,7 +66,7 @@ export function doctor(desk, body) {
             async () => {
               try {
                 await desk.restart(driver);
-                fill(below, h("p", { class: "note good" }, icon("check"), t("restart.done", { name: driver })));
+                fill(below, note("good", "check", t("restart.done", { name: driver })));
               } catch (error) {
                 fill(below, problem(error));
               }
@@ -85,7 +93,7 @@ export function doctor(desk, body) {
   }
 
   async function make() {
-    offer(h("p", { class: "live-text" }, icon("wait"), t("support.making")));
+    offer(waits(t("support.making")));
     try {
       const made = await desk.call("diagnostics.bundle");
       if (!gone) packed(made);
@@ -100,15 +108,10 @@ export function doctor(desk, body) {
     const name = `vitale-reader-${new Date().toISOString().slice(0, 16).replaceAll(/[:T]/g, "-")}.zip`;
     const size = new Intl.NumberFormat(desk.language);
     offer(
-      h(
-        "div",
-        { class: "table", role: "group", tabindex: "0", "aria-label": t("support.files") },
-        h(
-          "table",
-          {},
-          h("thead", {}, h("tr", {}, ["name", "about", "size"].map((each) => h("th", { scope: "col" }, t(`support.${each}`))))),
-          h("tbody", {}, files.map((each) => h("tr", {}, h("th", { scope: "row" }, each.name), h("td", {}, t(`support.kind.${each.kind}`)), h("td", {}, size.format(each.size))))),
-        ),
+      table(
+        { "aria-label": t("support.files") },
+        ["name", "about", "size"].map((each) => t(`support.${each}`)),
+        files.map((each) => [each.name, t(`support.kind.${each.kind}`), size.format(each.size)]),
       ),
       complete === false ? h("p", { class: "quiet" }, t("support.cut")) : null,
       h("p", {}, t("support.read")),

@@ -59,6 +59,14 @@ export function pill(kind, words) {
   return h("span", { class: `pill ${kind}` }, pictures[kind] ? icon(pictures[kind], "1em") : null, words);
 }
 
+// Letters that run from right to left, and marks that make others do so.
+const TURNED = /[\u0590-\u08ff\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufeff\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+
+/** What somebody else wrote, within a sentence of ours: what runs the other way in it turns nothing around it. */
+export function apart(text) {
+  return TURNED.test(text) ? `\u2068${text.replaceAll(/[\u202a-\u202e\u2066-\u2069]/g, "")}\u2069` : text;
+}
+
 /** Says something to whoever listens and does not see. */
 export function say(words) {
   document.getElementById("said").textContent = words;
@@ -67,6 +75,26 @@ export function say(words) {
 /** A text of the catalogue: what stands between backticks is typed, not read. */
 export function prose(text) {
   return text.split("`").map((part, at) => (at % 2 ? h("code", {}, part) : part));
+}
+
+/** Words while something is waited for. */
+export const waits = (...words) => h("p", { class: "large live-text" }, icon("wait"), ...words);
+
+/** A box with a picture before what it says; `more` are attributes of its own. */
+export function note(kind, picture, words, more = {}) {
+  return h("div", { class: `note ${kind}`, ...more }, icon(picture), h("div", {}, words));
+}
+
+/** A large box that says how something is. */
+export function state(kind, picture, ...words) {
+  return h("div", { class: `state ${kind}` }, icon(picture, "2rem"), h("div", {}, words));
+}
+
+/** A table that can be scrolled by keys; the first cell of each row is what it is about. */
+export function table(name, heads, rows) {
+  const row = ([first, ...others]) => h("tr", {}, h("th", { scope: "row" }, first), others.map((cell) => h("td", {}, cell)));
+  const head = h("tr", {}, heads.map((each) => h("th", { scope: "col" }, each)));
+  return h("div", { class: "table", role: "group", tabindex: "0", ...name }, h("table", {}, h("thead", {}, head), h("tbody", {}, rows.map(row))));
 }
 
 /** Replaces what an element holds, and leaves the keyboard where it was if that is still there. */
@@ -117,10 +145,5 @@ export function confirmed(title, words, yes, no) {
 
 /** What went wrong, in the words of the catalogue. */
 export function problem(error) {
-  return h(
-    "div",
-    { class: "note bad", role: "alert" },
-    icon("alert"),
-    h("div", {}, h("strong", {}, error.message), error.remedy ? h("p", {}, prose(error.remedy)) : null),
-  );
+  return note("bad", "alert", [h("strong", {}, error.message), error.remedy ? h("p", {}, prose(error.remedy)) : null], { role: "alert" });
 }

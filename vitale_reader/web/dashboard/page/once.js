@@ -1,6 +1,6 @@
 // What the next card, phone or code says: shown once to whoever asks for it, for a minute at most, and kept nowhere.
 
-import { button, fill, h, icon, problem, say } from "/dom.js";
+import { button, fill, h, problem, say, waits } from "/dom.js";
 
 // Seconds.
 const SHOWN = 60;
@@ -30,7 +30,7 @@ export function once(desk, body) {
     request = asked.request;
     const mine = request;
     step = h("p", {}, t("once.waiting.why"));
-    fill(screen, h("p", { class: "large live-text" }, icon("wait"), t("once.waiting")), step, button(t("no"), stop, { key: "read" }));
+    fill(screen, waits(t("once.waiting")), step, button(t("no"), stop, { key: "read" }));
     say(t("once.waiting"));
     try {
       const told = await asked;

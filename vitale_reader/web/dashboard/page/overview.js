@@ -1,8 +1,9 @@
 // What there is at the desk, what it waits for, and what needs a person.
 
-import { button, confirmed, fill, h, icon, problem, say } from "/dom.js";
+import { apart, button, confirmed, fill, h, icon, problem, say, state, table } from "/dom.js";
 
 const PICTURES = { "vitale-card": "card", "cps-card": "card", "apcv-nfc": "phone" };
+const large = (words) => h("p", { class: "large" }, words);
 const STATES = { empty: "none", present: "good", busy: "live", leased: "odd", unavailable: "bad" };
 
 export function overview(desk, body) {
@@ -28,26 +29,9 @@ export function overview(desk, body) {
     const waiting = desk.now.waiting;
     fill(
       top,
-      h(
-        "div",
-        { class: `state ${found.length ? "bad" : "good"}` },
-        icon(found.length ? "alert" : "check", "2rem"),
-        h("div", {}, h("p", { class: "large" }, found.length ? desk.count("hero.attention", found.length) : t("hero.good")), h("p", {}, since())),
-      ),
-      h(
-        "div",
-        { class: `state ${waiting.length ? "live" : "none"}` },
-        icon(waiting.length ? "wait" : "info", "2rem"),
-        waiting.length
-          ? h(
-              "div",
-              {},
-              h("p", { class: "large" }, t("hero.waiting")),
-              h("ul", { class: "plain" }, waiting.slice(0, 4).map((each) => h("li", {}, t("hero.waits", { client: desk.client(each.client), media: desk.list(each.media.map(desk.medium)) })))),
-            )
-          : h("div", {}, h("p", { class: "large" }, t("hero.idle")), h("p", {}, t("hero.idle.why"))),
-      ),
-      h("div", { class: "state none" }, icon("card", "2rem"), last()),
+      state(found.length ? "bad" : "good", found.length ? "alert" : "check", large(found.length ? desk.count("hero.attention", found.length) : t("hero.good")), h("p", {}, since())),
+      waiting.length ? state("live", "wait", large(t("hero.waiting")), desk.whoWaits()) : state("none", "info", large(t("hero.idle")), h("p", {}, t("hero.idle.why"))),
+      state("none", "card", last()),
     );
   }
 
@@ -58,14 +42,9 @@ export function overview(desk, body) {
 
   function last() {
     const { last } = desk.now;
-    if (!last) return h("div", {}, h("p", { class: "large" }, t("last.none")), h("p", {}, t("last.none.why")));
-    const what = last.reason ? desk.reason(last.reason) : t("last.good");
-    return h(
-      "div",
-      {},
-      h("p", { class: "large" }, what),
-      h("p", {}, t("last.about", { medium: last.medium ? desk.medium(last.medium) : t("last.nothing"), client: desk.client(last.client), time: desk.time(last.at, { timeStyle: "medium" }) })),
-    );
+    if (!last) return [large(t("last.none")), h("p", {}, t("last.none.why"))];
+    const about = { medium: last.medium ? desk.medium(last.medium) : t("last.nothing"), client: desk.client(last.client), time: desk.time(last.at, { timeStyle: "medium" }) };
+    return [large(last.reason ? desk.reason(last.reason) : t("last.good")), h("p", {}, t("last.about", about))];
   }
 
   function needs() {
@@ -101,7 +80,7 @@ export function overview(desk, body) {
     return h(
       "li",
       { class: `card reader ${waits ? "waits" : ""}` },
-      h("div", { class: "row" }, h("span", { class: "medallion" }, icon(kind, "1.6rem")), h("div", { class: "grow" }, h("h3", {}, each.name), h("small", {}, [each.driver, each.simulated ? t("reader.simulated") : null, each.station ? each.station.name : null].filter(Boolean).join(" · ")))),
+      h("div", { class: "row" }, h("span", { class: "medallion" }, icon(kind, "1.6rem")), h("div", { class: "grow" }, h("h3", {}, each.name), h("small", {}, [each.driver, each.simulated ? t("reader.simulated") : null, each.station?.name].filter(Boolean).map(apart).join(" · ")))),
       h("div", { class: "row" }, desk.pill(each.error ? "bad" : STATES[each.state], each.error ? desk.reason(each.error) : words), waits ? desk.pill("live", t("reader.waits")) : null),
       each.state === "leased" && !each.station ? button(t("lease.do"), free(each), { key: `lease ${each.id}` }) : null,
     );
@@ -129,30 +108,19 @@ export function overview(desk, body) {
     fill(
       drivers,
       h("h2", { id: "drivers" }, t("drivers.title")),
-      h(
-        "div",
-        { class: "table", role: "group", tabindex: "0", "aria-labelledby": "drivers" },
-        h(
-          "table",
-          {},
-          h("thead", {}, h("tr", {}, [t("drivers.name"), t("drivers.state"), t("drivers.restarts"), t("drivers.act")].map((each) => h("th", { scope: "col" }, each)))),
-          h("tbody", {}, desk.now.drivers.map(row)),
-        ),
-      ),
+      table({ "aria-labelledby": "drivers" }, ["name", "state", "restarts", "act"].map((each) => t(`drivers.${each}`)), desk.now.drivers.map(row)),
     );
   }
 
   function row(driver) {
     const well = driver.state === "ready";
     const words = driver.reason ? desk.reason(driver.reason, driver.variant) : t(`driver.${driver.state}`);
-    return h(
-      "tr",
-      {},
-      h("th", { scope: "row" }, driver.name, driver.version ? h("small", {}, driver.version) : null),
-      h("td", {}, desk.pill(well && !driver.reason ? "good" : driver.state === "starting" ? "live" : "bad", words)),
-      h("td", {}, String(driver.restarts ?? 0)),
-      h("td", {}, driver.state === "stopped" ? "—" : button(t("restart.do"), tried(() => desk.restart(driver.name)), { kind: "small", key: `row ${driver.name}` })),
-    );
+    return [
+      [driver.name, driver.version ? h("small", {}, driver.version) : null],
+      desk.pill(well && !driver.reason ? "good" : driver.state === "starting" ? "live" : "bad", words),
+      String(driver.restarts ?? 0),
+      driver.state === "stopped" ? "—" : button(t("restart.do"), tried(() => desk.restart(driver.name)), { kind: "small", key: `row ${driver.name}` }),
+    ];
   }
 
   return {

@@ -1,6 +1,6 @@
 // The simulators of a station in simulated mode, played with the mouse: a program elsewhere holds them.
 
-import { button, fill, h, icon, problem, say } from "/dom.js";
+import { button, fill, h, icon, note, problem, say } from "/dom.js";
 
 const PICTURES = { card: "card", phone: "phone", screen: "camera", scan: "code" };
 
@@ -43,13 +43,13 @@ export function play(desk, body) {
       fill(
         waits,
         h("div", { class: "row" }, desk.pill(waiting.length ? "live" : "none", t(waiting.length ? "hero.waiting" : "hero.idle"))),
-        waiting.length ? h("ul", { class: "plain" }, waiting.slice(0, 4).map((each) => h("li", {}, t("hero.waits", { client: desk.client(each.client), media: desk.list(each.media.map(desk.medium)) })))) : null,
+        desk.whoWaits(),
       );
       fill(
         places,
         found.length
           ? h("ul", { class: "cards wide" }, found.map(place))
-          : h("div", { class: "note" }, icon("info"), h("div", {}, h("strong", {}, t("play.none")), h("p", {}, t("play.none.why"), " ", h("code", {}, "vitale-reader demo --dashboard")))),
+          : note("", "info", [h("strong", {}, t("play.none")), h("p", {}, t("play.none.why"), " ", h("code", {}, "vitale-reader demo --dashboard"))]),
       );
     },
   };

@@ -1,6 +1,6 @@
 // The settings: what the file says, what each part is for, and whether a restart would take it.
 
-import { button, fill, h, icon, problem, prose } from "/dom.js";
+import { button, fill, h, note, problem, prose, state, waits } from "/dom.js";
 
 export function settings(desk, body) {
   const { t } = desk;
@@ -11,7 +11,7 @@ export function settings(desk, body) {
   body.append(h("p", { class: "lead" }, t("settings.why")), h("div", { class: "row" }, button(t("settings.run"), run, { kind: "main", picture: "gear" })), result, change, list);
 
   async function run() {
-    fill(result, h("p", { class: "large live-text" }, icon("wait"), t("settings.looking")));
+    fill(result, waits(t("settings.looking")));
     try {
       const found = await desk.call("config.check");
       if (gone) return;
@@ -50,7 +50,7 @@ export function settings(desk, body) {
         const after = await desk.call("config.check");
         if (gone) return;
         told(after);
-        offer(after.settings ? after : found, chosen, h("p", { class: "note good", role: "status" }, icon("check"), words));
+        offer(after.settings ? after : found, chosen, note("good", "check", words, { role: "status" }));
       } catch (error) {
         if (!gone) offer(found, chosen, problem(error));
       }
@@ -79,21 +79,14 @@ export function settings(desk, body) {
     const wrong = found.problem;
     fill(
       result,
-      h(
-        "div",
-        { class: `state ${wrong ? "bad" : "good"}` },
-        icon(wrong ? "alert" : "check", "2rem"),
-        h(
-          "div",
-          {},
-          h("h2", { class: "large" }, wrong ? wrong.title : t("settings.good")),
-          h("p", {}, t(found.exists ? "settings.file" : "settings.default"), " ", h("code", {}, found.path)),
-          wrong ? h("p", {}, prose(wrong.cause)) : null,
-          wrong?.detail ? h("p", { class: "mono" }, wrong.detail) : null,
-          wrong ? h("p", {}, h("strong", {}, t("doctor.remedy")), " ", prose(wrong.remedy)) : null,
-        ),
+      state(
+        wrong ? "bad" : "good",
+        wrong ? "alert" : "check",
+        h("h2", { class: "large" }, wrong ? wrong.title : t("settings.good")),
+        h("p", {}, t(found.exists ? "settings.file" : "settings.default"), " ", h("code", {}, found.path)),
+        wrong ? [h("p", {}, prose(wrong.cause)), wrong.detail ? h("p", { class: "mono" }, wrong.detail) : null, h("p", {}, h("strong", {}, t("doctor.remedy")), " ", prose(wrong.remedy))] : null,
       ),
-      found.readable_by_others ? h("div", { class: "note odd" }, icon("info"), t("settings.readable")) : null,
+      found.readable_by_others ? note("odd", "info", t("settings.readable")) : null,
     );
     fill(list, found.settings ? parts(found.settings) : null);
   }

@@ -1,6 +1,6 @@
 // The audit trail: whether it is whole, by the seals of each row.
 
-import { button, fill, h, icon, problem, prose, say } from "/dom.js";
+import { button, fill, h, problem, prose, say, state, table, waits } from "/dom.js";
 
 export function trail(desk, body) {
   const { t } = desk;
@@ -9,7 +9,7 @@ export function trail(desk, body) {
   body.append(h("p", { class: "lead" }, t("trail.why")), h("div", { class: "row" }, button(t("trail.run"), run, { kind: "main", picture: "trail" })), result);
 
   async function run() {
-    fill(result, h("p", { class: "large live-text" }, icon("wait"), t("trail.looking")));
+    fill(result, waits(t("trail.looking")));
     try {
       const found = await desk.call("audit.verify");
       if (!gone) told(found);
@@ -20,23 +20,14 @@ export function trail(desk, body) {
 
   function told({ whole, chains = [], faults = [], problem: unread }) {
     if (unread) {
-      fill(result, h("div", { class: "note bad" }, icon("alert"), h("div", {}, h("strong", {}, unread.title), h("p", {}, prose(unread.remedy)))));
+      fill(result, problem({ message: unread.title, remedy: unread.remedy }));
       return;
     }
     const words = t(whole ? "trail.whole" : "trail.broken");
     fill(
       result,
-      h("div", { class: `state ${whole ? "good" : "bad"}` }, icon(whole ? "check" : "alert", "2rem"), h("div", {}, h("h2", { id: "trail", class: "large" }, words), h("p", {}, prose(t(whole ? "trail.whole.why" : "trail.broken.why"))))),
-      h(
-        "div",
-        { class: "table", role: "group", tabindex: "0", "aria-label": t("trail.chains") },
-        h(
-          "table",
-          {},
-          h("thead", {}, h("tr", {}, ["station", "rows", "chain"].map((each) => h("th", { scope: "col" }, t(`trail.${each}`))))),
-          h("tbody", {}, chains.map(chain)),
-        ),
-      ),
+      state(whole ? "good" : "bad", whole ? "check" : "alert", h("h2", { id: "trail", class: "large" }, words), h("p", {}, prose(t(whole ? "trail.whole.why" : "trail.broken.why")))),
+      table({ "aria-label": t("trail.chains") }, ["station", "rows", "chain"].map((each) => t(`trail.${each}`)), chains.map(chain)),
       faults.length ? h("div", {}, h("h3", {}, t("trail.faults")), h("ul", {}, faults.map((each) => h("li", {}, h("code", {}, `${each.table} ${each.key}`.trim()), " ", t(`fault.${each.why}`))))) : null,
     );
     say(words);
@@ -44,13 +35,11 @@ export function trail(desk, body) {
 
   function chain(each) {
     const name = each.station === desk.station.id ? desk.station.name : (each.station ?? "—");
-    return h(
-      "tr",
-      {},
-      h("th", { scope: "row" }, name, each.station ? h("small", { class: "mono" }, each.station) : null),
-      h("td", {}, new Intl.NumberFormat(desk.language).format(each.rows)),
-      h("td", {}, each.broken ? desk.pill("bad", t("trail.at", { row: each.row, why: t(`broken.${each.broken}`) })) : desk.pill("good", t("trail.intact"))),
-    );
+    return [
+      [name, each.station ? h("small", { class: "mono" }, each.station) : null],
+      new Intl.NumberFormat(desk.language).format(each.rows),
+      each.broken ? desk.pill("bad", t("trail.at", { row: each.row, why: t(`broken.${each.broken}`) })) : desk.pill("good", t("trail.intact")),
+    ];
   }
 
   run();
