@@ -134,7 +134,7 @@ def bench(
         from tests.benchmarks.web import lines as lines_of_pages
 
         with output.progress(t("Mesures en cours…", "Measuring…")) as say:
-            _print(lines_of_pages(web, say), as_json=as_json)
+            _print(lines_of_pages(web, idle, say), as_json=as_json)
         return
     if retries is not None:
         from tests.benchmarks.retries import lines as lines_of_retries

@@ -29,10 +29,10 @@ class BlockingPage:
         self._opener.read = 1  # the answer to session.open
         self._numbers = itertools.count(1_000)
 
-    def call(self, method: str) -> Any:
+    def call(self, method: str, params: dict[str, Any] | None = None) -> Any:
         """The result of a call."""
         number = next(self._numbers)
-        message: dict[str, Any] = {"jsonrpc": "2.0", "id": number, "method": method, "params": {}}
+        message: dict[str, Any] = {"jsonrpc": "2.0", "id": number, "method": method, "params": params or {}}
         self._protocol.send_text(self._sealer.seal(msgspec.json.encode(message)))
         self._write()
         while data := self._line.recv(65_536):

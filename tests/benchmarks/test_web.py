@@ -20,11 +20,12 @@ def test_the_port_for_pages_is_measured(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(web, "FLOODING", 0.05)
     said: list[str] = []
     kinds = ("fragments",)
-    found = web.lines(3, said.append, kinds)
-    assert len(said) == 2 + len(kinds)
+    found = web.lines(3, 0.05, said.append, kinds)
+    assert len(said) == 4 + len(kinds)
     names = [line.name for line in found]
     assert 8 == sum(name.startswith("refusal, ") for name in names)
-    assert ["session.ping"] * 2 + ["start → open channel", "ping, fragments", "memory, fragments"] == names[8:]
+    ways = [*["session.ping"] * 2, "start → open channel", *["card → token"] * 2]
+    assert [*ways, "ping, fragments", "memory, fragments", "memory of the core"] == names[8:]
     for line in found:
         assert line.p50 > 0
         assert line.promise or line.name == "start → open channel"

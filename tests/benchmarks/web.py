@@ -25,23 +25,20 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosedError
 
 import vitale_reader.web
+from tests.benchmarks import web_at_work
 from tests.benchmarks.blocking_page import blocking_page
-from tests.benchmarks.floods import FLOODING, LAUNCH, Client
+from tests.benchmarks.floods import FLOODING, Client
 from tests.benchmarks.native_host import host_page, start_line
 from tests.benchmarks.processes import MEBIBYTE, resident
 from tests.benchmarks.table import MILLISECONDS, Measure, p50, p95
+from tests.benchmarks.web_desk import configured, pair, serving
 from tests.benchmarks.web_flood import KINDS, handshake
 from tests.daemon.web.browsers import Browser, Chromium, Firefox, browser, is_installed
-from tests.daemon.web.socket_pages import socket_page
 from vitale_reader.cli.frame.language import t
 from vitale_reader.home import Home
 
 __all__ = ["lines"]
 
-CONFIGURATION = (
-    '[station]\nmode = "simulated"\n[tls]\nenabled = false\n[drivers]\nenabled = []\n[log]\nlevel = "error"\n'
-    "[web]\nenabled = true\nport = 0\n"
-)
 FLOOD = Path(__file__).with_name("web_flood.py")
 LIBRARY = Path(vitale_reader.web.__file__).parent / "page" / "vitale-reader.js"
 KEY = ec.derive_private_key(7, ec.SECP256R1())
@@ -56,7 +53,6 @@ PACE = 0.11
 MORE, MORE_BY_A_HOST = 1.0, 3.0
 #: Readings of a page for each start of a native host that is measured.
 STARTS = 20
-STARTING = 60.0
 
 PAGE = """<!doctype html><meta charset="utf-8"><title>bench</title><script type="module">
 import * as library from "./vitale-reader.js";
@@ -72,15 +68,32 @@ const alone = async () => {
   await answer;
   await crypto.subtle.decrypt(sealing, key, sealed);
 };
+const marks = { sent: 0, came: 0 };
+const send = WebSocket.prototype.send;
+WebSocket.prototype.send = function (data) {
+  marks.sent = performance.now();
+  send.call(this, data);
+};
 window.times = async (count) => {
-  const found = { ping: [], alone: [] };
+  const found = { ping: [], alone: [], sealing: [], under_way: [], opening: [] };
   const calls = { ping: () => window.session.call("session.ping"), alone };
+  const { socket } = window.session.channel;
+  const take = socket.onmessage;
+  socket.onmessage = (event) => {
+    marks.came = performance.now();
+    take.call(socket, event);
+  };
   for (let number = 0; number < count; number++) {
     for (const [name, call] of Object.entries(calls)) {
       await new Promise((done) => setTimeout(done, PACE));
       const began = performance.now();
       await call();
-      found[name].push(performance.now() - began);
+      const ended = performance.now();
+      found[name].push(ended - began);
+      if (name !== "ping") continue;
+      found.sealing.push(marks.sent - began);
+      found.under_way.push(marks.came - marks.sent);
+      found.opening.push(ended - marks.came);
     }
   }
   return found;
@@ -88,56 +101,37 @@ window.times = async (count) => {
 </script>"""
 
 
-def lines(samples: int, say: Callable[[str], None], kinds: Sequence[str] = tuple(KINDS)) -> list[Measure]:
-    """Refusals, floods and latency.
+def lines(samples: int, idle: float, say: Callable[[str], None], kinds: Sequence[str] = tuple(KINDS)) -> list[Measure]:
+    """Refusals, floods, latency, and the web at work.
 
     Args:
         samples: calls for each figure.
+        idle: seconds over which a load is taken.
         say: what is being done, for people.
         kinds: which floods.
     """
     with tempfile.TemporaryDirectory(prefix="vitale-web-") as folder:
-        home = Home.under(Path(folder) / "home")
-        home.config.parent.mkdir()
-        home.config.touch(mode=0o600)
-        home.config.write_text(CONFIGURATION)
-        with _serving(home) as (path, port), Client(path) as desk:
-            asyncio.run(_pair(desk, port, KEY, SITE))
-            desk.call("clients.revoke", client_id=asyncio.run(_pair(desk, port, REVOKED, REVOKED_SITE)))
+        slot = Path(folder) / "slot"
+        home = configured(Path(folder), web_at_work.card_reader(slot))
+        with serving(home) as (path, port), Client(path) as desk:
+            asyncio.run(pair(desk, port, KEY, SITE))
+            desk.call("clients.revoke", client_id=asyncio.run(pair(desk, port, REVOKED, REVOKED_SITE)))
             say(t("Refus…", "Refusals…"))
             measures = _refusals(port, samples)
             say(t("Ping d’une page…", "A page's ping…"))
             measures += asyncio.run(_latency(desk, home, port, Path(folder), samples))
             measures.append(asyncio.run(start_line(home, KEY, max(2, samples // STARTS))))
+            say(t("Carte → jeton, par une page…", "Card → token, for a page…"))
+            measures += web_at_work.lines(desk, home, port, slot, samples)
             for kind in kinds:
                 say(t(f"Inondation : {kind}…", f"Flood: {kind}…"))
                 measures += _under(kind, desk, port, samples)
+    say(t("Mémoire…", "Memory…"))
+    measures.append(web_at_work.memory())
+    if is_installed(Chromium):
+        say(t("Tableau de bord ouvert, puis fermé…", "The dashboard open, then closed…"))
+        measures += asyncio.run(web_at_work.dashboard(idle))
     return measures
-
-
-@contextmanager
-def _serving(home: Home) -> Generator[tuple[str, int]]:
-    with subprocess.Popen([*LAUNCH, "--home", home.config.parent], stdout=subprocess.PIPE) as daemon:
-        try:
-            assert daemon.stdout is not None
-            daemon.stdout.readline()
-            until = time.monotonic() + STARTING
-            while (web := home.endpoints().web) is None:
-                if time.monotonic() > until:
-                    raise ChildProcessError("the gateway does not listen")
-                time.sleep(0.05)
-            yield home.endpoints().unix or "", web.port
-        finally:
-            daemon.terminate()
-
-
-async def _pair(desk: Client, port: int, key: ec.EllipticCurvePrivateKey, site: str) -> str:
-    desk.call("pairing.open")
-    async with socket_page(port, key, site=site) as asking:
-        revealed = await asking.ask(("identity",))
-        await asyncio.to_thread(desk.call, "pairing.wait")
-        desk.call("pairing.accept", code=asking.code, scopes=["identity"])
-        return str((await asking.answer(revealed))["result"]["client_id"])
 
 
 # ── refusals ──
@@ -290,7 +284,8 @@ def _line(name: str, unix: Sequence[float], ours: Sequence[float], *, allowed: f
 async def _from_a_page(kind: type[Browser], desk: Client, port: int, folder: Path, samples: int) -> list[Measure]:
     """Pings in a page of a browser, which is isolated from other sites for a finer clock; and what of it is its own.
 
-    The browser's own is an echo and two operations of its cryptography: no page can have a sealed answer sooner.
+    The browser's own is an echo and two operations of its cryptography: no page can have a sealed answer sooner. Of the
+    ping itself, what the page does before and after stands beside what the browser, the gateway and the core take.
     """
     site = folder / f"site-{kind.program}"
     site.mkdir()
@@ -315,15 +310,17 @@ async def _from_a_page(kind: type[Browser], desk: Client, port: int, folder: Pat
                 beside = asyncio.create_task(asyncio.to_thread(desk.pings, samples, PACE))
                 told = await shown.evaluate(f"times({samples})")
                 unix = await beside
-    ours, alone = ([each / MILLISECONDS for each in told[name]] for name in ("ping", "alone"))
+    stages = {
+        "alone": t("navigateur seul, écho et chiffrement", "browser alone, echo and cryptography"),
+        "sealing": t("la page scelle", "the page seals"),
+        "under_way": t("de l’envoi à la réponse", "from the sending to the answer"),
+        "opening": t("la page ouvre", "the page opens"),
+    }
     return [
-        _line(f"WebSocket, {kind.program}", unix, ours),
-        Measure(
-            name=t("le navigateur seul", "the browser alone"),
-            unit="ms",
-            ours=t(f"écho et chiffrement, {kind.program}", f"echo and cryptography, {kind.program}"),
-            p50=p50(alone) * MILLISECONDS,
-            p95=p95(alone) * MILLISECONDS,
+        _line(f"WebSocket, {kind.program}", unix, [each / MILLISECONDS for each in told["ping"]]),
+        *(
+            Measure(name=stage, unit="ms", ours=kind.program, p50=p50(told[name]), p95=p95(told[name]))
+            for name, stage in stages.items()
         ),
     ]
 
