@@ -528,10 +528,25 @@ def test_the_core_is_asked_now_and_then_however_many_come(monkeypatch: pytest.Mo
     async def work(bench: Bench) -> None:
         bench.core.yes = False
         assert REFUSED == await bench.answer(REQUEST)
-        async with bench.connected(REQUEST), bench.connected(REQUEST):
+        others = [REQUEST.replace(b"https://", b"https://%d." % number) for number in range(2)]
+        async with bench.connected(others[0]), bench.connected(others[1]):
             async with asyncio.timeout(PATIENCE):
                 while not bench.door.is_taking_turns:  # noqa: ASYNC110  what is awaited has no event
                     await asyncio.sleep(0.01)
             assert 1 == len(bench.core.asked)
+
+    at_the_door(work)
+
+
+def test_a_site_that_comes_again_and_again_waits_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "BETWEEN_CHANNELS", 600.0)
+
+    async def work(bench: Bench) -> None:
+        async with bench.opened(), bench.connected(REQUEST):
+            # Those who come behind it are asked for meanwhile.
+            bench.core.yes = False
+            for number in range(2):
+                assert REFUSED == await bench.answer(REQUEST.replace(b"https://", b"https://%d." % number))
+            assert 3 == len(bench.core.asked) == len({*bench.core.asked})
 
     at_the_door(work)

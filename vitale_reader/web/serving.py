@@ -31,6 +31,40 @@ BACKLOG: Final = 128
 #: as many connections as there are places for little more than a second.
 BETWEEN_QUESTIONS: Final = 0.005
 
+#: Seconds between two channels of one site: whoever opens one, is sent away and comes again costs the core little, and a
+#: page that opens all of its sessions at once waits for some tenths.
+BETWEEN_CHANNELS: Final = 0.05
+
+
+class Pace:
+    """Turns that are taken one after the other, with some time between.
+
+    Args:
+        seconds: between two turns.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._turn = asyncio.Lock()
+        self._next = 0.0
+
+    @property
+    def is_awaited(self) -> bool:
+        """True while somebody waits for a turn."""
+        return self._turn.locked()
+
+    @property
+    def is_over(self) -> bool:
+        """True once the next turn is nobody's, and can be taken at once."""
+        return not self.is_awaited and self._next <= asyncio.get_running_loop().time()
+
+    async def take(self) -> None:
+        """Waits for a turn, and takes it."""
+        now = asyncio.get_running_loop().time
+        async with self._turn:
+            await asyncio.sleep(max(0.0, self._next - now()))
+            self._next = now() + self._seconds
+
 
 class PageDoor:
     """The door that connections of pages come through.
@@ -47,8 +81,8 @@ class PageDoor:
         self.hosts = hosts
         self.limits = limits
         self._line = line
-        self._turn = asyncio.Lock()
-        self._next_question = 0.0
+        self._questions = Pace(BETWEEN_QUESTIONS)
+        self._sites: dict[str, Pace] = {}
         self._inside: set[PageConnection] = set()
         self._emptied = asyncio.Event()
 
@@ -71,7 +105,7 @@ class PageDoor:
 
     async def channel(self, end: ChannelEnd, site: str) -> bool:
         """Opens a channel for a page; False if its site may not come."""
-        await self._take_turn()
+        await self._take_turn(site)
         handed = await self._line.ask(site)
         if handed is None:
             return False
@@ -85,13 +119,14 @@ class PageDoor:
     @property
     def is_taking_turns(self) -> bool:
         """True while a page waits until the core may be asked for it."""
-        return self._turn.locked()
+        return self._questions.is_awaited
 
-    async def _take_turn(self) -> None:
-        now = asyncio.get_running_loop().time
-        async with self._turn:
-            await asyncio.sleep(max(0.0, self._next_question - now()))
-            self._next_question = now() + BETWEEN_QUESTIONS
+    async def _take_turn(self, site: str) -> None:
+        """Waits for the turn of a site, and then for one of all; whether the site is known or not."""
+        for other in [name for name, pace in self._sites.items() if pace.is_over]:
+            del self._sites[other]
+        await self._sites.setdefault(site, Pace(BETWEEN_CHANNELS)).take()
+        await self._questions.take()
 
     async def close(self, seconds: float) -> None:
         """Tells all pages to come again later, and waits for them to go."""
