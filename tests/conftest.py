@@ -141,7 +141,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     posix = {path for path, parts in rooms.items() if not POSIX_ROOMS.isdisjoint(parts)}
     for item in items:
         asked = item.fixturenames if isinstance(item, pytest.Function) else ()
-        if item.path in posix or not POSIX_FIXTURES.isdisjoint(asked):
+        callspec = getattr(item, "callspec", None)
+        kinds = tuple(callspec.params.values()) if callspec is not None else ()
+        if item.path in posix or not POSIX_FIXTURES.isdisjoint(asked) or "postgresql" in kinds:
             item.add_marker(pytest.mark.posix)
 
 

@@ -19,6 +19,7 @@ import pytest
 __all__ = [
     "AS_ROOT",
     "NOBODY",
+    "OWN_DOOR",
     "UNIX_SOCKETS",
     "acting_as",
     "forked",
@@ -49,6 +50,10 @@ def posix_only() -> pytest.MarkDecorator:
         pytest.skip(LACKING, allow_module_level=True)
     else:
         return pytest.mark.posix
+
+
+#: Settings with which a daemon listens for its own user, and on no more than that takes.
+OWN_DOOR = "[tls]\nport = 0\n" if sys.platform == "win32" else "[tls]\nenabled = false\n"
 
 
 if sys.platform == "win32":

@@ -10,8 +10,9 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import make_url
 
-from tests.posix import open_unix_connection
+from tests.posix import OWN_DOOR
 from tests.postgres_server import PostgresServer
+from vitale_reader.aio import connect
 from vitale_reader.cli.audit import audit
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.exit_status import REFUSED
@@ -20,23 +21,15 @@ from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.store.audit_trail import pages
 from vitale_reader.home import Home
 
-SETTINGS = "[drivers]\nenabled = []\n[tls]\nenabled = false\n"
+SETTINGS = f"[drivers]\nenabled = []\n{OWN_DOOR}"
 
 
 def serve(folder: Path, settings: str) -> None:
     """Runs the daemon of a station, which opens a session, and stops it."""
 
     async def main() -> None:
-        async with running(Home.under(folder), parse(settings)) as endpoints:
-            assert endpoints.unix is not None
-            reader, writer = await open_unix_connection(endpoints.unix)
-            call = {"protocol": [1], "client": {"name": "test", "version": "1"}}
-            writer.write(
-                json.dumps({"jsonrpc": "2.0", "id": 1, "method": "session.open", "params": call}).encode() + b"\n"
-            )
-            assert b"result" in await reader.readline()
-            writer.close()
-            await writer.wait_closed()
+        async with running(Home.under(folder), parse(settings)), connect(home=folder):
+            pass
 
     (folder / "config.toml").write_text(settings, "utf-8")
     asyncio.run(main())
@@ -156,18 +149,10 @@ def test_an_export_holds_no_transaction_open_while_it_is_read(
 
     async def main() -> None:
         for _ in range(3):
-            async with running(Home.under(tmp_path), parse(settings)) as endpoints:
-                assert endpoints.unix is not None
+            async with running(Home.under(tmp_path), parse(settings)):
                 for _ in range(2):
-                    reader, writer = await open_unix_connection(endpoints.unix)
-                    call = {"protocol": [1], "client": {"name": "test", "version": "1"}}
-                    writer.write(
-                        json.dumps({"jsonrpc": "2.0", "id": 1, "method": "session.open", "params": call}).encode()
-                        + b"\n"
-                    )
-                    assert b"result" in await reader.readline()
-                    writer.close()
-                    await writer.wait_closed()
+                    async with connect(home=tmp_path):
+                        pass
 
     asyncio.run(main())
     open_now = (

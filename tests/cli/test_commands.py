@@ -214,6 +214,7 @@ def test_no_command_at_all_is_usage(tmp_path: Path) -> None:
     assert "doctor" in done.out + done.err
 
 
+@pytest.mark.posix("modes of files")
 def test_clients_are_paired_used_and_revoked(card: DemoEnvironment, tmp_path: Path) -> None:
     file = tmp_path / "essai.json"
     added = run(card.home, "clients", "add", "Essai", "--output", str(file), "--json").json
@@ -282,6 +283,7 @@ def test_a_pipe_that_is_closed_early_is_no_failure(card: DemoEnvironment) -> Non
         assert running.stderr.read() == ""
 
 
+@pytest.mark.posix("Windows cannot send Ctrl-C to one process")
 def test_ctrl_c_is_130_and_cancels(station: DemoEnvironment) -> None:
     with subprocess.Popen(
         (sys.executable, "-m", "vitale_reader", "read"),

@@ -169,6 +169,7 @@ def serve(tmp_path: Path) -> Serve:
     return serve
 
 
+@pytest.mark.posix("its environments are made of links")
 def test_the_base_holds_no_package_of_an_extra(python_with: PythonWith, run: Run) -> None:
     done = run(
         python_with(),
@@ -178,12 +179,14 @@ def test_the_base_holds_no_package_of_an_extra(python_with: PythonWith, run: Run
     assert done.stdout.strip() == "[]", done.stderr
 
 
+@pytest.mark.posix("its environments are made of links")
 def test_the_help_lists_all_commands(python_with: PythonWith, run: Run) -> None:
     done = run(python_with(), "-m", "vitale_reader", "--help")
     assert done.returncode == 0, done.stderr
     assert [name for name in COMMANDS if f"\n  {name} " not in done.stdout] == []
 
 
+@pytest.mark.posix("its environments are made of links")
 def test_each_command_explains_itself(python_with: PythonWith, run: Run) -> None:
     simulators = [("sim", name) for name in ("camera", "card", "imager", "phone", "reader", "service")]
     commands = [(*command, "--help") for command in (*((name,) for name in COMMANDS), *simulators)]
@@ -204,6 +207,7 @@ NEEDS: Mapping[tuple[str, ...], Extra] = {
 }
 
 
+@pytest.mark.posix("its environments are made of links")
 @pytest.mark.parametrize("language", catalogue.LANGUAGES)
 def test_a_command_names_the_extra_that_it_needs(
     language: catalogue.Language, python_with: PythonWith, run: Run
@@ -220,6 +224,7 @@ def test_a_command_names_the_extra_that_it_needs(
     assert catalogue.text("tool_missing", language, "daemon").remedy in done.stderr
 
 
+@pytest.mark.posix("its environments are made of links")
 def test_the_client_of_a_light_install_reads_a_token(python_with: PythonWith, run: Run, serve: Serve) -> None:
     program = "import vitale_reader\nwith vitale_reader.connect() as reader: print(reader.read().medium)"
     with serve(python_with("daemon"), "simulated-card") as home:
@@ -230,6 +235,7 @@ def test_the_client_of_a_light_install_reads_a_token(python_with: PythonWith, ru
     assert json.loads(read.stdout)["claims"]["medium"] == by_sdk.stdout.strip() == "vitale-card"
 
 
+@pytest.mark.posix("its environments are made of links")
 def test_each_driver_of_a_daemon_names_its_extra(python_with: PythonWith, run: Run, serve: Serve) -> None:
     program = """
 import time, vitale_reader
@@ -248,6 +254,7 @@ with vitale_reader.connect() as daemon:
     assert "python3-pyscard" in told.stdout
 
 
+@pytest.mark.posix("its environments are made of links")
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_a_driver_with_its_extra_finds_what_it_needs(driver: str, python_with: PythonWith, run: Run) -> None:
     program = f"from vitale_drivers.registry import load; print(load('{driver}').name)"
@@ -261,6 +268,7 @@ def test_a_driver_with_its_extra_finds_what_it_needs(driver: str, python_with: P
     assert done.stdout.strip() == driver, done.stderr
 
 
+@pytest.mark.posix("its environments are made of links")
 @pytest.mark.parametrize(
     ("setting", "extra"), [('store = "postgresql://desk@/x"', "postgresql"), ("[keys]\nkeyring = true", "keyring")]
 )
@@ -273,6 +281,7 @@ def test_what_a_setting_needs_is_named(
     assert f"vitale-reader[{extra}]" in done.stderr
 
 
+@pytest.mark.posix("its environments are made of links")
 def test_the_doctor_of_a_client_program_says_that_there_is_no_daemon(
     python_with: PythonWith, run: Run, tmp_path: Path
 ) -> None:
@@ -284,6 +293,7 @@ def test_the_doctor_of_a_client_program_says_that_there_is_no_daemon(
     assert "vitale-reader[daemon]" in found["tool_missing.daemon"]["remedy"]
 
 
+@pytest.mark.posix("its environments are made of links")
 def test_the_doctor_names_the_extras_of_the_drivers_that_are_configured(
     python_with: PythonWith, run: Run, tmp_path: Path
 ) -> None:
@@ -295,6 +305,7 @@ def test_the_doctor_names_the_extras_of_the_drivers_that_are_configured(
     assert "vitale-reader[nfc]" in parts[1]["remedy"]
 
 
+@pytest.mark.posix("its environments are made of links")
 def test_the_demonstration_goes_without_what_is_not_installed(python_with: PythonWith, run: Run) -> None:
     done = run(python_with("daemon"), "-m", "vitale_reader", "demo", "--no-pcscd", "--repeat", "1", "--json")
     assert done.returncode == 0, done.stderr
@@ -304,6 +315,7 @@ def test_the_demonstration_goes_without_what_is_not_installed(python_with: Pytho
         assert f"vitale-reader[{extra}]" in told[why]
 
 
+@pytest.mark.posix("its environments are made of links")
 @pytest.mark.parametrize(
     ("language", "said"), [("fr", "n’est pas installé pour ce Python"), ("en", "is not installed for")]
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from tests.posix import OWN_DOOR
 from vitale_reader.cli.opposition import opposition
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
@@ -20,7 +21,7 @@ def home(tmp_path: Path) -> Path:
     """A station that was started once."""
 
     async def main() -> None:
-        async with running(Home.under(tmp_path), parse("[drivers]\nenabled = []\n[tls]\nenabled = false\n")):
+        async with running(Home.under(tmp_path), parse(f"[drivers]\nenabled = []\n{OWN_DOOR}")):
             pass
 
     asyncio.run(main())

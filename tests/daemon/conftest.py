@@ -11,6 +11,7 @@ import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any
 
@@ -18,7 +19,7 @@ import msgspec
 import pytest
 
 from tests.daemon.patience import be_patient
-from tests.posix import open_unix_connection
+from tests.posix import OWN_DOOR, open_unix_connection
 from vitale_drivers.base import (
     Command,
     LeaseCommand,
@@ -35,6 +36,7 @@ from vitale_protocol.events import Reader
 from vitale_protocol.methods import DriverHealth
 from vitale_protocol.problems import Problem
 from vitale_protocol.records import Assure, Beneficiaire, Record
+from vitale_reader.client.pairing import Pairing
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.composition import desks, issuing
 from vitale_reader.daemon.config import Config, parse
@@ -135,7 +137,17 @@ class Line:
 
 @asynccontextmanager
 async def unix_line(endpoints: Endpoints) -> AsyncGenerator[Line]:
-    assert endpoints.unix is not None
+    """The way of the daemon's own user: the Unix socket, and where there is none, TLS with the owner's certificate."""
+    if endpoints.unix is None:
+        assert endpoints.owner is not None
+        assert endpoints.tls is not None
+        owner = Pairing.load(Path(endpoints.owner))
+        with TemporaryDirectory() as folder:
+            certificate = Path(folder) / "owner.pem"
+            certificate.write_text(f"{owner.certificate}{owner.private_key}", "utf-8")
+            async with tls_line(endpoints.tls, certificate) as secured:
+                yield secured
+        return
     line = Line(*await open_unix_connection(endpoints.unix, limit=4_000_000))
     try:
         yield line
@@ -352,7 +364,7 @@ class Counter:
         self._monkeypatch = monkeypatch
 
     def config(self, apcv: str = "timeout = 60.0", station: str = 'mode = "simulated"', rest: str = "") -> Config:
-        return parse(f"[station]\n{station}\n[drivers]\nenabled = []\n[tls]\nenabled = false\n[apcv]\n{apcv}\n{rest}")
+        return parse(f"[station]\n{station}\n[drivers]\nenabled = []\n{OWN_DOOR}[apcv]\n{apcv}\n{rest}")
 
     def run(
         self, work: Callable[[Line], Awaitable[None]], config: Config | None = None, *, scripted: bool = True

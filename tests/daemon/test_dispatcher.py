@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.posix import open_unix_connection
+from tests.posix import OWN_DOOR, open_unix_connection
 from vitale_protocol.errors import ConfigurationInvalid, DaemonRunning
 from vitale_protocol.methods import METHODS
 from vitale_reader.daemon.app import running
@@ -106,9 +106,7 @@ def test_a_request_without_an_id_is_not_taken(tools: Any) -> None:
 
 
 def test_limits_of_requests_and_sessions(tools: Any) -> None:
-    config = parse(
-        "[drivers]\nenabled = []\n[tls]\nenabled = false\n[limits]\nsessions = 2\nrequests = 2\nopen_seconds = 600"
-    )
+    config = parse(f"[drivers]\nenabled = []\n{OWN_DOOR}[limits]\nsessions = 2\nrequests = 2\nopen_seconds = 600")
 
     async def work(endpoints: Endpoints) -> None:
         assert endpoints.tls is None
@@ -126,7 +124,7 @@ def test_limits_of_requests_and_sessions(tools: Any) -> None:
 
 
 def test_a_client_has_no_more_in_all_its_sessions_than_a_few_sessions_may_have(tools: Any) -> None:
-    config = parse("[drivers]\nenabled = []\n[tls]\nenabled = false\n[limits]\nrequests = 2")
+    config = parse(f"[drivers]\nenabled = []\n{OWN_DOOR}[limits]\nrequests = 2")
 
     async def work(endpoints: Endpoints) -> None:
         async with contextlib.AsyncExitStack() as stack:
@@ -153,7 +151,7 @@ def test_a_client_has_no_more_in_all_its_sessions_than_a_few_sessions_may_have(t
 
 
 def test_whoever_does_not_open_its_session_is_cut_off(tools: Any) -> None:
-    config = parse("[drivers]\nenabled = []\n[tls]\nenabled = false\n[limits]\nopen_seconds = 1")
+    config = parse(f"[drivers]\nenabled = []\n{OWN_DOOR}[limits]\nopen_seconds = 1")
 
     async def work(endpoints: Endpoints) -> None:
         async with tools.unix_line(endpoints) as line:
@@ -163,7 +161,7 @@ def test_whoever_does_not_open_its_session_is_cut_off(tools: Any) -> None:
 
 
 def test_a_client_that_does_not_read_is_cut_off_and_slows_nobody(tools: Any) -> None:
-    config = parse("[drivers]\nenabled = []\n[tls]\nenabled = false\n[limits]\nsend_buffer_bytes = 65536")
+    config = parse(f"[drivers]\nenabled = []\n{OWN_DOOR}[limits]\nsend_buffer_bytes = 65536")
 
     async def work(endpoints: Endpoints) -> None:
         async with tools.unix_line(endpoints) as deaf, tools.unix_line(endpoints) as good:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.posix import OWN_DOOR
 from vitale_drivers.base import Presented, Transmit, Transmitted
 from vitale_firmware_sim.card.unix import is_root
 from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
@@ -161,10 +162,7 @@ def test_strangers_who_only_knock_do_not_shut_the_other_doors(tools: Any, monkey
 
 
 def test_why_a_driver_cannot_start_is_told(tools: Any) -> None:
-    config = parse(
-        "[tls]\nenabled = false\n[drivers]\nenabled = ['simulated-card']\n"
-        "[drivers.options.simulated-card]\nmisspelt = 1"
-    )
+    config = parse(f"{OWN_DOOR}[drivers]\nenabled = ['simulated-card']\n[drivers.options.simulated-card]\nmisspelt = 1")
 
     async def work(endpoints: Endpoints) -> None:
         async with tools.unix_line(endpoints) as line:
@@ -242,7 +240,7 @@ def test_other_users_come_in_where_they_are_named(open_folder: Path) -> None:
         )
 
     async def main(users: str, name: str) -> subprocess.CompletedProcess[str]:
-        config = parse(f"[unix]\nusers = [{users}]\n[drivers]\nenabled = []\n[tls]\nenabled = false")
+        config = parse(f"[unix]\nusers = [{users}]\n[drivers]\nenabled = []\n{OWN_DOOR}")
         async with running(Home.under(open_folder / name), config) as endpoints:
             return await asyncio.to_thread(speak_as_nobody, endpoints)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.posix import OWN_DOOR
 from vitale_protocol.errors import DaemonRunning
 from vitale_reader.daemon import lifecycle
 from vitale_reader.daemon.app import serve
@@ -37,7 +38,7 @@ def test_a_second_daemon_is_refused(tmp_path: Path, shared: str) -> None:
         pass
 
 
-ALONE = "[drivers]\nenabled = []\n[tls]\nenabled = false\n"
+ALONE = f"[drivers]\nenabled = []\n{OWN_DOOR}"
 
 
 def stop(_: Endpoints) -> None:

@@ -77,6 +77,7 @@ def test_what_is_in_it(home: Home) -> None:
     assert [line.split()[1] for line in found["errors.txt"].text.splitlines()] == ["ERROR", "WARNING", "ERROR"]
 
 
+@pytest.mark.posix("modes of files")
 def test_nothing_of_patients_secrets_or_users_is_in_it(home: Home, tmp_path: Path) -> None:
     assert all(canary in LINES + home.config.read_text() for canary in CANARIES), "each is there to be found"
     file = tmp_path / "bundle.zip"

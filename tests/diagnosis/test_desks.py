@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import InsertCard
 from tests.diagnosis.desks import DESKS, GIGABYTES, SERVICE, Desk, Prepared, options
+from tests.posix import OWN_DOOR
 from vitale_drivers.pcsc.api import PcscLibrary
 from vitale_drivers.pcsc.state import ReaderState
 from vitale_firmware_sim.apcv_service.service import ApcvService
@@ -103,7 +104,7 @@ def write(desk: Prepared, path: str, text: str) -> None:
 
 def start_once(home: Home) -> None:
     async def main() -> None:
-        async with running(home, parse("[drivers]\nenabled = []\n[tls]\nenabled = false\n")):
+        async with running(home, parse(f"[drivers]\nenabled = []\n{OWN_DOOR}")):
             pass
 
     asyncio.run(main())
@@ -139,7 +140,7 @@ def until_mute(reader: str) -> None:
 def test_a_mute_card_is_told_with_its_reader(look: Examine, virtual_card: InsertCard) -> None:
     virtual_card(faults="mute")
     until_mute("Virtual PCD 00 00")
-    settings = '[tls]\nenabled = false\n[drivers]\nenabled = ["pcsc"]\n'
+    settings = f'{OWN_DOOR}[drivers]\nenabled = ["pcsc"]\n'
     rows = look(Desk("medium_mute", "", "", settings), "a mute card")
     assert rows[0].id == "medium_mute"
     assert rows[0].values["name"] == "Virtual PCD 00 00"

@@ -173,6 +173,7 @@ def test_units_of_a_user_and_of_the_machine(linux: Desk) -> None:
     ] == linux.files()
 
 
+@pytest.mark.posix("links take a privilege on Windows")
 @pytest.mark.parametrize("home", ["home/paul", "root", "run/user/1000"])
 @pytest.mark.parametrize("linked", [False, True])
 def test_the_service_of_the_machine_runs_no_program_of_a_home(linux: Desk, home: str, linked: bool) -> None:
@@ -264,6 +265,7 @@ def packaged(linux: Desk, scope: Scope) -> Path:
     return file
 
 
+@pytest.mark.posix("units of systemd")
 @pytest.mark.parametrize("scope", SCOPES)
 def test_the_unit_of_a_package_is_switched_on_and_off_and_neither_written_nor_removed(
     linux: Desk, scope: Scope

@@ -38,6 +38,7 @@ def analyze(folder: Path, text: str, *arguments: str) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.posix("units of systemd")
 @needs_analyze
 def test_systemd_finds_the_unit_of_the_machine_hardly_exposed(tmp_path: Path) -> None:
     said = analyze(tmp_path, unit("system", PROGRAM), "security", "--offline=yes")

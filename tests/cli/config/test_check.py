@@ -12,10 +12,11 @@ from vitale_reader.cli.config.group import config
 from vitale_reader.cli.root import root
 
 
-def write(home: Path, settings: str, mode: int = 0o600) -> None:
+def write(home: Path, settings: str) -> Path:
     file = home / "config.toml"
     file.write_text(settings, "utf-8")
-    file.chmod(mode)
+    file.chmod(0o600)
+    return file
 
 
 def check(home: Path, settings: str) -> tuple[int, str]:
@@ -35,7 +36,7 @@ def test_a_profile_that_holds(tmp_path: Path) -> None:
 def test_a_profile_that_does_not(old: str, new: str, told: str, tmp_path: Path) -> None:
     file = tmp_path / "profil.toml"
     file.write_text(profile_text("simulator").replace(old, new), "utf-8")
-    status, said = check(tmp_path, f'[station]\nmode = "simulated"\n[apcv]\nprofiles = ["{file}"]\n')
+    status, said = check(tmp_path, f"[station]\nmode = \"simulated\"\n[apcv]\nprofiles = ['{file}']\n")
 
     assert status == 2
     assert told in said
@@ -89,17 +90,19 @@ def test_the_settings_are_shown_without_the_password(tmp_path: Path) -> None:
         assert ("desk:***@db" in done.output, "secret" in done.output) == (True, False)
 
 
+@pytest.mark.posix("modes of files")
 @pytest.mark.parametrize("command", ["show", "check"])
 def test_a_file_that_others_may_change_is_refused(tmp_path: Path, command: str) -> None:
-    write(tmp_path, "", 0o666)
+    write(tmp_path, "").chmod(0o666)
     done = CliRunner().invoke(config, [command, "--home", str(tmp_path)])
     assert 2 == done.exit_code
     assert f"chmod go-w {tmp_path / 'config.toml'}" in done.output
 
 
+@pytest.mark.posix("modes of files")
 @pytest.mark.parametrize(("mode", "told"), [(0o600, False), (0o644, True)])
 def test_a_file_that_others_may_read_is_told(tmp_path: Path, mode: int, told: bool) -> None:
-    write(tmp_path, "audit_days = 30", mode)
+    write(tmp_path, "audit_days = 30").chmod(mode)
     done = CliRunner().invoke(config, ["check", "--home", str(tmp_path)])
     assert (0, told) == (done.exit_code, "chmod 600" in done.output)
     as_json = CliRunner().invoke(config, ["check", "--json", "--home", str(tmp_path)])

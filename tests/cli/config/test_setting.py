@@ -14,7 +14,7 @@ from vitale_reader.cli.frame import language
 
 Set = Callable[..., Result]
 
-TEXT = '# Mine.\n[station]\nmode = "simulated"\n\n[drivers]\nenabled = []\n\n[tls]\nenabled = false\n'
+TEXT = '# Mine.\n[station]\nmode = "simulated"\n\n[drivers]\nenabled = []\n\n[tls]\nport = 0\n'
 
 
 @pytest.fixture

@@ -70,11 +70,13 @@ def check(told: Any, phones: tuple[str, ...] = ("nfc",)) -> None:
         assert one["again_ms"] > 0
 
 
+@pytest.mark.posix("readers of phones and imagers are played at pseudo-terminals")
 def test_without_pcscd(told: Any) -> None:
     assert told["driver"] == "simulated-card"
     check(told)
 
 
+@pytest.mark.posix("readers of phones and imagers are played at pseudo-terminals")
 def test_codes(told: Any) -> None:
     camera, imager, paper = told["results"][-3:]
     assert [one["claims"]["medium"] for one in (camera, imager, paper)] == ["apcv-qr", "apcv-qr", "ins-datamatrix"]
@@ -107,6 +109,7 @@ def nothing() -> None:
     """There is no daemon to be started again."""
 
 
+@pytest.mark.posix("readers of phones and imagers are played at pseudo-terminals")
 def test_for_people(told: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     results = msgspec.convert(told["results"], list[SceneResult])
 
@@ -280,6 +283,7 @@ def test_without_a_reader_for_phones_it_says_so_and_goes_on(module: str, monkeyp
         assert {scene.place for scene in scenes(environment)} == {"slot"}
 
 
+@pytest.mark.posix("readers of phones and imagers are played at pseudo-terminals")
 @pytest.mark.parametrize(
     ("module", "missing"),
     [

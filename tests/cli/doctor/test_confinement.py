@@ -10,6 +10,7 @@ from vitale_drivers.host import confinement
 from vitale_reader.cli.doctor.command import doctor
 
 
+@pytest.mark.posix("Linux confines drivers")
 @pytest.mark.parametrize(
     ("version", "state", "finding"),
     [

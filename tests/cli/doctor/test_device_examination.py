@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.conftest import InsertCard
+from tests.posix import OWN_DOOR
 from vitale_firmware_sim.camera.live import LiveCamera
 from vitale_firmware_sim.imager.device import Imager
 from vitale_firmware_sim.phone.card import PhoneCard
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.posix
 
 
 def configured(home: Path, text: str) -> Path:
-    (home / "config.toml").write_text(f"[tls]\nenabled = false\n{text}", "utf-8")
+    (home / "config.toml").write_text(f"{OWN_DOOR}{text}", "utf-8")
     (home / "config.toml").chmod(0o600)
     return home
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from tests.posix import OWN_DOOR
 from tests.postgres_server import PASSWORD
 from vitale_reader.cli.audit import audit
 from vitale_reader.cli.doctor.command import doctor
@@ -18,7 +19,7 @@ from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.home import Home
 
-SETTINGS = "[drivers]\nenabled = []\n[tls]\nenabled = false\n"
+SETTINGS = f"[drivers]\nenabled = []\n{OWN_DOOR}"
 
 
 def start_once(home: Path, settings: str) -> None:

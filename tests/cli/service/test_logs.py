@@ -70,6 +70,7 @@ def test_the_journal_of_the_service_tells_what_the_file_does_not(filed: Desk) ->
     assert "third" in texts(filed)
 
 
+@pytest.mark.posix("links take a privilege on Windows")
 def test_of_a_journal_of_years_the_end_is_read_unless_records_are_left_out(
     filed: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +133,7 @@ else:
 """
 
 
+@pytest.mark.posix("modes of files")
 @pytest.mark.skipif(os.name == "nt", reason="a program of a script has a first line")
 @pytest.mark.parametrize(
     ("options", "shown"),

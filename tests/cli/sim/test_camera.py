@@ -57,6 +57,7 @@ def test_a_film_of_a_difficulty_says_how_much_of_it_can_be_read(tmp_path: Path) 
     assert cv2.VideoCapture(str(file)).get(cv2.CAP_PROP_FRAME_WIDTH) == 640
 
 
+@pytest.mark.posix("a process is sent a signal")
 def test_a_network_camera() -> None:
     process = subprocess.Popen(
         (sys.executable, "-m", "vitale_reader", "--language", "en", "sim", "camera", "--serve", "--json", "--grey"),

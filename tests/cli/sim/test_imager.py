@@ -132,6 +132,7 @@ def test_a_screen_shows_the_same_code_for_a_while(monkeypatch: pytest.MonkeyPatc
     assert screen() != code
 
 
+@pytest.mark.posix("a process is sent a signal")
 def test_it_scans_by_itself_and_stays_when_its_input_ends() -> None:
     with started("--phone", "claire", "--every", "0.1", "--prefix", "stx", "--suffix", "etx") as process:
         with port(said(process)["path"]) as until:
@@ -142,6 +143,7 @@ def test_it_scans_by_itself_and_stays_when_its_input_ends() -> None:
         stop(process)
 
 
+@pytest.mark.posix("a process is sent a signal")
 def test_it_scans_codes_in_turns_with_their_separators() -> None:
     arguments = ("--code", "01…<GS>21x", "--code", "3000012", "--aim", "--symbology", "gs1-datamatrix")
     with started(*arguments, "--every", "0.1") as process:
@@ -151,6 +153,7 @@ def test_it_scans_codes_in_turns_with_their_separators() -> None:
     assert seen == {"]d201…\x1d21x\r".encode(), b"]d23000012\r"}
 
 
+@pytest.mark.posix("a process is sent a signal")
 def test_it_has_the_manners_of_a_maker() -> None:
     with started("--maker", "zebra", "--eci", "--suffix", "tab", "--code", r"a\b", "--every", "0.1") as process:
         with port(said(process)["path"]) as until:

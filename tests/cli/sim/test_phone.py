@@ -137,6 +137,7 @@ def test_a_locked_phone_answers_nothing(pcsc_service: PcscService) -> None:
     assert json.loads(out.splitlines()[0])["sw"] == "6985"
 
 
+@pytest.mark.posix("a process is sent a signal")
 def test_a_service_and_a_phone_apart_understand_one_another(run: Run) -> None:
     with start("service", "--json") as process:
         assert process.stdout is not None
@@ -155,6 +156,7 @@ def test_a_service_and_a_phone_apart_understand_one_another(run: Run) -> None:
     assert "PINSON" not in out + err
 
 
+@pytest.mark.posix("a process is sent a signal")
 def test_a_receipt_comes_to_a_phone_in_another_process(run: Run) -> None:
     with start("service", "--scenario", "famille", "--json") as process:
         assert process.stdout is not None
@@ -175,6 +177,7 @@ def test_a_receipt_comes_to_a_phone_in_another_process(run: Run) -> None:
     assert run("phone", "--service", "https://x.example", "--string").returncode == 2
 
 
+@pytest.mark.posix("a process is sent a signal")
 @pytest.mark.parametrize(
     ("scenario", "event", "phone", "code"),
     [

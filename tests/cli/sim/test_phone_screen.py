@@ -46,6 +46,7 @@ def stop(process: "subprocess.Popen[str]") -> str:
     return out + err
 
 
+@pytest.mark.posix("a process is sent a signal")
 @pytest.mark.parametrize(
     ("arguments", "screen", "name"),
     [

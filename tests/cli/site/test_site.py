@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import make_url
 
-from tests.posix import open_unix_connection
+from tests.posix import OWN_DOOR, open_unix_connection
 from tests.postgres_server import PostgresServer
 from vitale_reader.cli.root import root
 from vitale_reader.daemon.app import running
@@ -28,7 +28,7 @@ from vitale_reader.home import Endpoints, Home
 
 pytestmark = pytest.mark.posix
 
-SETTINGS = "[drivers]\nenabled = []\n[tls]\nenabled = false\n"
+SETTINGS = f"[drivers]\nenabled = []\n{OWN_DOOR}"
 
 Json = dict[str, Any]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.posix import OWN_DOOR
 from vitale_drivers.base import ReaderAdded, Settled, Started
 from vitale_protocol.events import Reader
 from vitale_reader.daemon.app import running
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.posix
 
 NONCE = "n" * 22
 LATE = Reader(id="late:1", name="Late", driver="late", media=("vitale-card",), state="empty", simulated=True)
-SIMULATED = '[station]\nmode = "simulated"\n[drivers]\nenabled = ["simulated-card"]\n[tls]\nenabled = false\n'
+SIMULATED = f'[station]\nmode = "simulated"\n[drivers]\nenabled = ["simulated-card"]\n{OWN_DOOR}'
 
 
 def test_the_readers_are_listed_right_after_the_start(tools: Any) -> None:

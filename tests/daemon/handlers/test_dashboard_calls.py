@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.posix import open_unix_connection
+from tests.posix import OWN_DOOR, open_unix_connection
 from vitale_reader.daemon.config import parse
 
 Json = dict[str, Any]
@@ -225,7 +225,7 @@ def test_no_simulator_comes_near_a_station_that_is_none(counter: Any, mode: str)
 
 
 def test_a_setting_is_changed_as_the_command_does(counter: Any) -> None:
-    text = "# Du propriétaire.\n[station]\nmode = 'simulated'\n[tls]\nenabled = false\n[drivers]\nenabled = []\n"
+    text = f"# Du propriétaire.\n[station]\nmode = 'simulated'\n{OWN_DOOR}[drivers]\nenabled = []\n"
     counter.home.config.parent.mkdir(parents=True, exist_ok=True)
     counter.home.config.write_text(text, "utf-8")
     counter.home.config.chmod(0o600)

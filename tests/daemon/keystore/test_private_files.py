@@ -69,6 +69,7 @@ def test_what_another_user_owns_is_refused(tmp_path: Path, what: str) -> None:
     assert ("foreign_folder", str(folder / what)) == refusal(folder)
 
 
+@pytest.mark.posix("links take a privilege on Windows")
 @pytest.mark.parametrize("what", ["store.db", "station.json", "tls", "tls/authority.key"])
 @pytest.mark.parametrize("target", ["elsewhere", "absent"])
 def test_a_symbolic_link_in_it_is_refused(tmp_path: Path, what: str, target: str) -> None:

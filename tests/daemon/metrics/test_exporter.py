@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.posix import OWN_DOOR
 from vitale_drivers.host.confinement import landlock_version
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.composition import observers
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.posix
 
 PATIENCE = 40.0
 METRICS = "[metrics]\nenabled = true\nport = {port}\n"
-CONFIG = '[station]\nmode = "simulated"\n[drivers]\nenabled = []\n[tls]\nenabled = false\n' + METRICS
+CONFIG = f'[station]\nmode = "simulated"\n[drivers]\nenabled = []\n{OWN_DOOR}' + METRICS
 
 #: Nothing of a patient, a client or a serial number may be in what is shown.
 CANARIES = ("MERLE", "CLAIRE", "2840613990412", "opaque", "Logiciel-Canari", "Counter", "nfc:counter")

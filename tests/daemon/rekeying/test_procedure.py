@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import make_url
 
-from tests.posix import open_unix_connection
+from tests.posix import OWN_DOOR, open_unix_connection
 from tests.postgres_server import PostgresServer
 from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse
 from vitale_reader.cli.root import root
@@ -34,7 +34,7 @@ from vitale_reader.home import Endpoints, Home
 pytestmark = [pytest.mark.posix, pytest.mark.usefixtures("patient")]
 
 Json = dict[str, Any]
-SETTINGS = '[station]\nmode = "simulated"\n[drivers]\nenabled = []\n[tls]\nenabled = false\n'
+SETTINGS = f'[station]\nmode = "simulated"\n[drivers]\nenabled = []\n{OWN_DOOR}'
 OTHER_KEY = "b" * 43 + "=\n"
 
 

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from sqlalchemy import make_url
 
+from tests.posix import OWN_DOOR
 from tests.postgres_server import PostgresServer
 from vitale_protocol.catalogue import text
 from vitale_protocol.errors import DaemonRunning, VitaleError
@@ -23,7 +24,7 @@ from vitale_reader.daemon.site.rows.messages import Seen
 from vitale_reader.daemon.site.rows.site_rows import SiteRows
 from vitale_reader.home import Home
 
-SETTINGS = parse("[drivers]\nenabled = []\n[tls]\nenabled = false")
+SETTINGS = parse(f"[drivers]\nenabled = []\n{OWN_DOOR}")
 PATIENCE = 90.0
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from tests.posix import OWN_DOOR
 from vitale_protocol.errors import NotAuthenticated, StoreUnavailable
 from vitale_reader.cli.audit import audit
 from vitale_reader.daemon import app
@@ -25,7 +26,7 @@ from vitale_reader.home import Home
 
 pytestmark = pytest.mark.posix
 
-SETTINGS = "[drivers]\nenabled = []\n[tls]\nenabled = false\n"
+SETTINGS = f"[drivers]\nenabled = []\n{OWN_DOOR}"
 CONFIG = parse(SETTINGS)
 PEER = Peer(transport="unix")
 

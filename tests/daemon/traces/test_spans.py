@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from tests.posix import OWN_DOOR
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.fairness.audit_queue import Notes
@@ -205,9 +206,7 @@ def test_a_collector_that_takes_nothing_takes_no_time_from_the_audit_trail(
 
     monkeypatch.setattr(Traces, "close", farewell)
     monkeypatch.setattr(Notes, "close", close)
-    config = (
-        "[station]\nmode = 'simulated'\n[drivers]\nenabled = []\n[tls]\nenabled = false\n[traces]\nenabled = true\n"
-    )
+    config = f"[station]\nmode = 'simulated'\n[drivers]\nenabled = []\n{OWN_DOOR}[traces]\nenabled = true\n"
     tools.run(main, parse(config))
     assert written.is_set()
 

@@ -30,6 +30,7 @@ def process(proc: Path, pid: int, name: str, maps: str | None = None, opened: Pa
         (folder / "fd" / "3").symlink_to(opened)
 
 
+@pytest.mark.posix("/proc, which has links")
 def test_programs_with_the_library_of_pcsc_are_named(tmp_path: Path) -> None:
     process(tmp_path, 11, "scdaemon", LIBRARY)
     process(tmp_path, 12, "opensc-tool", LIBRARY)
@@ -123,6 +124,7 @@ def test_of_what_is_no_device_nothing_is_told(tmp_path: Path, named: str) -> Non
     assert find_holders(str(tmp_path / named), set(), tmp_path) == ()
 
 
+@pytest.mark.posix("/proc, which has links")
 @pytest.mark.parametrize("named", ["", "nul\0", "/" + "x" * 5_000, "COM3", "../..", "PCSC"])
 def test_what_is_no_path_of_a_device_is_held_by_nobody(tmp_path: Path, named: str) -> None:
     process(tmp_path, 7, "lgo", LIBRARY, opened=tmp_path)

@@ -61,11 +61,13 @@ def held_by(root: Path, pid: int, name: str, device: str) -> None:
     (process / "fd" / "3").symlink_to(device)
 
 
+@pytest.mark.posix("/proc and /sys, which have links")
 def test_a_serial_port_is_told_with_its_device_and_those_of_the_mainboard_are_not(tmp_path: Path) -> None:
     (row,) = serial_ports.look(with_a_port(tmp_path), frozenset())
     assert (row.id, row.values) == ("serial_port", {"name": "/dev/ttyACM0", "product": "Honeywell Xenon (0c2e:0b6a)"})
 
 
+@pytest.mark.posix("/proc and /sys, which have links")
 def test_a_serial_port_that_a_program_has_is_told_unless_it_is_ours(tmp_path: Path) -> None:
     machine = with_a_port(tmp_path)
     held_by(tmp_path, 4711, "galsvw32", "/dev/ttyACM0")
@@ -74,6 +76,7 @@ def test_a_serial_port_that_a_program_has_is_told_unless_it_is_ours(tmp_path: Pa
     assert ids(serial_ports.look(machine, frozenset({4711}))) == ["serial_port"]
 
 
+@pytest.mark.posix("/proc and /sys, which have links")
 def test_a_camera_is_told_once_and_who_has_it(tmp_path: Path) -> None:
     for node, index in (("video0", "0"), ("video1", "1")):
         write(tmp_path / "sys/class/video4linux" / node / "name", "Webcam C270: Webcam")

@@ -75,6 +75,7 @@ def machine(tmp_path: Path) -> Machine:
         return Machine(tmp_path)
 
 
+@pytest.mark.posix("nodes and links of Linux")
 def test_a_camera_is_named_by_its_serial_number(machine: Machine) -> None:
     machine.node("video0", machine.interface(machine.usb("1-2", serial="5E2F 01")))
     (place,) = machine.finder().places(AUTO)
@@ -82,17 +83,20 @@ def test_a_camera_is_named_by_its_serial_number(machine: Machine) -> None:
     assert place == CameraPlace("camera:046d:082d:5E2F_01", "HD Webcam (video0)", AUTO, where=where)
 
 
+@pytest.mark.posix("nodes and links of Linux")
 def test_a_camera_without_one_is_named_by_its_socket(machine: Machine) -> None:
     machine.node("video0", machine.interface(machine.usb("1-2.4")))
     assert [one.id for one in machine.finder().places(AUTO)] == ["camera:046d:082d:1-2.4"]
 
 
+@pytest.mark.posix("nodes and links of Linux")
 def test_cameras_that_share_a_serial_number_are_named_by_their_sockets(machine: Machine) -> None:
     machine.node("video0", machine.interface(machine.usb("1-1", serial="0001")))
     machine.node("video2", machine.interface(machine.usb("1-2", serial="0001")))
     assert [one.id for one in machine.finder().places(AUTO)] == ["camera:046d:082d:1-1", "camera:046d:082d:1-2"]
 
 
+@pytest.mark.posix("nodes and links of Linux")
 def test_only_nodes_that_give_pictures_are_cameras(machine: Machine) -> None:
     camera = machine.interface(machine.usb("1-2", serial="A"))
     machine.node("video0", camera)
@@ -100,6 +104,7 @@ def test_only_nodes_that_give_pictures_are_cameras(machine: Machine) -> None:
     assert [Path(one.where).name for one in machine.finder().places(AUTO)] == ["video0"]
 
 
+@pytest.mark.posix("nodes and links of Linux")
 def test_the_second_camera_of_a_device_is_another_one(machine: Machine) -> None:
     device = machine.usb("1-2", serial="A")
     machine.node("video0", machine.interface(device))
@@ -107,6 +112,7 @@ def test_the_second_camera_of_a_device_is_another_one(machine: Machine) -> None:
     assert [one.id for one in machine.finder().places(AUTO)] == ["camera:046d:082d:A", "camera:046d:082d:A:02"]
 
 
+@pytest.mark.posix("nodes and links of Linux")
 def test_a_node_that_may_not_be_asked_is_taken_by_its_place_and_asked_again(machine: Machine) -> None:
     camera = machine.interface(machine.usb("1-2", serial="A"))
     machine.node("video0", camera)
@@ -118,6 +124,7 @@ def test_a_node_that_may_not_be_asked_is_taken_by_its_place_and_asked_again(mach
     assert [Path(one.where).name for one in finder.places(AUTO)] == ["video1"]
 
 
+@pytest.mark.posix("nodes and links of Linux")
 def test_a_node_is_asked_once_for_each_time_that_it_comes(machine: Machine) -> None:
     camera = machine.interface(machine.usb("1-2", serial="A"))
     machine.node("video0", camera)
@@ -132,6 +139,7 @@ def test_a_node_is_asked_once_for_each_time_that_it_comes(machine: Machine) -> N
     assert machine.asked == ["video0", "video0"]
 
 
+@pytest.mark.posix("nodes and links of Linux")
 def test_a_camera_is_the_same_on_another_node(machine: Machine) -> None:
     camera = machine.interface(machine.usb("1-2", serial="A"))
     machine.node("video0", camera)
@@ -143,6 +151,7 @@ def test_a_camera_is_the_same_on_another_node(machine: Machine) -> None:
     assert (before.id, before.where != after.where) == (after.id, True)
 
 
+@pytest.mark.posix("nodes and links of Linux")
 def test_a_camera_may_be_addressed_by_its_node_or_by_a_link_to_it(machine: Machine, tmp_path: Path) -> None:
     machine.node("video0", machine.interface(machine.usb("1-1", serial="A")))
     machine.node("video2", machine.interface(machine.usb("1-2", serial="B")))
@@ -154,6 +163,7 @@ def test_a_camera_may_be_addressed_by_its_node_or_by_a_link_to_it(machine: Machi
     assert finder.places(CameraAddress("node", "/dev/video7")) == ()
 
 
+@pytest.mark.posix("nodes and links of Linux")
 def test_cameras_that_programs_make_are_simulated(machine: Machine) -> None:
     virtual = machine.bus / "virtual" / "video4linux"
     virtual.mkdir(parents=True)
@@ -177,6 +187,7 @@ def nobody_lists() -> None:
     return None
 
 
+@pytest.mark.posix("nodes and links of Linux")
 def test_a_camera_may_be_addressed_by_its_name(machine: Machine) -> None:
     for number in (0, 1):
         machine.node(f"video{number}", machine.interface(machine.usb(f"1-{number}")), f"HD Webcam {number}: HD")

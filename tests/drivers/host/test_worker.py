@@ -331,6 +331,7 @@ def test_a_native_crash_is_seen_by_its_signal(worker: StartWorker) -> None:
     assert process.process.wait(LIMIT) == -signal.SIGSEGV
 
 
+@pytest.mark.posix("Windows cannot send Ctrl-C to one process")
 def test_ctrl_c_is_left_to_the_supervisor(worker: StartWorker) -> None:
     process = worker("odd")
     process.send(Start(options={}))

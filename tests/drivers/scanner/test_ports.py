@@ -167,6 +167,7 @@ def test_serial_ports_that_are_no_imagers_are_left_alone_unless_they_are_named(m
     assert len(made.places(parse_address("usb:0c2e:0b6a:15215B0A2C"))) == 1
 
 
+@pytest.mark.posix("links take a privilege on Windows")
 def test_a_path_to_a_usb_imager_gives_its_lasting_name_and_one_by_socket_keeps_its_own(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

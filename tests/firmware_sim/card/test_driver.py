@@ -209,6 +209,7 @@ def test_the_hand_at_the_counter_is_told_its_mistakes(desk: OpenDesk) -> None:
 # ── the control socket ───────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.posix("the control socket is a Unix socket")
 def test_the_control_socket_plays_the_hand(desk: OpenDesk, tmp_path: Path) -> None:
     path = tmp_path / "control"
     there = desk(present=False, control=str(path))
@@ -226,6 +227,7 @@ def test_the_control_socket_plays_the_hand(desk: OpenDesk, tmp_path: Path) -> No
     assert isinstance(there.next(ReaderAdded), ReaderAdded)
 
 
+@pytest.mark.posix("the control socket is a Unix socket")
 @pytest.mark.parametrize("line", ["", "dance", "insert", "insert ailleurs adulte", "insert comptoir x", "remove"])
 def test_the_control_socket_refuses_what_it_does_not_know(desk: OpenDesk, tmp_path: Path, line: str) -> None:
     path = tmp_path / "control"
@@ -234,6 +236,7 @@ def test_the_control_socket_refuses_what_it_does_not_know(desk: OpenDesk, tmp_pa
         control(path, line)
 
 
+@pytest.mark.posix("the control socket is a Unix socket")
 def test_the_control_socket_survives_strangers(desk: OpenDesk, tmp_path: Path) -> None:
     path = tmp_path / "control"
     desk(control=str(path))
@@ -244,6 +247,7 @@ def test_the_control_socket_survives_strangers(desk: OpenDesk, tmp_path: Path) -
     assert control(path, "readers") == "comptoir"
 
 
+@pytest.mark.posix("the control socket is a Unix socket")
 def test_the_control_socket_waits_for_nobody_at_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     serving = threading.Event()
     plain = ControlSocket._serve  # pyright: ignore[reportPrivateUsage]
@@ -265,6 +269,7 @@ def test_the_control_socket_waits_for_nobody_at_its_end(tmp_path: Path, monkeypa
     assert not closing.is_alive()
 
 
+@pytest.mark.posix("the control socket is a Unix socket")
 def test_the_control_socket_goes_with_the_driver(desk: OpenDesk, tmp_path: Path) -> None:
     path = tmp_path / "control"
     there = desk(control=str(path))

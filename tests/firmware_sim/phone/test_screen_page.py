@@ -167,6 +167,7 @@ def test_a_path_that_nobody_guesses() -> None:
         connection.close()
 
 
+@pytest.mark.posix("/proc")
 @pytest.mark.skipif(not socket.has_ipv6 or not Path("/proc/net/if_inet6").exists(), reason="there is no IPv6 here")
 def test_an_address_of_ipv6() -> None:
     with screen_at(Clock(1_800_000_000.0), address="::1") as screen:

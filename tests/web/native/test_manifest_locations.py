@@ -79,6 +79,7 @@ def test_the_folder_of_settings_may_be_elsewhere(tmp_path: Path) -> None:
     assert tmp_path / "home" / ".mozilla" / "native-messaging-hosts" / FILE == firefox.file
 
 
+@pytest.mark.posix("programs in the folders of Unix")
 def test_a_browser_is_known_by_its_folder_or_its_program(tmp_path: Path) -> None:
     (tmp_path / "home" / ".config" / "chromium").mkdir(parents=True)
     there = system("linux", tmp_path)
