@@ -49,6 +49,10 @@ settings.load_profile("suite")
 # For `make test-quick`: between two changes of the same line, some values are enough.
 settings.register_profile("quick", settings(), max_examples=15)
 
+TESTS = Path(__file__).parent
+#: Rooms whose tests execute programs as people and packages do, or measure them.
+EXECUTING_ROOMS = {"benchmarks", "examples", "house", "platforms", "service"}
+
 _DIRECTORY = pytest.StashKey[Path]()
 READERS = ("Virtual PCD",)
 
@@ -194,6 +198,17 @@ def interpreter() -> Iterator[WarmInterpreter]:
     """Starts programs of the product, loaded once."""
     with WarmInterpreter() as made:
         yield made
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _programs_are_forked(request: pytest.FixtureRequest, interpreter: WarmInterpreter) -> Iterator[None]:
+    """Forks programs of the product, but for modules of tests that are marked ``executes``: it takes a tenth."""
+    module: pytest.Module = request.node
+    if module.get_closest_marker("executes") is not None or module.path.relative_to(TESTS).parts[0] in EXECUTING_ROOMS:
+        yield
+    else:
+        with interpreter.instead():
+            yield
 
 
 # ── files of SQLite ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -3,104 +3,141 @@
 The interpreter is this file, run with the number of a socket that requests come on.
 """
 
+import atexit
 import contextlib
+import ctypes
+import fcntl
+import functools
 import gc
 import importlib
+import inspect
 import json
 import os
+import platform
 import runpy
-import select
-import selectors
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TextIO, cast
-
-from vitale_reader.daemon.process import kill
+from typing import IO, Any, TextIO, cast
 
 assert sys.platform == "linux"
 
-__all__ = ["ForkingInterpreter", "Program"]
+__all__ = ["ForkingInterpreter"]
 
 #: Bytes of a request, with the environment of a process.
 MOST = 1 << 20
 #: Seconds within which a busy machine forks a process, or ends one that was killed.
 PATIENCE = 60.0
-#: What the daemon and the commands load.
+#: Characters of a command line that are shown.
+LONGEST = 400
+#: Commands that start programs of the product.
+STARTING = frozenset({"config", "demo", "doctor", "serve"})
+#: Files of a request.
+MOST_FILES = 32
+#: Numbers of files from here on are nobody's.
+ABOVE = 200
+STREAMS = ("p2cread", "c2pwrite", "errwrite")
+# include/uapi/linux/sched.h, and the number of clone in asm/unistd.h
+CLONE_PARENT = 0x8000
+CLONE = {"x86_64": 56, "aarch64": 220}
+#: What the daemon, its processes and the commands load.
 LOADED = (
+    "cv2",
+    "encodings.idna",
+    "nfc.clf",
+    "segno",
+    "serial.tools.list_ports",
     "sqlalchemy.dialects.sqlite",
-    "vitale_reader.cli",
+    "vitale_drivers.camera.capture",
+    "vitale_drivers.camera.driver",
+    "vitale_drivers.decoding.cascade",
+    "vitale_drivers.host.worker",
+    "vitale_drivers.nfc.driver",
+    "vitale_drivers.pcsc.driver",
+    "vitale_drivers.scanner.driver",
+    "vitale_firmware_sim.apcv_service.service",
+    "vitale_firmware_sim.card.driver",
+    "vitale_firmware_sim.imager.device",
+    "vitale_firmware_sim.phone",
+    "vitale_firmware_sim.pn532.reader",
+    "vitale_firmware_sim.scenario",
     "vitale_reader.cli.config",
     "vitale_reader.cli.doctor.command",
     "vitale_reader.cli.read",
     "vitale_reader.cli.readers",
+    "vitale_reader.cli.root",
     "vitale_reader.cli.serve",
     "vitale_reader.client.blocking",
     "vitale_reader.daemon.app",
+    "vitale_reader.daemon.keystore.certificate_authority",
+    "vitale_reader.daemon.metrics.exporter",
     "vitale_reader.daemon.startup",
-    "vitale_reader.diagnosis.report",
+    "vitale_reader.diagnosis.__main__",
+    "vitale_reader.web.dashboard.door",
+    "vitale_reader.web.dashboard.page_files",
+    "vitale_reader.web.dashboard.process",
+    "vitale_reader.web.gateway",
+    "vitale_reader.web.peer_users",
+    "vitale_reader.web.serving",
 )
+#: Modules below are loaded by each program: they are in the language that it is asked in.
+IN_A_LANGUAGE = "vitale_reader.cli"
+#: An interpreter with threads cannot be forked; numpy begins them when it is loaded.
+WITHOUT_THREADS = {"OPENBLAS_NUM_THREADS": "1"}
+
+#: What an interpreter reads from the environment when it starts, besides ``PYTHON…`` and the stand-ins' own.
+READ_AT_START = frozenset({"LANG", "LC_ALL", "LC_CTYPE"})
+READ_AT_START_BY = ("PYTHON", "VITALE_STAND_IN")
+#: Locales in which Python reads and writes UTF-8, as in those that say so.
+SAME = frozenset({"", "C", "POSIX"})
+#: Read by a program that is forked as well, or of no account to one that is loaded.
+NOT_READ = frozenset({"PYTHONDONTWRITEBYTECODE", "PYTHONIOENCODING", "PYTHONUNBUFFERED"})
+#: Packages whose modules are run as programs.
+PROGRAMS = ("vitale_drivers", "vitale_reader")
 
 
-class Program:
-    """A process of the interpreter, as ``subprocess.Popen`` has it."""
+#: What ``subprocess`` starts a process with, and the names of what it is given.
+EXECUTE: Any = cast("Any", subprocess.Popen)._execute_child
+NAMES = (*inspect.signature(EXECUTE).parameters,)[1:]
 
-    def __init__(self, told: socket.socket, stdout: IO[bytes] | None) -> None:
-        self.stdout = stdout
-        self.returncode: int | None = None
-        self._told = told
-        self.pid = self._hear(PATIENCE)
 
-    def poll(self) -> int | None:
-        """Its exit status, negative where a signal ended it; None as long as it runs."""
-        if self.returncode is None and select.select([self._told], [], [], 0)[0]:
-            self.wait()
-        return self.returncode
+class Forked(subprocess.Popen[bytes]):
+    """A process that is forked, and waited for as any other.
 
-    def wait(self, timeout: float | None = None) -> int:
-        """Waits for its end; its exit status.
+    Args:
+        fork: forks it.
+        arguments: its command line.
+        options: of ``subprocess.Popen``.
+    """
 
-        Raises:
-            subprocess.TimeoutExpired: it runs still.
-        """
-        if self.returncode is None:
-            self.returncode = self._hear(timeout)
-            self._told.close()
-        return self.returncode
+    def __init__(
+        self, fork: Callable[[Any, Mapping[str, Any]], None], arguments: Sequence[str], **options: Any
+    ) -> None:
+        self._fork = fork
+        super().__init__(arguments, **options)
 
-    def send_signal(self, number: int) -> None:
-        """Sends it a signal unless it has ended."""
-        if self.poll() is None:
-            os.kill(self.pid, number)
-
-    def terminate(self) -> None:
-        """Asks it to end."""
-        self.send_signal(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """Ends it at once."""
-        if self.poll() is None:
-            kill(self.pid)
-
-    def _hear(self, timeout: float | None) -> int:
-        if not select.select([self._told], [], [], timeout)[0]:
-            raise subprocess.TimeoutExpired("a program", timeout or 0.0)
-        said = self._told.recv(MOST)
-        assert said, "the interpreter has ended"
-        return int(said)
+    def _execute_child(self, *values: Any) -> None:
+        self._fork(self, dict(zip(NAMES, values, strict=True)))
 
 
 class ForkingInterpreter:
-    """The interpreter, begun with its first program."""
+    """The interpreter, begun with its first program. Programs are children of the process that asks for them.
 
-    def __init__(self, environment: Mapping[str, str] | None) -> None:
+    Args:
+        environment: its own, where that is not this process's.
+        line: to one that runs.
+    """
+
+    def __init__(self, environment: Mapping[str, str] | None = None, line: socket.socket | None = None) -> None:
         self._environment = environment
-        self._line: socket.socket | None = None
+        self._line = line
         self._process: subprocess.Popen[bytes] | None = None
+        self._turn = threading.Lock()
 
     def close(self) -> None:
         """Ends it; its programs live on."""
@@ -111,124 +148,218 @@ class ForkingInterpreter:
     def start(
         self,
         arguments: Sequence[str],
-        stdin: IO[bytes] | None,
+        stdin: IO[bytes] | int | None,
         stdout: IO[bytes] | int | None,
         stderr: IO[bytes] | int | None,
         environment: Mapping[str, str],
-    ) -> Program:
-        """Forks a program."""
-        request = {"arguments": arguments, "environment": {**environment}, "folder": str(Path.cwd())}
-        with contextlib.ExitStack() as closing:
-            nothing = closing.enter_context(Path(os.devnull).open("r+b"))
-            reading: IO[bytes] | None = None
-            if stdout == subprocess.PIPE:
-                source, sink = os.pipe()
-                reading, stdout = os.fdopen(source, "rb"), closing.enter_context(os.fdopen(sink, "wb"))
-            streams = (stdin or nothing, *(_stream(given, own, nothing) for given, own in ((stdout, 1), (stderr, 2))))
-            told, telling = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            closing.enter_context(telling)
-            descriptors = [each if isinstance(each, int) else each.fileno() for each in streams]
-            socket.send_fds(self._begun(), [json.dumps(request).encode()], [*descriptors, telling.fileno()])
-        return Program(told, reading)
+    ) -> subprocess.Popen[bytes]:
+        """Forks a program; its input is empty unless it is given."""
+        streams: dict[str, Any] = {
+            "stdin": subprocess.DEVNULL if stdin is None else stdin,
+            "stdout": stdout,
+            "stderr": stderr,
+        }
+        return Forked(self._fork, (sys.executable, *arguments), env=environment, **streams)
+
+    @contextlib.contextmanager
+    def instead(self) -> Generator[None]:
+        """Forks the programs of the product that this process executes meanwhile, where they would be the same."""
+
+        def start(process: Any, *values: Any) -> None:
+            asked = dict(zip(NAMES, values, strict=True))
+            if self._can_fork(asked):
+                self._fork(process, asked)
+            else:
+                EXECUTE(process, *values)
+
+        # Before a daemon in this process: it would take the interpreter for a program that a driver left behind.
+        with self._turn:
+            self._begun()
+        popen: Any = subprocess.Popen
+        popen._execute_child = start
+        try:
+            yield
+        finally:
+            popen._execute_child = EXECUTE
+
+    def _can_fork(self, asked: Mapping[str, Any]) -> bool:
+        """Whether a process would be the same if it were forked."""
+        command = asked["args"]
+        if isinstance(command, str) or asked["executable"] or asked["preexec_fn"] or asked["shell"]:
+            return False
+        program, *arguments = [os.fsdecode(each) for each in command]
+        how, name, *_ = [*(each for each in arguments if each != "-P"), "", ""]
+        if (program, how, name.partition(".")[0] in PROGRAMS) != (sys.executable, "-m", True):
+            return False
+        environment = os.environ if asked["env"] is None else asked["env"]
+        return _read_at_start(environment) == _read_at_start(self._environment or os.environ)
+
+    def _fork(self, process: Any, asked: Mapping[str, Any]) -> None:
+        given = os.environ if asked["env"] is None else asked["env"]
+        streams = [asked[name] if asked[name] != -1 else own for own, name in enumerate(STREAMS)]
+        kept = sorted(asked["pass_fds"])
+        arguments = [os.fsdecode(each) for each in asked["args"][1:]]
+        request = {
+            "arguments": arguments[arguments[0] == "-P" :],
+            "environment": {os.fsdecode(name): os.fsdecode(value) for name, value in given.items()},
+            "folder": os.fsdecode(asked["cwd"] or Path.cwd()),
+            "kept": kept,
+            "leads": asked["start_new_session"],
+        }
+        with self._turn:
+            process.pid = self._told(json.dumps(request).encode(), [*streams, *kept])
+        process._child_created = True
+        process._close_pipe_fds(
+            *(asked[name] for name in ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite"))
+        )
+
+    def _told(self, request: bytes, descriptors: Sequence[int]) -> int:
+        """The number of a process, by the interpreter or, where a test has ended that, by another."""
+        for _ in range(2):
+            line = self._begun()
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                socket.send_fds(line, [request], descriptors)
+                if said := line.recv(MOST):
+                    return int(said)
+            line.close()
+            self._line = None
+        raise ConnectionError("the interpreter has ended")
 
     def _begun(self) -> socket.socket:
         if self._line is None:
             self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self._line.settimeout(PATIENCE)
             with theirs:
                 self._process = subprocess.Popen(
-                    (sys.executable, "-P", __file__, str(theirs.fileno())),
+                    (sys.executable, "-P", __file__, str(theirs.fileno()), " " * LONGEST),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     pass_fds=[theirs.fileno()],
-                    env=self._environment,
+                    env={**(self._environment or os.environ), **WITHOUT_THREADS},
                 )
         return self._line
 
 
-def _stream(given: IO[bytes] | int | None, own: int, nothing: IO[bytes]) -> IO[bytes] | int:
-    if given is None:
-        return own
-    return nothing if given == subprocess.DEVNULL else given
+def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
+    """What makes an interpreter another one; locales do where nothing else says how text is written."""
+    read = {name: value for name, value in environment.items() if name.startswith(READ_AT_START_BY)}
+    locales = {name: value for name, value in environment.items() if name in READ_AT_START}
+    if "PYTHONIOENCODING" in environment:
+        locales = {name: value for name, value in locales.items() if value not in SAME and not value.endswith("UTF-8")}
+    return {name: value for name, value in (read | locales).items() if name not in NOT_READ}
 
 
 # ── the interpreter ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Asked:
-    """A request for a program: its streams, and where its id and its end are told."""
+    """A request for a program, and the files that it has."""
 
     def __init__(self, message: bytes, descriptors: Sequence[int]) -> None:
-        request = cast("dict[str, object]", json.loads(message))
-        self.arguments = cast("list[str]", request["arguments"])
-        self.environment = cast("dict[str, str]", request["environment"])
-        self.folder = cast("str", request["folder"])
-        *self.streams, telling = descriptors
-        self.telling = socket.socket(fileno=telling)
+        request = cast("dict[str, Any]", json.loads(message))
+        self.arguments: list[str] = request["arguments"]
+        self.environment: dict[str, str] = request["environment"]
+        self.folder: str = request["folder"]
+        self.leads: bool = request["leads"]
+        #: By the number that each is to have.
+        self.files = dict(zip((0, 1, 2, *request["kept"]), descriptors, strict=True))
 
 
 def serve(line: socket.socket) -> Asked | None:
     """Forks programs until the line is closed; None then, and in each process that is forked what it is to be."""
-    with selectors.DefaultSelector() as selector:
-        selector.register(line, selectors.EVENT_READ)
-        while True:
-            for key, _ in selector.select():
-                if key.data is not None:
-                    selector.unregister(key.fd)
-                    _tell_end(key.fd, *key.data)
-                    continue
-                message, descriptors, *_ = socket.recv_fds(line, MOST, 4)
-                if not message:
-                    return None
-                asked = Asked(message, descriptors)
-                pid = os.fork()
-                if not pid:
-                    _forget(line, selector)
-                    return asked
-                for descriptor in asked.streams:
-                    os.close(descriptor)
-                asked.telling.send(str(pid).encode())
-                selector.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, asked.telling))
+    while True:
+        message, descriptors, *_ = socket.recv_fds(line, MOST, MOST_FILES)
+        if not message:
+            return None
+        asked = Asked(message, descriptors)
+        pid = fork_sibling()
+        if not pid:
+            return asked
+        for descriptor in descriptors:
+            os.close(descriptor)
+        line.send(str(pid).encode())
 
 
-def _tell_end(descriptor: int, pid: int, telling: socket.socket) -> None:
-    _, status = os.waitpid(pid, 0)
-    os.close(descriptor)
-    with telling, contextlib.suppress(OSError):  # nobody may be there to hear of it
-        telling.send(str(os.waitstatus_to_exitcode(status)).encode())
-
-
-def _forget(line: socket.socket, selector: selectors.BaseSelector) -> None:
-    """Closes what is the interpreter's, in a process that is forked: others wait for these files to be closed."""
-    for key in (*selector.get_map().values(),):
-        if key.data is not None:
-            os.close(key.fd)
-            key.data[1].close()
-    line.close()
+def fork_sibling() -> int:
+    """Forks a child of this process's parent, which waits for its end as for one that it has executed."""
+    python = ctypes.pythonapi
+    python.PyOS_BeforeFork()
+    # PyDLL keeps the lock of the interpreter meanwhile. There is no other thread whose locks could be held.
+    pid: int = ctypes.PyDLL(None).syscall(CLONE[platform.machine()], CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0)
+    if pid:
+        python.PyOS_AfterFork_Parent()
+    else:
+        python.PyOS_AfterFork_Child()
+    return pid
 
 
 def _anew(stream: TextIO) -> TextIO:
     """A standard stream, opened again: it knows what kind of file was there before."""
     number = stream.fileno()
     mode, buffering = "w" if number else "r", 1 if number == 2 else -1
-    return cast("TextIO", os.fdopen(number, mode, buffering, stream.encoding, stream.errors, closefd=False))
+    encoding, errors = stream.encoding, stream.errors
+    if asked := os.environ.get("PYTHONIOENCODING"):
+        encoding, _, handler = asked.partition(":")
+        errors = "backslashreplace" if number == 2 else handler or "strict"
+    return cast("TextIO", os.fdopen(number, mode, buffering, encoding, errors, closefd=False))
+
+
+def name_itself(command: Sequence[str]) -> None:
+    """Puts the command line of a program where the system shows it."""
+    fields = Path("/proc/self/stat").read_text("ascii").rpartition(")")[2].split()
+    begin, end = (int(each) for each in fields[45:47])
+    shown = b"".join(os.fsencode(each) + b"\0" for each in command)[: end - begin - 1]
+    ctypes.memmove(begin, shown.ljust(end - begin, b"\0"), end - begin)
+
+
+def fork_for(program: Asked) -> None:
+    """Has programs forked that this one starts, where it starts any."""
+    _, what, *arguments = program.arguments
+    if what != "vitale_reader.diagnosis" and STARTING.isdisjoint(arguments):
+        return
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if os.fork():
+        theirs.close()
+        ours.settimeout(PATIENCE)
+        until_the_end = contextlib.ExitStack()
+        until_the_end.enter_context(ForkingInterpreter(None, ours).instead())
+        atexit.register(until_the_end.close)
+        return
+    ours.close()
+    for each in program.files.values():
+        os.close(each)
+    with theirs:
+        asked = serve(theirs)
+    if asked is None:
+        os._exit(0)
+    end_of(functools.partial(become, asked))
 
 
 def become(asked: Asked) -> None:
     """Runs the program, in this process."""
-    asked.telling.close()
-    for number, descriptor in enumerate(asked.streams):
-        os.dup2(descriptor, number)
-        os.close(descriptor)
+    fork_for(asked)
+    name_itself((sys.executable, *asked.arguments))
+    # Out of the way first: the number of one may be what another is to have.
+    moved = {number: fcntl.fcntl(each, fcntl.F_DUPFD, ABOVE) for number, each in asked.files.items()}
+    for each in asked.files.values():
+        os.close(each)
+    for number, each in moved.items():
+        os.dup2(each, number)
+        os.close(each)
+    if asked.leads:
+        os.setsid()
+    os.environ.clear()
+    os.environ.update(asked.environment)
+    os.chdir(asked.folder)
     for name in ("stdin", "stdout", "stderr"):
         stream = _anew(getattr(sys, name))
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
-    os.environ.clear()
-    os.environ.update(asked.environment)
-    os.chdir(asked.folder)
     how, what, *arguments = asked.arguments
     if how == "-m":
         sys.argv = [what, *arguments]
+        # As a program it is loaded by itself.
+        sys.modules.pop(what, None)
         runpy.run_module(what, run_name="__main__", alter_sys=True)
     else:
         sys.argv = [how, *arguments]
@@ -236,16 +367,40 @@ def become(asked: Asked) -> None:
         exec(compile(what, "<string>", "exec"), vars(main))  # noqa: S102  a program of the tests'
 
 
-def main(descriptor: str) -> None:
+def end_of(program: Callable[[], None]) -> None:
+    """Runs a program and ends as Python does, but that nothing of all that is loaded is taken apart.
+
+    Other exceptions than ``SystemExit`` are left to Python.
+    """
+    status = 0
+    try:
+        program()
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            raise
+        status = end.code or 0
+    cast("Any", threading)._shutdown()
+    cast("Any", atexit)._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status & 0xFF)
+
+
+def main(descriptor: str, _room: str) -> None:
     """Loads the product, and serves."""
     for name in LOADED:
         importlib.import_module(name)
+    for name in [*sys.modules]:
+        if name.startswith(IN_A_LANGUAGE):
+            del sys.modules[name]
+    del cast("Any", sys.modules["vitale_reader"]).cli
+    assert len([*Path("/proc/self/task").iterdir()]) == 1
     gc.collect()
     gc.freeze()
     with socket.socket(fileno=int(descriptor)) as line:
         asked = serve(line)
     if asked is not None:
-        become(asked)
+        end_of(functools.partial(become, asked))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Programs of the product as processes of their own, without loading it anew for each.
 
 An interpreter that has loaded the product forks a process for each program. The process is a real one: its id, folder,
-environment, files, signals and end are its own, and what it starts is executed as ever. That the product can be loaded
-is not shown by it: the tests of the command line, of the examples and of the wheel execute programs.
+environment, files, signals, parent and end are its own. A daemon, and a command that starts programs of the product,
+has them forked likewise. That the product can be loaded is not shown by it: modules that are marked ``executes``, the
+tests of the examples, of services and of the wheel execute programs.
 
 A program is named as Python's command line names it, ``-m MODULE`` or ``-c CODE``, and its arguments. What Python reads
 from the environment when it starts, such as ``PYTHONPATH``, is that of the interpreter.
@@ -10,11 +11,12 @@ from the environment when it starts, such as ``PYTHONPATH``, is that of the inte
 On other systems than Linux, and where what runs is measured, Python is executed for each program.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import IO, Protocol, Self
 
 if sys.platform == "linux":
@@ -94,6 +96,15 @@ class WarmInterpreter:
         command = (sys.executable, *arguments)
         given = subprocess.DEVNULL if stdin is None else stdin
         return subprocess.Popen(command, stdin=given, stdout=stdout, stderr=stderr, env=environment)
+
+    @contextlib.contextmanager
+    def instead(self) -> Generator[None]:
+        """Has the programs of the product forked that this process executes, where that makes no difference."""
+        if sys.platform == "linux" and "COVERAGE_PROCESS_CONFIG" not in os.environ:
+            with self._forking.instead():
+                yield
+        else:
+            yield
 
     def run(
         self,

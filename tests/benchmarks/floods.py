@@ -33,7 +33,7 @@ __all__ = ["BACKLOG", "FLOODING", "LAUNCH", "Client", "lines"]
 
 Json = dict[str, Any]
 
-LAUNCH = (sys.executable, "-c", "from vitale_reader.cli import main; main()", "serve", "--json")
+LAUNCH = (sys.executable, "-m", "vitale_reader", "serve", "--json")
 CONFIGURATION = (
     '[station]\nmode = "simulated"\n[tls]\nenabled = false\n[drivers]\nenabled = []\n[log]\nlevel = "error"\n'
 )

@@ -37,7 +37,7 @@ from vitale_reader.diagnosis.station.daemon_view import DaemonView
 
 ALL: tuple[Scope, ...] = ("identity", "nir", "rights", "dependants", "context")
 PATIENCE = 60.0
-LAUNCH = (sys.executable, "-c", "from vitale_reader.cli import main; main()", "serve")
+LAUNCH = (sys.executable, "-m", "vitale_reader", "serve")
 
 
 def phone_user(phone: str, scenario: str = "famille", **options: Any) -> PhoneUser:

@@ -20,7 +20,7 @@ from tests.rig.wire import Endpoint
 
 __all__ = ["READER", "Desk", "faketime"]
 
-LAUNCH = (sys.executable, "-c", "from vitale_reader.cli import main; main()")
+LAUNCH = (sys.executable, "-m", "vitale_reader")
 READER = "simulated-card:comptoir"
 CONFIGURATION = """\
 store = {store}

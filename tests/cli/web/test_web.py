@@ -23,7 +23,7 @@ CONFIG = (
     '[station]\nmode = "simulated"\n[drivers]\nenabled = []\n[tls]\nenabled = false\n[web]\nenabled = true\nport = 0\n'
 )
 PATIENCE = 60.0
-LAUNCH = (sys.executable, "-c", "from vitale_reader.cli import main; main()", "--language", "en", "web")
+LAUNCH = (sys.executable, "-m", "vitale_reader", "--language", "en", "web")
 
 
 class Command:

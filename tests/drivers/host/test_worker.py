@@ -38,6 +38,8 @@ from vitale_drivers.host.pipe import Decoder, encode
 from vitale_drivers.host.worker import Pipe
 from vitale_firmware_sim.card.pcscd import PcscService
 
+pytestmark = pytest.mark.executes
+
 ODD = """
 import logging, os, signal, sys, threading
 from vitale_drivers.base import Driver, Started, Transmitted
