@@ -25,6 +25,8 @@ pytestmark = posix_only()
 assert sys.platform != "win32"
 
 COUNT = 10_000
+#: Of what no process is asked, a part in the suite.
+MANY = pytest.mark.parametrize("count", [COUNT // 5, pytest.param(COUNT, marks=pytest.mark.soak)])
 MEBIBYTE = 1_048_576
 NONCE = "n" * 22
 
@@ -135,7 +137,8 @@ def read(transmit: Callable[[bytes], bytes]) -> dict[str, bytes]:
     return Channel(transmit, rest=lambda _: None).run(media.reading_script(load_image("famille").atr))
 
 
-def test_malformed_card_answers() -> None:
+@MANY
+def test_malformed_card_answers(count: int) -> None:
     chance = random.Random(2)
     card = Card(load_image("famille"))
     outcomes: set[str] = set()
@@ -161,7 +164,7 @@ def test_malformed_card_answers() -> None:
         return bytes(good)
 
     tracemalloc.start()
-    while spoilt < COUNT:
+    while spoilt < count:
         card.reset()
         try:
             media.interpret("vitale-card", read(answer), simulated=True)
@@ -174,11 +177,12 @@ def test_malformed_card_answers() -> None:
     assert peak < 8 * MEBIBYTE
 
 
-def test_malformed_tlvs() -> None:
+@MANY
+def test_malformed_tlvs(count: int) -> None:
     chance = random.Random(3)
     evidence = read(Card(load_image("famille")).transmit)
     outcomes: set[str] = set()
-    for _ in range(COUNT):
+    for _ in range(count):
         spoilt = {name: bytearray(part) for name, part in evidence.items()}
         part = spoilt[chance.choice(sorted(spoilt))]
         for _ in range(chance.randrange(1, 6)):

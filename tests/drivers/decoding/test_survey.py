@@ -62,11 +62,10 @@ def taken_alone(pictures: Iterable[Pair]) -> tuple[list[Pair], int]:
     return wrong, two
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_of_two_codes_none_is_taken_for_the_only_one(seed: int) -> None:
-    wrong, two = taken_alone(pairs(20, seed))
+def test_of_two_codes_none_is_taken_for_the_only_one() -> None:
+    wrong, two = taken_alone(pairs(12, 0))
     assert wrong == []
-    assert two >= 15
+    assert two >= 9
 
 
 @pytest.mark.soak
