@@ -120,7 +120,8 @@ def page(heard: dict[str, dict[Language, Row]]) -> str:
 
 def _texts(heard: dict[str, dict[Language, Row]]) -> Iterator[str]:
     """Every text that a reading can show, with a situation that shows it, or why none does."""
-    shown = {key: name for name, rows in reversed(heard.items()) for key in rows["fr"].keys | rows["en"].keys}
+    names = [one.english for situations in SITUATIONS.values() for one in situations]
+    shown = {key: name for name in reversed(names) for key in heard[name]["fr"].keys | heard[name]["en"].keys}
     yield TEXTS
     for key in sorted(counter_texts()):
         where = f"*{shown[key]}*" if key in shown else ELSEWHERE.get(key, "")
