@@ -20,6 +20,7 @@ import msgspec
 import vitale_reader
 from tests.practice import apcv_options
 from tests.protocol.seal_office import Office
+from tests.situations.desks import DeskName, opened
 from tests.situations.texts import error_key, step_keys
 from vitale_firmware_sim.apcv_service.service import ApcvService
 from vitale_firmware_sim.camera.live import LiveCamera
@@ -143,6 +144,7 @@ class Counter:
         self.imager: Imager
         self.service: ApcvService
         self.reader = Pn532Reader()
+        self.desks: dict[DeskName, Path] = {}
         self.reader_link: Path
         self.imager_link: Path
         self.second_imager: Imager
@@ -151,9 +153,10 @@ class Counter:
         self.office = Office()
         self.signer = self.office.signer()
 
-    def client(self, language: Language = "en") -> vitale_reader.Connection:
-        """Billing software, which has as much patience as a busy machine needs."""
-        return vitale_reader.connect(home=self.home, language=language, connect_timeout=PATIENCE, call_timeout=PATIENCE)
+    def client(self, language: Language = "en", desk: DeskName | None = None) -> vitale_reader.Connection:
+        """Billing software, which has as much patience as a busy machine needs; at this counter or another desk."""
+        home = self.home if desk is None else self.desks[desk]
+        return vitale_reader.connect(home=home, language=language, connect_timeout=PATIENCE, call_timeout=PATIENCE)
 
     def user(self, owner: str, **options: object) -> PhoneUser:
         """Somebody with a phone."""
@@ -252,9 +255,12 @@ class Counter:
 
     def exchange_reader(self, faults: str) -> None:
         """Plugs another reader for phones in, with these faults, in place of the one that is there."""
-        self.take_reader()
-        self.reader = Pn532Reader(baud="agreed", faults=parse_nfc_faults(faults), link=self.reader_link)
+        former, self.reader = self.reader, Pn532Reader(baud="agreed", faults=parse_nfc_faults(faults))
         self.reader.open()
+        link = self.reader_link.with_suffix(".new")
+        link.symlink_to(self.reader.path)
+        link.replace(self.reader_link)  # at once: a look at it in between would find none
+        former.unplug()
 
     def settle(self, lying: int = 0, readers: int = READERS) -> None:
         """Waits until the daemon knows that something lies at so many places, and that there are so many."""
@@ -322,8 +328,9 @@ def counter() -> Generator[Counter]:
         try:
             assert daemon.stdout is not None
             assert "endpoints" in json.loads(daemon.stdout.readline())
-            made.settle()
-            yield made
+            with opened(folder) as made.desks:
+                made.settle()
+                yield made
         finally:
             daemon.terminate()
             daemon.communicate(timeout=PATIENCE)

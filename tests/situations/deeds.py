@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tests.protocol.seal_office import Office
 from tests.situations.counter import FIRST_SLOT, PATIENCE, SECOND_SLOT, Counter, Heard
+from tests.situations.desks import DeskName
 from vitale_firmware_sim.card.images import CardHolder, Image, load_image
 from vitale_firmware_sim.imager.faults import ImagerFaults
 from vitale_firmware_sim.phone.card import PhoneCard, PhoneRefusal
@@ -39,8 +40,10 @@ __all__ = [
     "Garbled",
     "Hearing",
     "Where",
+    "another_reader",
     "both_cards",
     "camera_is_back",
+    "camera_is_free",
     "camera_leased",
     "card",
     "code_of_before",
@@ -48,7 +51,6 @@ __all__ = [
     "forged",
     "former_delegate",
     "given_up",
-    "good_reader",
     "healthy_imager",
     "held_card",
     "image",
@@ -58,6 +60,9 @@ __all__ = [
     "no_such_reader",
     "nothing",
     "of_a_stranger",
+    "open_application",
+    "opening_phone",
+    "phone_again",
     "plug_reader",
     "prefixed",
     "pull_reader",
@@ -65,11 +70,14 @@ __all__ = [
     "renewed",
     "scan",
     "sealed",
+    "sealed_text",
     "second_imager",
     "second_slot",
     "second_window",
     "send",
     "service",
+    "shown_code",
+    "specimen",
     "started_service",
     "stays",
     "stopped_service",
@@ -81,6 +89,7 @@ __all__ = [
     "two_codes",
     "typed",
     "unknown_code",
+    "unlocking_phone",
     "used_code",
     "used_phone",
     "without_separators",
@@ -227,12 +236,12 @@ def without_separators(counter: Counter) -> None:
     counter.imager.scan(sealed.translate(None, b"\x1d\x1e\x1f"), "datamatrix")
 
 
-def typed(content: Callable[[Counter], str]) -> Hearing:
+def typed(content: Callable[[Counter], str], desk: DeskName | None = None) -> Hearing:
     """What an imager that acts as a keyboard types into the billing software."""
 
     def hear(counter: Counter, language: Language) -> Heard:
         heard = Heard()
-        with counter.client(language) as client:
+        with counter.client(language, desk) as client:
             try:
                 found = client.submit(content(counter), scopes=("identity", "rights"))
             except VitaleError as error:
@@ -321,9 +330,15 @@ def two_codes(counter: Counter) -> None:
 
 
 def camera_is_back(counter: Counter) -> None:
-    """The camera is there again."""
+    """The camera is there again, and a code before it."""
     counter.camera.come_back()
-    counter.camera.clear()
+    renewed(counter)
+
+
+def camera_is_free(counter: Counter) -> None:
+    """The camera's picture moves again, and a code is before it."""
+    counter.camera.thaw()
+    renewed(counter)
 
 
 def healthy_imager(counter: Counter) -> None:
@@ -358,6 +373,21 @@ def code_of_before(counter: Counter) -> None:
         client.read(media=CODE, timeout=PATIENCE)
 
 
+def sealed_text(counter: Counter) -> str:
+    """What an imager types of a sealed document."""
+    return counter.signer.seal(b"60LUCIE\x1d62ESSAI\x1d6912061984").decode()
+
+
+def specimen(_: Counter) -> str:
+    """What an imager types of a specimen: FR00 signs no real document."""
+    return Office("FR00").signer().seal(b"60LUCIE\x1d62ESSAI\x1d6912061984").decode()
+
+
+def shown_code(counter: Counter) -> str:
+    """What an imager types of the code of a phone."""
+    return counter.code().decode()
+
+
 def renewed(counter: Counter) -> None:
     counter.camera.show(counter.code())
 
@@ -366,8 +396,51 @@ def mute_reader(counter: Counter) -> None:
     counter.exchange_reader("mute")
 
 
-def good_reader(counter: Counter) -> None:
+class SlowUser(PhoneCard):
+    """A phone whose user does later what the reading needs.
+
+    Args:
+        phone: the phone as it is then.
+        refusal: its answer to every command before.
+    """
+
+    def __init__(self, phone: PhoneCard, refusal: bytes) -> None:
+        super().__init__(lambda: b"", uid=phone.uid)
+        self.ready = threading.Event()
+        self._phone, self._refusal = phone, refusal
+
+    def transmit(self, apdu: bytes) -> bytes:
+        """Answers as the phone does, once it is ready."""
+        return self._phone.transmit(apdu) if self.ready.is_set() else self._refusal
+
+
+def opening_phone(counter: Counter) -> PhoneCard:
+    """A phone whose application is opened later."""
+    return SlowUser(counter.phone(), b"\x6a\x82")
+
+
+def unlocking_phone(counter: Counter) -> PhoneCard:
+    """A phone that is unlocked later."""
+    return SlowUser(counter.phone(), b"\x69\x85")
+
+
+def open_application(counter: Counter) -> None:
+    """The patient does what the screen says, and leaves the phone where it is."""
+    for phone in counter.reader.field.targets:
+        if isinstance(phone, SlowUser):
+            phone.ready.set()
+
+
+def phone_again(counter: Counter) -> None:
+    """The phone is put back."""
+    counter.reader.field.remove()
+    counter.reader.field.put(counter.phone())
+
+
+def another_reader(counter: Counter) -> None:
+    """Another reader is plugged in, and the phone put there."""
     counter.exchange_reader("")
+    counter.reader.field.put(counter.phone())
 
 
 def stopped_service(counter: Counter) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tests.situations.counter import FIRST_SLOT, PATIENCE, READERS, Counter, Heard
 from tests.situations.situations import SITUATIONS, Situation
-from tests.situations.texts import ELSEWHERE, counter_texts
+from tests.situations.texts import ELSEWHERE, counter_texts, with_equals
 from vitale_protocol import catalogue
 from vitale_protocol.catalogue import Language
 
@@ -121,7 +121,9 @@ def page(heard: dict[str, dict[Language, Row]]) -> str:
 def _texts(heard: dict[str, dict[Language, Row]]) -> Iterator[str]:
     """Every text that a reading can show, with a situation that shows it, or why none does."""
     names = [one.english for situations in SITUATIONS.values() for one in situations]
-    shown = {key: name for name in reversed(names) for key in heard[name]["fr"].keys | heard[name]["en"].keys}
+    shown = {
+        key: name for name in reversed(names) for key in with_equals(heard[name]["fr"].keys | heard[name]["en"].keys)
+    }
     yield TEXTS
     for key in sorted(counter_texts()):
         where = f"*{shown[key]}*" if key in shown else ELSEWHERE.get(key, "")

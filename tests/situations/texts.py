@@ -4,14 +4,14 @@ A text has a key: ``steps.retry.medium_mute``, ``errors.medium_removed.phone``, 
 something is wrong is shown with the remedy of its error: that is the error's text as well.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from vitale_protocol import catalogue
-from vitale_protocol.catalogue import Language
+from vitale_protocol.catalogue import LANGUAGES, Entry, Language
 from vitale_protocol.events import PresentationProgress
 from vitale_protocol.records import Medium
 
-__all__ = ["ELSEWHERE", "counter_texts", "error_key", "step_keys"]
+__all__ = ["ELSEWHERE", "counter_texts", "error_key", "step_keys", "with_equals"]
 
 #: The errors that end a reading at a counter, or that delay it.
 _ERRORS = (
@@ -37,7 +37,88 @@ _ERRORS = (
 )
 
 #: Texts that no situation of the page shows, and why.
-ELSEWHERE: dict[str, str] = {}
+ELSEWHERE: dict[str, str] = {
+    **dict.fromkeys(
+        (
+            "errors.reader_busy.camera",
+            "errors.reader_unavailable.camera-permission",
+            "steps.retry.reader_busy.camera",
+            "steps.retry.reader_unavailable.camera-permission",
+        ),
+        "needs a camera on USB, which nothing simulates without the rights of the system",
+    ),
+    **dict.fromkeys(
+        (
+            "errors.reader_busy.pcscd",
+            "errors.reader_busy.pn533",
+            "steps.retry.reader_busy.pcscd",
+            "steps.retry.reader_busy.pn533",
+        ),
+        "needs a contactless reader on USB, which PC/SC or the kernel has taken",
+    ),
+    **dict.fromkeys(
+        ("errors.reader_unavailable.nfc-permission", "errors.reader_unavailable.scanner-permission"),
+        "needs a user without rights to the device; the administrator has them all",
+    ),
+    **dict.fromkeys(
+        (
+            "errors.no_reader.pcsc-refused",
+            "errors.reader_gone.pcsc-refused",
+            "errors.reader_unavailable.pcsc-refused",
+            "steps.retry.reader_gone.pcsc-refused",
+        ),
+        "needs a desktop where polkit refuses the user",
+    ),
+    **dict.fromkeys(
+        (
+            "errors.no_reader.pcsc-stopped",
+            "errors.reader_gone.pcsc-stopped",
+            "errors.reader_unavailable.pcsc-stopped",
+            "errors.reader_unavailable.nfc-driver",
+        ),
+        "Windows alone",
+    ),
+    **dict.fromkeys(
+        (
+            "errors.medium_unsupported.driver",
+            "steps.ambiguous",
+            "steps.retry",
+            "steps.retry.medium_mute",
+            "steps.retry.medium_removed",
+            "steps.retry.medium_unreadable",
+            "steps.retry.medium_unsupported",
+        ),
+        "a driver of another maker tells it; those of this project say more, or end the reading",
+    ),
+    **dict.fromkeys(
+        (
+            "errors.resolver_unavailable.certificate",
+            "errors.resolver_unavailable.host",
+            "errors.resolver_unavailable.tls",
+            "errors.resolver_unavailable.unreachable",
+        ),
+        "`vitale-reader doctor` tells it",
+    ),
+    **dict.fromkeys(
+        (
+            "errors.payload_invalid.invoice",
+            "errors.resolver_refused.signature",
+            "errors.resolver_unavailable.signature",
+        ),
+        "the signature of an invoice ends so, and no reading",
+    ),
+    **dict.fromkeys(
+        ("errors.reader_unavailable.simulator", "errors.simulated_refused.control"),
+        "the dashboard of a demonstration tells it",
+    ),
+    "errors.opposed": "needs an opposition list of the site",
+    "errors.payload_invalid": "the codes that are refused have a reason of their own",
+    "errors.resolver_refused": "needs a refusal of the real service whose code is not public",
+    "errors.resolver_unavailable.plug-in": "needs a plug-in that has a fault",
+    "steps.reinsert": "needs billing software on a web page",
+    "warnings.names_and_nirs_differ": "needs a card whose two files disagree",
+    "warnings.store_degraded": "needs a site whose database is away",
+}
 
 
 def counter_texts() -> frozenset[str]:
@@ -50,6 +131,18 @@ def counter_texts() -> frozenset[str]:
             *(_key("errors", reason, variant) for reason in _ERRORS for variant in ("", *catalogue.variants(reason))),
         )
     )
+
+
+def with_equals(keys: Iterable[str]) -> frozenset[str]:
+    """These keys, and those of errors of which people read the very same words."""
+    shown = frozenset(keys)
+    said = {_words(key) for key in shown if key.startswith("errors.")}
+    return shown | {key for key in counter_texts() if key.startswith("errors.") and _words(key) in said}
+
+
+def _words(key: str) -> tuple[Entry, ...]:
+    _, reason, variant = (*key.split("."), "")[:3]
+    return tuple(catalogue.text(reason, language, variant) for language in LANGUAGES)
 
 
 def error_key(reason: str, variant: str) -> str:

@@ -286,7 +286,10 @@ class Hub(msgspec.Struct):
     def progress(self, reader_id: str, step: Step, problem: Problem | None = None, medium: str = "") -> list[Action]:
         """A driver says how a presentation gets on: told to whom it would go."""
         slot = self._slots.get(reader_id)
-        pending = self._pending.claimant(slot.reader) if slot else None
+        if slot is None:
+            return []
+        lying = slot.reader.medium if slot.reader.medium in slot.reader.media else None
+        pending = self._pending.claimant(slot.reader, medium or lying)
         if pending is None:
             return []
         self._remember(pending, problem)
