@@ -107,7 +107,7 @@ class Looked:
     def needs(self, path: Path, node: ast.AST) -> set[str] | None:
         """What a test reaches; None where one of its fixtures has it left out."""
         found, seen = set[str](), set[int]()
-        waiting, uncalled = [(self.module(path), node)], list[tuple[Module, ast.FunctionDef]]()
+        waiting, uncalled = [(self.module(path), node)], list[tuple[Module, ast.FunctionDef | ast.AsyncFunctionDef]]()
         used = set[str]()
         while waiting:
             module, node = waiting.pop()

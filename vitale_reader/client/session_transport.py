@@ -39,7 +39,7 @@ class SessionTransport(asyncio.Protocol):
         on_expiring: hears of every context that ends soon.
 
     Attributes:
-        can_be_quiet: a request may say that nobody hears its progress; false for a daemon of before, which refuses that.
+        can_be_quiet: a request may say that nobody hears its progress; a daemon of before refuses that.
     """
 
     def __init__(self, on_event: OnEvent, on_expiring: OnExpiring | None = None) -> None:

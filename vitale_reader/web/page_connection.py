@@ -120,7 +120,7 @@ class PageConnection(asyncio.BufferedProtocol):
         self._deadline = _later(self._limits.head, self.abort)
 
     def get_buffer(self, sizehint: int) -> bytearray:
-        """Where the next bytes are put."""
+        """Room for the next bytes."""
         return self._piece
 
     def buffer_updated(self, nbytes: int) -> None:

@@ -31,7 +31,7 @@ BACKLOG: Final = 128
 #: as many connections as there are places for little more than a second.
 BETWEEN_QUESTIONS: Final = 0.005
 
-#: Seconds between two channels of one site: whoever opens one, is sent away and comes again costs the core little, and a
+#: Seconds between two channels of one site: whoever opens one, is sent away and comes again costs the core little. A
 #: page that opens all of its sessions at once waits for some tenths.
 BETWEEN_CHANNELS: Final = 0.05
 

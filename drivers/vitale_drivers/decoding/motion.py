@@ -84,7 +84,7 @@ def _deepest(cepstrum: Values) -> tuple[float, float]:
 
 
 def _vertex(three: npt.NDArray[np.floating]) -> float:
-    """Where between three values the lowest point of the parabola through them is, -0.5 to 0.5."""
+    """Lowest point of the parabola through three values, -0.5 to 0.5 from the middle one."""
     bend = float(three[0] - 2 * three[1] + three[2])
     return 0.0 if bend <= 0 else min(0.5, max(-0.5, float(three[0] - three[2]) / (2 * bend)))
 

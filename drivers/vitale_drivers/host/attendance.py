@@ -34,10 +34,10 @@ def begun(pipe: Pipe) -> Start | None:
 
 
 def inherited(start: Start, kind: type[InheritedT]) -> InheritedT:
-    """What the supervisor left to the process.
+    """Descriptors that the supervisor left to the process.
 
     Raises:
-        StreamError: it is something else.
+        StreamError: they are something else.
     """
     try:
         return msgspec.convert(start.options, kind)

@@ -49,7 +49,7 @@ class PhoneAttempts:
         self.told = False
 
     def begin(self, now: float) -> None:
-        """An attempt begins."""
+        """Begins an attempt at the phone."""
         self._began_at = now
 
     def take(self, report: Report, now: float, *, here: bool) -> AttemptResult:

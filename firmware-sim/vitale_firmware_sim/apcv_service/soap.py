@@ -4,8 +4,8 @@ A request: ``Action`` (WS-Addressing) names the operation; the header has WS-Sec
 ``ContexteLPS``. The body has, in the namespace of apCV authentication,
 
 - ``AuthentifierUtilisateurProximiteReq`` with ``ProfessionnelSante`` and ``Donnees`` (the string), or
-- ``RestituerContexteApCVReq``, empty: it asks for the context that was opened last of those that are open; by a rule
-  of the simulator it may name another one, as below, or
+- ``RestituerContexteApCVReq``, empty: it asks for the context that was opened last of those that are open. By a rule
+  of the simulator it may name another one, as below. Or
 - ``DetruireContexteApCVReq`` with ``ContexteApCV``, which has the context's ``Identifiant``.
 
 The names of the three outermost elements are not looked at, since the action says the same.

@@ -2,7 +2,7 @@
 
 The format of the real apCV's string is not public, so it may look like anything that nobody else has published. A sign
 is a prefix that a publication reserves, a whole layout, or a check digit. Where a prefix would be too weak by itself,
-the sign is the whole content: an IBAN has its country's length and its key, an address of a wallet its check bytes.
+the sign is the whole content. An IBAN has its country's length and its key; an address of a wallet has check bytes.
 
 Known by no sign, and so a candidate: a UUID, a JWT, base64, base45 without ``HC1:``, hexadecimal digits, a sentence.
 """

@@ -1,6 +1,6 @@
 """Queue of those that wait for presentations: requests, then subscriptions in turns; pure.
 
-Requests of one client are served in the order in which they came, and clients in turns: at a reader, what a client has
+Requests of one client are served in the order in which they came, and clients in turns. At a reader, what a client has
 waiting counts as asked when it was answered there last. Whoever has one request waits for one of each other client,
 however many those have. Subscriptions are served in turns likewise: the client that got something goes behind the
 others, and so does its subscription behind its own.
@@ -44,7 +44,7 @@ class Kind(msgspec.Struct):
         self.deadline = max(self.deadline, request.deadline)
 
     def end(self, request: PendingRequest) -> None:
-        """One less."""
+        """One request less."""
         del self.waiting[request.key]
         of_client = self.clients[request.client]
         del of_client[request.key]

@@ -290,7 +290,7 @@ class Coordinator:
     # ── for drivers ──
 
     def report(self, driver: str, report: Report) -> None:
-        """A driver reports."""
+        """Takes the report of a driver."""
         self._reports.take(driver, report, self._now())
 
     def driver_ended(self, driver: str, problem: Problem | None) -> None:

@@ -71,7 +71,7 @@ class Time(Protocol):
     """The time by which the overlap goes, epoch seconds each."""
 
     def now(self) -> float:
-        """What the clock says."""
+        """Time of the clock."""
         ...
 
     def right(self) -> float:
@@ -83,7 +83,7 @@ class Time(Protocol):
         ...
 
     def believed(self) -> float:
-        """What it can be by now, at most."""
+        """Latest time that it can be by now."""
         ...
 
 
