@@ -44,7 +44,7 @@ class Kind(msgspec.Struct):
         self.deadline = max(self.deadline, request.deadline)
 
     def end(self, request: PendingRequest) -> None:
-        """One request less."""
+        """Takes one request out."""
         del self.waiting[request.key]
         of_client = self.clients[request.client]
         del of_client[request.key]
