@@ -9,7 +9,7 @@ from typing import Final
 
 from vitale_drivers.base import Started
 from vitale_drivers.host.attendance import obeying
-from vitale_drivers.host.worker import Pipe
+from vitale_drivers.host.worker_process import Pipe
 from vitale_protocol.errors import ParseError
 from vitale_protocol.metrics.families import MOST_BYTES, read_families
 from vitale_reader.metrics.exposition import exposition

@@ -1,15 +1,15 @@
 """The process of the web gateway: ``python -P -m vitale_reader.web.gateway gateway``.
 
-The daemon starts it as it starts its drivers, and speaks with it likewise (``vitale_drivers.host.worker``). The sockets
-it listens on and its line to the core are inherited: it opens nothing. What it does not need is given up before a
-library that reads strangers' bytes is loaded.
+The daemon starts it as it starts its drivers, and speaks with it likewise (``vitale_drivers.host.worker_process``).
+The sockets it listens on and its line to the core are inherited: it opens nothing. What it does not need is given up
+before a library that reads strangers' bytes is loaded.
 """
 
 import sys
 from typing import NoReturn
 
 from vitale_drivers.host.attendance import begun, inherited
-from vitale_drivers.host.worker import Pipe, run_and_end
+from vitale_drivers.host.worker_process import Pipe, run_and_end
 from vitale_protocol.extras import missing
 
 __all__ = ["main"]

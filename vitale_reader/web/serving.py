@@ -10,7 +10,7 @@ from typing import Final
 
 from vitale_drivers.base import Started
 from vitale_drivers.host.attendance import obeying
-from vitale_drivers.host.worker import Pipe
+from vitale_drivers.host.worker_process import Pipe
 from vitale_reader.web.channel import ChannelEnd
 from vitale_reader.web.core_line import Line
 from vitale_reader.web.inherited import Inherited, hosts_of

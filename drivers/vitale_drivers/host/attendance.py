@@ -10,7 +10,7 @@ import msgspec
 from vitale_drivers.base import Command, Ping, Pong, Start, Stop
 from vitale_drivers.host.confinement import confine
 from vitale_drivers.host.pipe import StreamError
-from vitale_drivers.host.worker import Pipe
+from vitale_drivers.host.worker_process import Pipe
 
 __all__ = ["begun", "inherited", "obeying"]
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from tests.cli.service.desk import Desk
 from vitale_drivers.base import Sighting
-from vitale_drivers.host.worker import Surveyed
+from vitale_drivers.host.inspection import Surveyed
 from vitale_reader.cli.config import init
 from vitale_reader.cli.config.group import config
 from vitale_reader.cli.config.init import Answers, text

@@ -256,7 +256,7 @@ HOSTILE = """
 import socket, sys
 from vitale_drivers.base import Started
 from vitale_drivers.host.attendance import begun
-from vitale_drivers.host.worker import run_and_end
+from vitale_drivers.host.worker_process import run_and_end
 
 def run(pipe):
     start = begun(pipe)

@@ -17,7 +17,7 @@ from pathlib import Path
 from vitale_drivers.base import Ping, Pong, Start, Started, Stop
 from vitale_drivers.host.confinement import confine
 from vitale_drivers.host.handover import hand_over, take_over
-from vitale_drivers.host.worker import Pipe, run_and_end
+from vitale_drivers.host.worker_process import Pipe, run_and_end
 from vitale_protocol.web.admission import DATAGRAM_BYTES, Asked, read_answer, write
 
 assert sys.platform != "win32"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from vitale_drivers.host.worker import Surveyed
+from vitale_drivers.host.inspection import Surveyed
 from vitale_protocol.errors import ConfigurationInvalid, VitaleError
 from vitale_reader.daemon.workers import questions
 from vitale_reader.daemon.workers.questions import Silent, check_options, examined, survey

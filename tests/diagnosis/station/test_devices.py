@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from vitale_drivers.base import Sighting
-from vitale_drivers.host.worker import Surveyed
+from vitale_drivers.host.inspection import Surveyed
 from vitale_protocol.catalogue import LANGUAGES
 from vitale_protocol.diagnosis.findings import tell
 from vitale_protocol.errors import ConfigurationInvalid

@@ -35,7 +35,7 @@ from vitale_drivers.base import (
 )
 from vitale_drivers.host.confinement import landlock_version
 from vitale_drivers.host.pipe import Decoder, encode
-from vitale_drivers.host.worker import Pipe
+from vitale_drivers.host.worker_process import Pipe
 from vitale_firmware_sim.card.pcscd import PcscService
 
 pytestmark = pytest.mark.executes

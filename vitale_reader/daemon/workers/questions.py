@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from vitale_drivers.host.inspection import Examination, Survey, Surveyed
 from vitale_drivers.host.programs import itself
-from vitale_drivers.host.worker import Examination, Survey, Surveyed
 from vitale_protocol.configuration.settings import refusal
 from vitale_protocol.diagnosis.check_results import Row, of_error
 from vitale_protocol.documents import decode_document

@@ -7,7 +7,7 @@ from typing import cast
 import msgspec
 
 from vitale_drivers.base import Sighting
-from vitale_drivers.host.worker import Surveyed
+from vitale_drivers.host.inspection import Surveyed
 from vitale_protocol.diagnosis.check_results import Row, of_error
 from vitale_protocol.errors import ConfigurationInvalid, NoReader, ReaderBusy, ToolMissing, VitaleError
 from vitale_protocol.problems import Problem

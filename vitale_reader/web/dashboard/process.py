@@ -8,7 +8,7 @@ import sys
 from typing import NoReturn
 
 from vitale_drivers.host.attendance import begun, inherited
-from vitale_drivers.host.worker import Pipe, run_and_end
+from vitale_drivers.host.worker_process import Pipe, run_and_end
 from vitale_protocol.extras import missing
 
 __all__ = ["main"]
