@@ -31,7 +31,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias, dataclass_transform
 
 import msgspec
 
-from vitale_protocol.diagnosis.check_results import Row
+from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_protocol.errors import MediumUnsupported
 from vitale_protocol.events import CodeOutline, Gs1, LeaseWhy, Reader, Step
 from vitale_protocol.privacy import concealed
@@ -392,7 +392,7 @@ Report = (
 )
 
 Emit = Callable[[Report], None]
-Tell = Callable[[Row], None]
+Tell = Callable[[CheckResult], None]
 
 
 class Sighting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

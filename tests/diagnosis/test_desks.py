@@ -19,7 +19,7 @@ from vitale_firmware_sim.card.pcscd import PcscService
 from vitale_firmware_sim.imager.device import Imager
 from vitale_firmware_sim.scenario import load_scenario
 from vitale_protocol.catalogue import LANGUAGES
-from vitale_protocol.diagnosis.check_results import Row
+from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_protocol.diagnosis.findings import tell
 from vitale_protocol.errors import DaemonUnreachable, VitaleError
 from vitale_reader.cli.doctor import findings_output
@@ -40,7 +40,7 @@ PATIENCE = 90.0
 
 pytestmark = pytest.mark.posix
 
-Examine = Callable[..., tuple[Row, ...]]
+Examine = Callable[..., tuple[CheckResult, ...]]
 STOPPED = DaemonUnreachable("no daemon has published its endpoints")
 
 
@@ -57,7 +57,7 @@ def look(
     monkeypatch.setattr(apcv_soap, "CONNECT", PATIENCE)
     monkeypatch.setattr(apcv_soap.ApcvSoapResolver, "reach", PATIENCE)
 
-    def look(desk: Desk, name: str, daemon: DaemonView | VitaleError = STOPPED) -> tuple[Row, ...]:
+    def look(desk: Desk, name: str, daemon: DaemonView | VitaleError = STOPPED) -> tuple[CheckResult, ...]:
         if desk.pcsc:
             request.getfixturevalue("pcsc_service")
         folder = tmp_path / ("home" if desk.first != "configuration_invalid.socket_path" else "h" * 120)

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
-from vitale_protocol.diagnosis.check_results import Row, in_order, of_error
+from vitale_protocol.diagnosis.check_results import CheckResult, in_order, of_error
 from vitale_protocol.errors import ConfigurationInvalid, VitaleError
 from vitale_protocol.extras import EXTRAS, missing_part
 from vitale_reader.daemon.config import Config
@@ -31,10 +31,10 @@ from vitale_reader.home import Home
 
 __all__ = ["at_a_glance", "examine"]
 
-Check = Callable[[], Iterable[Row]]
+Check = Callable[[], Iterable[CheckResult]]
 
 
-def examine(home: Home, daemon: DaemonView | VitaleError, machine: Machine | None = None) -> tuple[Row, ...]:
+def examine(home: Home, daemon: DaemonView | VitaleError, machine: Machine | None = None) -> tuple[CheckResult, ...]:
     """Looks at everything.
 
     Args:
@@ -76,7 +76,7 @@ def examine(home: Home, daemon: DaemonView | VitaleError, machine: Machine | Non
     return in_order(_once((*rows, *parts, *told, *found)))
 
 
-def at_a_glance(home: Home, view: DaemonView, machine: Machine | None = None) -> tuple[Row, ...]:
+def at_a_glance(home: Home, view: DaemonView, machine: Machine | None = None) -> tuple[CheckResult, ...]:
     """Looks at what is told at once: by the daemon, by the folders, by the system; no device is asked."""
     machine = machine or Machine()
     _, settings = configuration.read(home)
@@ -84,7 +84,7 @@ def at_a_glance(home: Home, view: DaemonView, machine: Machine | None = None) ->
     return in_order(_once(found))
 
 
-def _made(check: Check) -> list[Row]:
+def _made(check: Check) -> list[CheckResult]:
     return list(check())
 
 
@@ -99,11 +99,11 @@ def _as_run(config: Config, view: DaemonView) -> Config:
     )
 
 
-def _silent(error: VitaleError) -> Iterator[Row]:
+def _silent(error: VitaleError) -> Iterator[CheckResult]:
     yield of_error(error, "daemon")
 
 
-def _parts(config: Config) -> Iterator[Row]:
+def _parts(config: Config) -> Iterator[CheckResult]:
     """Parts of the installation that the configuration needs and that are missing."""
     if error := missing_part("daemon", "the daemon"):
         # A client program's machine is as it should be without.
@@ -118,7 +118,7 @@ def _parts(config: Config) -> Iterator[Row]:
         yield of_error(error, "part")
 
 
-def _devices(machine: Machine, home: Home, config: Config, view: DaemonView | None) -> Iterator[Row]:
+def _devices(machine: Machine, home: Home, config: Config, view: DaemonView | None) -> Iterator[CheckResult]:
     ours = view.processes if view is not None else ()
     has_daemon = missing_part("daemon", "the daemon") is None
     answers: devices.Answers = devices.ask(config) if has_daemon else {}
@@ -130,7 +130,7 @@ def _devices(machine: Machine, home: Home, config: Config, view: DaemonView | No
     yield from cameras.look(machine, frozenset(ours))
 
 
-def _port(config: Config, *, ours: bool) -> Iterator[Row]:
+def _port(config: Config, *, ours: bool) -> Iterator[CheckResult]:
     if config.tls.enabled:
         yield from tcp_ports.look(config.tls.host, config.tls.port, ours=ours, holder=holder)
     if config.web.enabled and not ours:
@@ -139,7 +139,7 @@ def _port(config: Config, *, ours: bool) -> Iterator[Row]:
         yield from tcp_ports.look_at_loopback(config.metrics.port, table="metrics", holder=holder)
 
 
-def _bearer(home: Home, config: Config) -> Iterator[Row]:
+def _bearer(home: Home, config: Config) -> Iterator[CheckResult]:
     """Tells whether the file of the bearer can be used, where there is one already; a daemon makes it."""
     if not config.metrics.enabled or missing_part("daemon", "the daemon") is not None:
         return
@@ -154,7 +154,7 @@ def _bearer(home: Home, config: Config) -> Iterator[Row]:
         yield of_error(error, "configuration", {"file": str(file)})
 
 
-def _confinement(machine: Machine) -> Iterator[Row]:
+def _confinement(machine: Machine) -> Iterator[CheckResult]:
     """Tells whether drivers can be kept from the daemon's files."""
     if machine.system != "linux" or missing_part("daemon", "the daemon") is not None:
         return
@@ -163,10 +163,10 @@ def _confinement(machine: Machine) -> Iterator[Row]:
     level = landlock_version()
     whole = level >= COMPLETE
     name = "confinement_whole" if whole else "confinement_partial"
-    yield Row(id=name, subject="confinement", state="ok" if whole else "note", values={"level": level})
+    yield CheckResult(id=name, subject="confinement", state="ok" if whole else "note", values={"level": level})
 
 
-def _once(rows: Iterable[Row]) -> Iterator[Row]:
+def _once(rows: Iterable[CheckResult]) -> Iterator[CheckResult]:
     """Rows without those that say the same of the same thing; of a reader, what is said first holds."""
     told = set[tuple[str, str]]()
     for row in rows:

@@ -12,7 +12,7 @@ from vitale_drivers.camera.capture import CameraPlace, Capture, Pixels
 from vitale_drivers.camera.frames import SymbolDecoder
 from vitale_drivers.camera.liveness import is_dark
 from vitale_drivers.camera.structured_append import SeenSymbol
-from vitale_protocol.diagnosis.check_results import Row, of_error
+from vitale_protocol.diagnosis.check_results import CheckResult, of_error
 from vitale_protocol.errors import ReaderUnavailable
 
 __all__ = ["brightness", "examine", "sharpness"]
@@ -87,12 +87,12 @@ def sharpness(grey: Pixels) -> float:
     return min(1.0, steepest / float(high - low))
 
 
-def _flow(place: CameraPlace, grey: Pixels, times: Sequence[float]) -> Row:
+def _flow(place: CameraPlace, grey: Pixels, times: Sequence[float]) -> CheckResult:
     lasted = times[-1] - times[0]
     height, width = grey.shape
     rate = round((len(times) - 1) / lasted, 1) if lasted > 0 else 0.0
     values = {"name": place.name, "width": width, "height": height, "pictures": len(times), "rate": rate}
-    return Row(id="camera_flow", subject="picture", state="ok", values=values)
+    return CheckResult(id="camera_flow", subject="picture", state="ok", values=values)
 
 
 def _look(pictures: Sequence[Pixels], symbols: Sequence[SeenSymbol], tell: Tell) -> None:
@@ -105,17 +105,17 @@ def _look(pictures: Sequence[Pixels], symbols: Sequence[SeenSymbol], tell: Tell)
         more = values | {"symbology": symbols[0].symbology, "percent": round(size * 100)}
         small = size < SMALLEST
         name = "camera_code_small" if small else "camera_code"
-        tell(Row(id=name, subject="picture", state="note" if small else "ok", values=more))
+        tell(CheckResult(id=name, subject="picture", state="note" if small else "ok", values=more))
     elif is_dark(pictures[-1]):
         tell(of_error(ReaderUnavailable(variant="camera-dark"), "picture", values))
     elif light < DIM:
-        tell(Row(id="camera_dim", subject="picture", state="wrong", values=values))
+        tell(CheckResult(id="camera_dim", subject="picture", state="wrong", values=values))
     elif light > BLINDING:
-        tell(Row(id="camera_blinding", subject="picture", state="wrong", values=values))
+        tell(CheckResult(id="camera_blinding", subject="picture", state="wrong", values=values))
     elif edges < BLURRED:
-        tell(Row(id="camera_blurred", subject="picture", state="wrong", values=values))
+        tell(CheckResult(id="camera_blurred", subject="picture", state="wrong", values=values))
     else:
-        tell(Row(id="camera_no_code", subject="picture", state="wrong", values=values))
+        tell(CheckResult(id="camera_no_code", subject="picture", state="wrong", values=values))
 
 
 def _size(symbol: SeenSymbol, width: int) -> float:

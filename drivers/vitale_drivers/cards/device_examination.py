@@ -9,7 +9,7 @@ from vitale_drivers.base import Tell
 from vitale_drivers.cards.channel import Channel
 from vitale_protocol.apdu import Command, ReadingScript, Response, status_name
 from vitale_protocol.diagnosis.atr import parse_atr
-from vitale_protocol.diagnosis.check_results import Row, Subject, of_error
+from vitale_protocol.diagnosis.check_results import CheckResult, Subject, of_error
 from vitale_protocol.errors import MediumUnreadable, MediumUnsupported, VitaleError
 from vitale_protocol.media import interpret, reading_script, recognise
 from vitale_protocol.media.pointers import parse_pointers
@@ -68,19 +68,21 @@ class Connection:
             "bytes": len(response.data),
             "milliseconds": round(took, 1),
         }
-        self.tell(Row(id="exchange", subject=self.subject, state="ok", values=values))
+        self.tell(CheckResult(id="exchange", subject=self.subject, state="ok", values=values))
         return answer
 
     def _rest(self, seconds: float) -> None:
         self.paused += seconds
         self.tell(
-            Row(id="exchange_pause", subject=self.subject, state="ok", values={"milliseconds": round(seconds * 1000)})
+            CheckResult(
+                id="exchange_pause", subject=self.subject, state="ok", values={"milliseconds": round(seconds * 1000)}
+            )
         )
         time.sleep(seconds)
 
     def _reset(self) -> None:
         self.resets += 1
-        self.tell(Row(id="exchange_reset", subject=self.subject, state="ok"))
+        self.tell(CheckResult(id="exchange_reset", subject=self.subject, state="ok"))
         if self.reset is not None:
             self.reset()
 
@@ -98,7 +100,9 @@ def tell_atr(atr: bytes, tell: Tell, subject: Subject) -> None:
     }
     whole = parts.complete
     tell(
-        Row(id="card_atr" if whole else "card_atr_cut", subject=subject, state="ok" if whole else "note", values=values)
+        CheckResult(
+            id="card_atr" if whole else "card_atr_cut", subject=subject, state="ok" if whole else "note", values=values
+        )
     )
 
 
@@ -119,13 +123,13 @@ def examine_card(atr: bytes, connection: Connection) -> None:
         tell(of_error(error, "card"))
         return
     for name, sequence in sequence_scripts().items():
-        tell(Row(id="card_sequence", subject="card", state="ok", values={"name": name}))
+        tell(CheckResult(id="card_sequence", subject="card", state="ok", values={"name": name}))
         try:
             connection.run(sequence())
         except MediumUnreadable as error:
             values = {"name": name, "sw": str(error.data.get("sw", "–")), "why": error.detail}
-            tell(Row(id="card_sequence_failed", subject="card", state="note", values=values))
-    tell(Row(id="card_as_read", subject="card", state="ok", values={"attempts": ATTEMPTS}))
+            tell(CheckResult(id="card_sequence_failed", subject="card", state="note", values=values))
+    tell(CheckResult(id="card_as_read", subject="card", state="ok", values={"attempts": ATTEMPTS}))
     _as_read(script, connection)
     _map(connection)
 
@@ -137,14 +141,14 @@ def examine_phone(profiles: tuple[Profile, ...], connection: Connection) -> None
         VitaleError: the phone or the reader is gone.
     """
     for profile in profiles:
-        connection.tell(Row(id="phone_profile", subject="phone", state="ok", values={"name": profile.label}))
+        connection.tell(CheckResult(id="phone_profile", subject="phone", state="ok", values={"name": profile.label}))
         try:
             evidence = connection.run(profile.reading_script())
         except (MediumUnreadable, MediumUnsupported) as error:
             connection.tell(of_error(error, "phone", {"name": profile.label}))
         else:
             values = {"name": profile.label, "bytes": len(evidence["string"])}
-            connection.tell(Row(id="phone_read", subject="phone", state="ok", values=values))
+            connection.tell(CheckResult(id="phone_read", subject="phone", state="ok", values=values))
             return
 
 
@@ -168,7 +172,7 @@ def _as_read(script: ReadingScript[dict[str, bytes]], connection: Connection) ->
     }
     named = all(one.nir is not None for one in people)
     connection.tell(
-        Row(
+        CheckResult(
             id="card_read" if named else "card_without_nir",
             subject="card",
             state="ok" if named else "note",
@@ -184,13 +188,13 @@ def _map(connection: Connection) -> None:
         if not isinstance(error, MediumUnreadable):
             raise
         values = {"sw": str(error.data.get("sw", "–")), "why": error.detail}
-        connection.tell(Row(id="card_map_absent", subject="card", state="note", values=values))
+        connection.tell(CheckResult(id="card_map_absent", subject="card", state="note", values=values))
         return
     values = {
         "applications": ", ".join(f"{one.entry} {_aid(one.aid)}" for one in found.applications),
         "files": ", ".join(f"{one.application}/{one.fid:04X} {one.name}" for one in found.files),
     }
-    connection.tell(Row(id="card_map", subject="card", state="ok", values=values))
+    connection.tell(CheckResult(id="card_map", subject="card", state="ok", values=values))
 
 
 def _aid(aid: bytes) -> str:

@@ -10,7 +10,7 @@ from vitale_drivers.base import (
 )
 from vitale_drivers.host.worker_process import EX_DATAERR, EX_OK, status_of
 from vitale_drivers.registry import load
-from vitale_protocol.diagnosis.check_results import Row, of_error
+from vitale_protocol.diagnosis.check_results import CheckResult, of_error
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import (
     ConfigurationInvalid,
@@ -106,7 +106,7 @@ def examine(name: str, question: bytes, tell: Tell) -> int:
         driver.examine(tell, asked.seconds, asked.reader)
         if asked.picture and driver.seen:
             jpeg = base64.b64encode(driver.seen).decode()
-            tell(Row(id="camera_picture", subject="picture", state="ok", values={"jpeg": jpeg}))
+            tell(CheckResult(id="camera_picture", subject="picture", state="ok", values={"jpeg": jpeg}))
     except ParseError:
         return EX_DATAERR
     except (ConfigurationInvalid, ToolMissing) as error:

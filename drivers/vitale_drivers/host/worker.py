@@ -3,7 +3,7 @@
 With ``--check`` after the name it opens no device: it reads the driver's options as one JSON object from standard
 input, checks them, and ends. A refusal is written to standard output, as a ``Problem`` in JSON. With ``--survey`` it
 checks them likewise and looks at the devices, without opening one; the answer is a ``Surveyed`` in JSON. With
-``--examine`` it tries one device; each step is a ``Row`` in JSON on a line of its own.
+``--examine`` it tries one device; each step is a ``CheckResult`` in JSON on a line of its own.
 
 Rules:
 
@@ -53,7 +53,7 @@ from vitale_drivers.host.reach import Reach, named_paths
 from vitale_drivers.host.streams import take_streams
 from vitale_drivers.host.worker_process import Pipe, end_after, run_and_end, unread_is_no_fault
 from vitale_drivers.registry import is_simulator, load
-from vitale_protocol.diagnosis.check_results import Row
+from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_protocol.errors import (
     ConfigurationInvalid,
     MediumUnsupported,
@@ -210,7 +210,7 @@ def _examine_and_end(name: str) -> NoReturn:
         question = given.read()
     lock = threading.Lock()
 
-    def tell(row: Row) -> None:
+    def tell(row: CheckResult) -> None:
         with lock, unread_is_no_fault():
             os.write(sink, msgspec.json.encode(row) + b"\n")
 

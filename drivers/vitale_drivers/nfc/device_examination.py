@@ -6,7 +6,7 @@ from vitale_drivers.base import Tell
 from vitale_drivers.cards.device_examination import Connection, examine_phone
 from vitale_drivers.nfc.settings import NfcSettings
 from vitale_drivers.nfc.transport import NfcPlace, NfcTarget, ReaderTransport
-from vitale_protocol.diagnosis.check_results import Row
+from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_protocol.errors import PresentationTimeout
 from vitale_protocol.media.profile import Profile
 
@@ -36,15 +36,19 @@ def examine(
         MediumRemoved: the phone was taken away in the middle.
         ReaderGone: the reader does not answer any more.
     """
-    tell(Row(id="phone_awaited", subject="phone", state="ok", values={"name": place.name, "seconds": round(seconds)}))
+    tell(
+        CheckResult(
+            id="phone_awaited", subject="phone", state="ok", values={"name": place.name, "seconds": round(seconds)}
+        )
+    )
     try:
         targets = list(_found(device, settings.poll, seconds))
         for target in targets:
             tell(_told(target))
         if len(targets) > 1:
-            tell(Row(id="phone_several", subject="phone", state="wrong", values={"count": len(targets)}))
+            tell(CheckResult(id="phone_several", subject="phone", state="wrong", values={"count": len(targets)}))
         elif not profiles:
-            tell(Row(id="phone_without_profile", subject="phone", state="wrong"))
+            tell(CheckResult(id="phone_without_profile", subject="phone", state="wrong"))
         elif targets[0].iso_dep:
             examine_phone(
                 profiles, Connection(lambda apdu: device.transmit(apdu, settings.exchange_limit), tell, "phone")
@@ -62,10 +66,10 @@ def _found(device: ReaderTransport, poll: float, seconds: float) -> tuple[NfcTar
     raise PresentationTimeout("nothing was laid on the reader")
 
 
-def _told(target: NfcTarget) -> Row:
+def _told(target: NfcTarget) -> CheckResult:
     """A target without its identifier, which may be a person's."""
     values = {"bytes": len(target.uid), "traits": target.traits.hex(" ").upper() or "–"}
     if not target.iso_dep:
-        return Row(id="phone_no_apdus", subject="phone", state="wrong", values=values)
+        return CheckResult(id="phone_no_apdus", subject="phone", state="wrong", values=values)
     name = "phone_random" if target.random else "phone_fixed"
-    return Row(id=name, subject="phone", state="ok", values=values)
+    return CheckResult(id=name, subject="phone", state="ok", values=values)

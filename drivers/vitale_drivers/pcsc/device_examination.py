@@ -10,7 +10,7 @@ from vitale_drivers.pcsc.access import POWER_RETRY_DELAYS
 from vitale_drivers.pcsc.api import CardReset, ExchangeFailed, Pcsc, PcscCard, PcscContext
 from vitale_drivers.pcsc.contactless import may_be_phone
 from vitale_drivers.pcsc.state import ReaderState
-from vitale_protocol.diagnosis.check_results import Row
+from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_protocol.errors import MediumMute, MediumUnreadable, NoReader, PresentationTimeout, ReaderBusy, VitaleError
 from vitale_protocol.media.profile import Profile
 
@@ -41,7 +41,7 @@ def examine(pcsc: Pcsc, profiles: tuple[Profile, ...], tell: Tell, seconds: floa
         if not names:
             raise NoReader(f"no reader has {reader} in its name" if reader else "PC/SC shows no reader")
         state = _present(context, names, tell, seconds)
-        tell(Row(id="card_in", subject="card", state="ok", values={"name": state.name}))
+        tell(CheckResult(id="card_in", subject="card", state="ok", values={"name": state.name}))
         with _powered(context, state, tell) as (card, atr):
             is_phone = bool(profiles) and may_be_phone(atr, state.name)
             tell_atr(atr, tell, "phone" if is_phone else "card")
@@ -67,7 +67,7 @@ def _present(context: PcscContext, names: list[str], tell: Tell, seconds: float)
         if time.monotonic() >= end:
             raise PresentationTimeout("no card was put into a reader")
         if not asked:
-            tell(Row(id="card_awaited", subject="card", state="ok", values={"seconds": round(seconds)}))
+            tell(CheckResult(id="card_awaited", subject="card", state="ok", values={"seconds": round(seconds)}))
             asked = True
 
 
@@ -81,11 +81,15 @@ def _powered(context: PcscContext, state: ReaderState, tell: Tell) -> Generator[
         try:
             card = _connected(context, state.name, tell)
         except MediumMute:
-            tell(Row(id="card_mute", subject="card", state="note", values=values))
+            tell(CheckResult(id="card_mute", subject="card", state="note", values=values))
             if attempt > len(POWER_RETRY_DELAYS):
                 raise
         else:
-            tell(Row(id="card_powered", subject="card", state="ok", values=values | {"protocol": 0 if card.t0 else 1}))
+            tell(
+                CheckResult(
+                    id="card_powered", subject="card", state="ok", values=values | {"protocol": 0 if card.t0 else 1}
+                )
+            )
             break
     if card is None:
         raise MediumMute("the card gives no answer to reset")
@@ -108,7 +112,7 @@ def _connected(context: PcscContext, name: str, tell: Tell) -> PcscCard:
             return context.connect(name)
         except ReaderBusy as error:
             failure = error
-            tell(Row(id="card_busy", subject="card", state="note"))
+            tell(CheckResult(id="card_busy", subject="card", state="note"))
         except (CardReset, ExchangeFailed) as error:
             failure = MediumUnreadable(f"the card cannot be connected: {error.detail}")
     raise failure

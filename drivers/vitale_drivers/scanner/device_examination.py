@@ -12,7 +12,7 @@ from vitale_drivers.scanner.aim import split_identifier
 from vitale_drivers.scanner.framing import LineReader, Scan, ScanFraming
 from vitale_drivers.scanner.settings import FRAMINGS, FramingName, ScannerSettings
 from vitale_drivers.scanner.transport import ScannerPlace, SerialTransport
-from vitale_protocol.diagnosis.check_results import Row
+from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_protocol.errors import PresentationTimeout
 
 __all__ = ["examine", "fitting", "kinds"]
@@ -49,22 +49,22 @@ def examine(
         ReaderGone: the imager was unplugged.
     """
     values = {"name": place.name, "device": place.where, "speed": settings.speed, "seconds": round(seconds)}
-    tell(Row(id="scan_awaited", subject="imager", state="ok", values=values))
+    tell(CheckResult(id="scan_awaited", subject="imager", state="ok", values=values))
     data, took = _one_scan(device, seconds)
     if not data:
         raise PresentationTimeout("the imager sent nothing")
     values = {"bytes": len(data), "milliseconds": round(took * 1000), "kinds": " ".join(kinds(data[:MOST_SHOWN]))}
-    tell(Row(id="scan_bytes", subject="imager", state="ok", values=values))
+    tell(CheckResult(id="scan_bytes", subject="imager", state="ok", values=values))
     if _garbled(data):
-        tell(Row(id="scan_garbled", subject="imager", state="wrong", values={"speed": settings.speed}))
+        tell(CheckResult(id="scan_garbled", subject="imager", state="wrong", values={"speed": settings.speed}))
         return
     name = fitting(data)
     if name is None:
-        tell(Row(id="scan_fits_none", subject="imager", state="wrong"))
+        tell(CheckResult(id="scan_fits_none", subject="imager", state="wrong"))
     elif _reads(settings.scan_framing(), data):
-        tell(Row(id="scan_as_configured", subject="imager", state="ok", values={"framing": settings.framing}))
+        tell(CheckResult(id="scan_as_configured", subject="imager", state="ok", values={"framing": settings.framing}))
     else:
-        tell(Row(id="scan_other_framing", subject="imager", state="wrong", values={"framing": name}))
+        tell(CheckResult(id="scan_other_framing", subject="imager", state="wrong", values={"framing": name}))
 
 
 def fitting(data: bytes) -> FramingName | None:

@@ -1,4 +1,4 @@
-"""Rows: the result of each check of ``doctor``, without words."""
+"""Results of the checks of ``doctor``, without words."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, get_args
@@ -8,7 +8,7 @@ import msgspec
 from vitale_protocol.errors import VitaleError
 from vitale_protocol.problems import Problem
 
-__all__ = ["SUBJECTS", "FindingState", "Row", "Subject", "in_order", "of_error"]
+__all__ = ["SUBJECTS", "CheckResult", "FindingState", "Subject", "in_order", "of_error"]
 
 FindingState = Literal["ok", "note", "wrong"]
 
@@ -43,7 +43,7 @@ SUBJECTS: tuple[Subject, ...] = get_args(Subject)
 _STATES: tuple[FindingState, ...] = ("wrong", "note", "ok")
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Result of one check, without words.
 
     Attributes:
@@ -67,8 +67,8 @@ def of_error(
     values: Mapping[str, Any] | None = None,
     *,
     state: FindingState = "wrong",
-) -> Row:
-    """The row that tells an error or a problem.
+) -> CheckResult:
+    """The result that tells an error or a problem.
 
     Args:
         error: which.
@@ -78,9 +78,11 @@ def of_error(
     """
     problem = Problem.of(error) if isinstance(error, VitaleError) else error
     name = ".".join(filter(None, (problem.reason, problem.variant)))
-    return Row(id=name, subject=subject, state=state, values={**problem.data, **(values or {})}, problem=problem)
+    return CheckResult(
+        id=name, subject=subject, state=state, values={**problem.data, **(values or {})}, problem=problem
+    )
 
 
-def in_order(rows: Iterable[Row]) -> tuple[Row, ...]:
+def in_order(rows: Iterable[CheckResult]) -> tuple[CheckResult, ...]:
     """Rows in the order in which people need them: what is wrong first, causes before their consequences."""
     return tuple(sorted(rows, key=lambda row: (_STATES.index(row.state), SUBJECTS.index(row.subject))))

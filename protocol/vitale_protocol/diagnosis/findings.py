@@ -7,7 +7,7 @@ import msgspec
 
 from vitale_protocol import catalogue
 from vitale_protocol.catalogue import Language
-from vitale_protocol.diagnosis.check_results import FindingState, Row, Subject
+from vitale_protocol.diagnosis.check_results import CheckResult, FindingState, Subject
 
 __all__ = ["Finding", "tell"]
 
@@ -36,7 +36,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     data: dict[str, Any] = {}
 
 
-def tell(row: Row, language: Language) -> Finding:
+def tell(row: CheckResult, language: Language) -> Finding:
     """A row in words.
 
     Raises:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from vitale_protocol.diagnosis.check_results import Row
+from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_reader.daemon.workers import holders
 from vitale_reader.diagnosis.desk import cameras, clock, folders, installation, pcsc_service, serial_ports, tcp_ports
 from vitale_reader.diagnosis.machine import Machine
 from vitale_reader.home import Home
 
 
-def ids(rows: Iterable[Row]) -> list[str]:
+def ids(rows: Iterable[CheckResult]) -> list[str]:
     return [row.id for row in rows]
 
 

@@ -9,7 +9,7 @@ from vitale_drivers.camera.capture import Capture, Pixels
 from vitale_drivers.camera.device_examination import BLURRED, brightness, examine, sharpness
 from vitale_drivers.camera.opencv import CvPicture
 from vitale_drivers.decoding import StreamDecoder
-from vitale_protocol.diagnosis.check_results import Row
+from vitale_protocol.diagnosis.check_results import CheckResult
 
 
 class Pictures(Capture):
@@ -49,8 +49,8 @@ def blurred(picture: Pixels, width: int) -> Pixels:
     return mean.astype(np.uint8)
 
 
-def seen(picture: Pixels, seconds: float = 0.3) -> tuple[list[Row], bytes]:
-    rows = list[Row]()
+def seen(picture: Pixels, seconds: float = 0.3) -> tuple[list[CheckResult], bytes]:
+    rows = list[CheckResult]()
     jpeg = examine(Pictures(picture), FIRST, StreamDecoder, rows.append, seconds)
     return rows, jpeg
 
@@ -81,7 +81,7 @@ def test_a_sharp_picture_without_a_code() -> None:
 
 
 def test_no_pictures_come() -> None:
-    rows = list[Row]()
+    rows = list[CheckResult]()
     assert examine(Pictures(), FIRST, StreamDecoder, rows.append, 1.0) == b""
     assert [row.id for row in rows] == ["reader_unavailable.camera"]
 

@@ -7,7 +7,7 @@ from vitale_firmware_sim.card.card import Card
 from vitale_firmware_sim.card.images import load_image
 from vitale_firmware_sim.phone.profiles import profile_names, profile_text
 from vitale_protocol.catalogue import LANGUAGES
-from vitale_protocol.diagnosis.check_results import Row
+from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_protocol.diagnosis.findings import tell
 from vitale_protocol.errors import MediumRemoved
 from vitale_protocol.media.profile import parse_profile
@@ -18,7 +18,7 @@ PROFILES = tuple(parse_profile(profile_text(name)) for name in profile_names())
 
 
 @pytest.fixture
-def rows() -> list[Row]:
+def rows() -> list[CheckResult]:
     return []
 
 
@@ -26,17 +26,17 @@ def refuses(_: bytes) -> bytes:
     return b"\x6a\x82"
 
 
-def told(rows: list[Row]) -> list[str]:
+def told(rows: list[CheckResult]) -> list[str]:
     return [row.id for row in rows if row.id != "exchange"]
 
 
-def test_a_phone_without_any_application_is_told_for_each_profile(rows: list[Row]) -> None:
+def test_a_phone_without_any_application_is_told_for_each_profile(rows: list[CheckResult]) -> None:
     examine_phone(PROFILES, Connection(refuses, rows.append, "phone"))
     assert ["phone_profile", "medium_unsupported.contactless"] * len(PROFILES) == told(rows)
     assert {"phone"} == {row.subject for row in rows}
 
 
-def test_a_card_that_refuses_everything_is_told_and_has_no_map(rows: list[Row]) -> None:
+def test_a_card_that_refuses_everything_is_told_and_has_no_map(rows: list[CheckResult]) -> None:
     examine_card(IMAGE.atr, Connection(refuses, rows.append, "card"))
     assert ["card_sequence", "card_sequence_failed"] * 2 == told(rows)[:4]
     assert "card_map_absent" == told(rows)[-1]
@@ -44,7 +44,7 @@ def test_a_card_that_refuses_everything_is_told_and_has_no_map(rows: list[Row]) 
 
 
 @pytest.mark.parametrize("after", [0, 3, 12])
-def test_a_card_that_is_gone_is_raised_wherever_it_was(rows: list[Row], after: int) -> None:
+def test_a_card_that_is_gone_is_raised_wherever_it_was(rows: list[CheckResult], after: int) -> None:
     card, left = Card(IMAGE), [None] * after
 
     def transmit(apdu: bytes) -> bytes:
@@ -59,7 +59,7 @@ def test_a_card_that_is_gone_is_raised_wherever_it_was(rows: list[Row], after: i
     assert after == len([row for row in rows if row.id == "exchange"])
 
 
-def test_a_card_that_gives_names_alone_is_told_with_its_resets(rows: list[Row]) -> None:
+def test_a_card_that_gives_names_alone_is_told_with_its_resets(rows: list[CheckResult]) -> None:
     """The file of the numbers cannot be read at any attempt, nor after the reset before the last one."""
     card, resets = Card(IMAGE), list[None]()
     card.reset()
@@ -78,14 +78,14 @@ def test_a_card_that_gives_names_alone_is_told_with_its_resets(rows: list[Row]) 
         assert tell(found["card_without_nir"], language).remedy
 
 
-def test_a_card_of_another_kind_is_not_tried(rows: list[Row]) -> None:
+def test_a_card_of_another_kind_is_not_tried(rows: list[CheckResult]) -> None:
     examine_card(bytes.fromhex("3B00"), Connection(refuses, rows.append, "card"))
     assert 1 == len(rows)
     assert rows[0].id.startswith("medium_unsupported")
 
 
 @pytest.mark.parametrize(("atr", "expected"), [(IMAGE.atr, "card_atr"), (IMAGE.atr[:4], "card_atr_cut")])
-def test_an_answer_to_reset_is_told_whole_or_cut(rows: list[Row], atr: bytes, expected: str) -> None:
+def test_an_answer_to_reset_is_told_whole_or_cut(rows: list[CheckResult], atr: bytes, expected: str) -> None:
     tell_atr(atr, rows.append, "card")
     assert [expected] == told(rows)
     assert atr.hex(" ").upper() == rows[0].values["atr"]

@@ -10,7 +10,7 @@ from vitale_firmware_sim.phone.card import PhoneCard
 from vitale_firmware_sim.phone.profiles import profile_text
 from vitale_firmware_sim.pn532.reader import Pn532Reader
 from vitale_protocol.catalogue import LANGUAGES
-from vitale_protocol.diagnosis.check_results import Row
+from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_protocol.diagnosis.findings import tell
 from vitale_protocol.errors import NoReader, PresentationTimeout
 
@@ -19,8 +19,8 @@ pytestmark = [pytest.mark.posix, pytest.mark.usefixtures("patient_line")]
 STRING = b"canary of a string that is nobody's business"
 
 
-def tried(reader: Pn532Reader, profiles: tuple[str, ...] = ("simulator",), seconds: float = 60.0) -> list[Row]:
-    rows = list[Row]()
+def tried(reader: Pn532Reader, profiles: tuple[str, ...] = ("simulator",), seconds: float = 60.0) -> list[CheckResult]:
+    rows = list[CheckResult]()
     options = {"devices": [reader.path], "profiles": [profile_text(name) for name in profiles]}
     NfcDriver(options).examine(rows.append, seconds)
     return rows

@@ -8,20 +8,20 @@ from vitale_drivers.pcsc.driver import PcscDriver
 from vitale_firmware_sim.card.images import load_image
 from vitale_firmware_sim.card.pcscd import PcscService
 from vitale_protocol.catalogue import LANGUAGES
-from vitale_protocol.diagnosis.check_results import Row
+from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_protocol.diagnosis.findings import tell
 from vitale_protocol.errors import MediumMute, NoReader, PresentationTimeout
 
 pytestmark = pytest.mark.posix
 
 
-def tried(seconds: float = 60.0, reader: str = "Virtual PCD 00 00") -> list[Row]:
-    rows = list[Row]()
+def tried(seconds: float = 60.0, reader: str = "Virtual PCD 00 00") -> list[CheckResult]:
+    rows = list[CheckResult]()
     PcscDriver({}).examine(rows.append, seconds, reader)
     return rows
 
 
-def of(rows: list[Row], name: str) -> Row:
+def of(rows: list[CheckResult], name: str) -> CheckResult:
     return next(row for row in rows if row.id == name)
 
 
@@ -81,7 +81,7 @@ def test_a_card_that_powers_at_the_second_attempt(virtual_card: InsertCard) -> N
 
 def test_a_mute_card_is_powered_again_and_then_told(virtual_card: InsertCard) -> None:
     virtual_card(faults="mute")
-    rows = list[Row]()
+    rows = list[CheckResult]()
     with pytest.raises(MediumMute):
         PcscDriver({}).examine(rows.append, 60.0, "00 00")
     assert [row.values["attempt"] for row in rows if row.id == "card_mute"] == [1, 2, 3]
@@ -98,7 +98,7 @@ def test_a_card_that_is_not_read_gets_no_command(image: str, expected: str, virt
 
 
 def test_nothing_comes(pcsc_service: PcscService) -> None:
-    rows = list[Row]()
+    rows = list[CheckResult]()
     with pytest.raises(PresentationTimeout):
         PcscDriver({}).examine(rows.append, 0.2, "")
     assert rows[-1].id == "card_awaited"

@@ -39,7 +39,7 @@ from vitale_drivers.pcsc.state import ReaderState
 from vitale_drivers.pcsc.system import serial_of
 from vitale_firmware_sim.card.card import Card as SimulatedCard
 from vitale_firmware_sim.card.images import load_image
-from vitale_protocol.diagnosis.check_results import Row
+from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_protocol.errors import (
     MediumMute,
     MediumRemoved,
@@ -925,7 +925,7 @@ def test_a_survey_without_the_service_says_so_and_why() -> None:
 # ── tried step by step ──
 
 
-def tried(service: Service, rows: list[Row], monkeypatch: pytest.MonkeyPatch) -> None:
+def tried(service: Service, rows: list[CheckResult], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pcsc_examination, "BUSY_DELAYS", (0.0,) * 3)
     monkeypatch.setattr(pcsc_examination, "POWER_RETRY_DELAYS", (0.0,) * 2)
     pcsc_examination.examine(service, (), rows.append, 0.0, "")
@@ -943,7 +943,7 @@ def tried(service: Service, rows: list[Row], monkeypatch: pytest.MonkeyPatch) ->
 def test_a_card_that_cannot_be_connected_is_tried_again_and_told(
     monkeypatch: pytest.MonkeyPatch, faults: list[VitaleError], expected: type[VitaleError], told: list[str]
 ) -> None:
-    service, rows = Service(connect_faults=list(faults)), list[Row]()
+    service, rows = Service(connect_faults=list(faults)), list[CheckResult]()
     service.card(TWIN_A)
     with pytest.raises(expected):
         tried(service, rows, monkeypatch)
@@ -952,7 +952,7 @@ def test_a_card_that_cannot_be_connected_is_tried_again_and_told(
 
 
 def test_a_card_that_is_free_again_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    service, rows = Service(connect_faults=[ReaderBusy(), MediumMute()]), list[Row]()
+    service, rows = Service(connect_faults=[ReaderBusy(), MediumMute()]), list[CheckResult]()
     service.card(TWIN_A)
     tried(service, rows, monkeypatch)
     steps = [row.id for row in rows if row.id != "exchange"]
@@ -968,7 +968,7 @@ def test_a_card_that_is_free_again_is_read(monkeypatch: pytest.MonkeyPatch) -> N
 def test_an_exchange_that_fails_ends_the_trial_and_lets_the_card_go(
     monkeypatch: pytest.MonkeyPatch, fault: VitaleError, expected: type[VitaleError]
 ) -> None:
-    service, rows = Service(faults=[None, fault]), list[Row]()
+    service, rows = Service(faults=[None, fault]), list[CheckResult]()
     service.card(TWIN_A)
     with pytest.raises(expected):
         tried(service, rows, monkeypatch)
@@ -976,7 +976,7 @@ def test_an_exchange_that_fails_ends_the_trial_and_lets_the_card_go(
 
 
 def test_nothing_in_the_reader_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    service, rows = Service(), list[Row]()
+    service, rows = Service(), list[CheckResult]()
     with pytest.raises(NoReader):
         tried(service, rows, monkeypatch)
     service.set(TWIN_A, EMPTY)

@@ -7,7 +7,7 @@ from vitale_drivers.scanner.device_examination import fitting, kinds
 from vitale_drivers.scanner.driver import ScannerDriver
 from vitale_firmware_sim.imager.device import Imager
 from vitale_protocol.catalogue import LANGUAGES
-from vitale_protocol.diagnosis.check_results import Row
+from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_protocol.diagnosis.findings import tell
 from vitale_protocol.errors import NoReader, PresentationTimeout
 
@@ -39,11 +39,11 @@ def test_bytes_are_told_by_their_kind() -> None:
     ]  # fmt: skip
 
 
-def tried(imager: Imager, data: bytes, symbology: str = "qr", **options: object) -> list[Row]:
+def tried(imager: Imager, data: bytes, symbology: str = "qr", **options: object) -> list[CheckResult]:
     """The steps of a trial, while the imager scans as soon as it is asked to."""
-    rows = list[Row]()
+    rows = list[CheckResult]()
 
-    def hear(row: Row) -> None:
+    def hear(row: CheckResult) -> None:
         rows.append(row)
         if row.id == "scan_awaited":
             imager.scan(data, symbology)

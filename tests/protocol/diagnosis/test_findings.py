@@ -7,7 +7,7 @@ import pytest
 
 from vitale_protocol import catalogue
 from vitale_protocol.catalogue import LANGUAGES, Language
-from vitale_protocol.diagnosis.check_results import SUBJECTS, Row, Subject, in_order, of_error
+from vitale_protocol.diagnosis.check_results import SUBJECTS, CheckResult, Subject, in_order, of_error
 from vitale_protocol.diagnosis.findings import tell
 from vitale_protocol.errors import ReaderBusy
 from vitale_protocol.problems import Problem
@@ -29,10 +29,10 @@ def test_every_subject_has_its_place() -> None:
 
 def test_what_is_wrong_comes_first_and_causes_before_their_consequences() -> None:
     rows = [
-        Row(id="clock", subject="clock", state="ok"),
-        Row(id="clock_alone", subject="clock", state="note"),
-        Row(id="daemon", subject="daemon", state="wrong"),
-        Row(id="usb_galss", subject="usb", state="wrong"),
+        CheckResult(id="clock", subject="clock", state="ok"),
+        CheckResult(id="clock_alone", subject="clock", state="note"),
+        CheckResult(id="daemon", subject="daemon", state="wrong"),
+        CheckResult(id="usb_galss", subject="usb", state="wrong"),
     ]
     assert [row.id for row in in_order(rows)] == ["usb_galss", "daemon", "clock_alone", "clock"]
 
@@ -52,7 +52,7 @@ def test_an_error_is_told_in_the_words_of_the_catalogue(language: Language) -> N
 
 
 def test_what_is_as_it_should_be_needs_no_cause() -> None:
-    told = tell(Row(id="port_free", subject="port", state="ok", values={"port": 7816}), "en")
+    told = tell(CheckResult(id="port_free", subject="port", state="ok", values={"port": 7816}), "en")
     assert (told.title, told.cause, told.remedy) == ("Port 7816 is free", "", "")
 
 
@@ -67,7 +67,7 @@ def test_what_is_as_it_should_be_needs_no_cause() -> None:
     ],
 )
 def test_modes_and_times_are_told_as_people_say_them(uptime: int, french: str, english: str) -> None:
-    row = Row(
+    row = CheckResult(
         id="daemon_runs",
         subject="daemon",
         state="ok",
@@ -80,4 +80,4 @@ def test_modes_and_times_are_told_as_people_say_them(uptime: int, french: str, e
 
 def test_a_finding_that_nobody_knows_is_a_key_error() -> None:
     with pytest.raises(KeyError):
-        tell(Row(id="weather", subject="port", state="ok"), "en")
+        tell(CheckResult(id="weather", subject="port", state="ok"), "en")

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from vitale_protocol.diagnosis.check_results import Row
+from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_protocol.diagnosis.findings import Finding, tell
 from vitale_protocol.errors import LocalMisuse, VitaleError
 from vitale_reader.cli.doctor import findings_output
@@ -85,7 +85,7 @@ def _require_new(trial: Trial, picture: Path) -> None:
         raise LocalMisuse(t(f"{picture} existe déjà", f"{picture} is there already"), data={"file": str(picture)})
 
 
-def _kept(row: Row, picture: Path) -> Row:
+def _kept(row: CheckResult, picture: Path) -> CheckResult:
     """Writes the picture into the file, for its owner alone; the step without it."""
     picture.touch(mode=0o600, exist_ok=False)
     picture.write_bytes(base64.b64decode(row.values["jpeg"]))

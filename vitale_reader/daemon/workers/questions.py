@@ -14,7 +14,7 @@ import msgspec
 from vitale_drivers.host.inspection import Examination, Survey, Surveyed
 from vitale_drivers.host.programs import itself
 from vitale_protocol.configuration.settings import refusal
-from vitale_protocol.diagnosis.check_results import Row, of_error
+from vitale_protocol.diagnosis.check_results import CheckResult, of_error
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import ConfigurationInvalid, ParseError, VitaleError
 from vitale_protocol.problems import Problem
@@ -62,7 +62,9 @@ def survey(drivers: Mapping[str, Options], limit: float) -> dict[str, Surveyed |
     return {name: _seen(name, worker, end, limit) for name, worker in asked.items()}
 
 
-def examined(name: str, options: Options, seconds: float, reader: str = "", *, picture: bool = False) -> Iterator[Row]:
+def examined(
+    name: str, options: Options, seconds: float, reader: str = "", *, picture: bool = False
+) -> Iterator[CheckResult]:
     """Has a driver try a device step by step; each step as it comes.
 
     Args:
@@ -77,7 +79,7 @@ def examined(name: str, options: Options, seconds: float, reader: str = "", *, p
     try:
         for line in worker.stdout or ():
             try:
-                yield decode_document(line, Row)
+                yield decode_document(line, CheckResult)
             except ParseError:
                 yield of_error(_died(name, worker), "driver", {"name": name})
                 return

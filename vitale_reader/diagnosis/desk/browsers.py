@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from vitale_protocol.diagnosis.check_results import Row
+from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_protocol.errors import LocalMisuse
 from vitale_reader.diagnosis.machine import Machine
 from vitale_reader.web.native.declaring import examine, manifest, own_command
@@ -12,7 +12,7 @@ from vitale_reader.web.native.manifest_locations import System, places
 __all__ = ["look"]
 
 
-def look(machine: Machine, ids: Collection[str]) -> Iterator[Row]:
+def look(machine: Machine, ids: Collection[str]) -> Iterator[CheckResult]:
     """Looks at the manifests that are there, in the folders of this user and in those of all.
 
     Args:
@@ -27,11 +27,11 @@ def look(machine: Machine, ids: Collection[str]) -> Iterator[Row]:
             option = f" --browser {place.browser.name}{' --system' if everyone else ''}"
             values = {"browser": place.browser.title, "place": str(place.file), "option": option}
             if state == "as_written":
-                yield Row(id="browser_told", subject="browser", state="ok", values=values)
+                yield CheckResult(id="browser_told", subject="browser", state="ok", values=values)
             elif state == "changed":
-                yield Row(id="browser_changed", subject="browser", state="wrong", values=values)
+                yield CheckResult(id="browser_changed", subject="browser", state="wrong", values=values)
             elif state == "open":
-                yield Row(id="browser_open", subject="browser", state="wrong", values=values)
+                yield CheckResult(id="browser_open", subject="browser", state="wrong", values=values)
 
 
 def _own_command() -> Path:

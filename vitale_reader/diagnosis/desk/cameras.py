@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from vitale_protocol.diagnosis.check_results import Row
+from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_reader.daemon.workers.holders import find_holders
 from vitale_reader.diagnosis.machine import Machine
 
 __all__ = ["look"]
 
 
-def look(machine: Machine, ours: frozenset[int]) -> Iterator[Row]:
+def look(machine: Machine, ours: frozenset[int]) -> Iterator[CheckResult]:
     """Looks at the cameras.
 
     Args:
@@ -24,6 +24,6 @@ def look(machine: Machine, ours: frozenset[int]) -> Iterator[Row]:
         holders = find_holders(node, ours, machine.at("/proc"))
         if holders:
             values |= {"holder": ", ".join(holders)}
-            yield Row(id="camera_held", subject="camera", state="note", values=values)
+            yield CheckResult(id="camera_held", subject="camera", state="note", values=values)
         else:
-            yield Row(id="camera", subject="camera", state="ok", values=values)
+            yield CheckResult(id="camera", subject="camera", state="ok", values=values)

@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Iterator
 
-from vitale_protocol.diagnosis.check_results import Row
+from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_reader.diagnosis.machine import Machine
 from vitale_reader.home import Home
 
@@ -19,17 +19,17 @@ FIRST = 1_767_225_600.0
 _TIMESYNC = "/run/systemd/timesync"
 
 
-def look(machine: Machine, home: Home) -> Iterator[Row]:
+def look(machine: Machine, home: Home) -> Iterator[CheckResult]:
     """Looks at the clock."""
     now = machine.now()
     known = max((FIRST, *_times(home)))
     if now < known - TOLERATED:
         values = {"now": _day(now), "known": _day(known)}
-        yield Row(id="clock_behind", subject="clock", state="wrong", values=values)
+        yield CheckResult(id="clock_behind", subject="clock", state="wrong", values=values)
     elif machine.at(_TIMESYNC).is_dir() and not machine.at(f"{_TIMESYNC}/synchronized").exists():
-        yield Row(id="clock_alone", subject="clock", state="note")
+        yield CheckResult(id="clock_alone", subject="clock", state="note")
     else:
-        yield Row(id="clock", subject="clock", state="ok", values={"now": _day(now)})
+        yield CheckResult(id="clock", subject="clock", state="ok", values={"now": _day(now)})
 
 
 def _times(home: Home) -> Iterator[float]:

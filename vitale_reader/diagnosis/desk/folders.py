@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from vitale_protocol.diagnosis.check_results import Row
+from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_reader.diagnosis.machine import Machine, owner_of
 from vitale_reader.home import Home
 
@@ -17,7 +17,7 @@ LOW = 200_000_000
 _STORE = "pythonsoftwarefoundation.python."
 
 
-def look(machine: Machine, home: Home) -> Iterator[Row]:
+def look(machine: Machine, home: Home) -> Iterator[CheckResult]:
     """Looks at the folders."""
     yield _disk(machine, home.state)
     for folder in dict.fromkeys((home.state, home.run)):
@@ -25,30 +25,30 @@ def look(machine: Machine, home: Home) -> Iterator[Row]:
     yield from _redirected(machine, home.state)
 
 
-def _redirected(machine: Machine, folder: Path) -> Iterator[Row]:
+def _redirected(machine: Machine, folder: Path) -> Iterator[CheckResult]:
     """Tells a folder in AppData that Windows keeps for this Python alone, as it does for one from its Store."""
     there = _nearest(folder)
     real = machine.real(there)
     if machine.system == "win32" and _STORE in str(real).lower() and _STORE not in str(there).lower():
         values = {"place": str(there), "real": str(real)}
-        yield Row(id="folder_redirected", subject="folder", state="note", values=values)
+        yield CheckResult(id="folder_redirected", subject="folder", state="note", values=values)
 
 
-def _disk(machine: Machine, folder: Path) -> Row:
+def _disk(machine: Machine, folder: Path) -> CheckResult:
     free = machine.free(_nearest(folder))
     values = {"place": str(folder), "megabytes": free // 1_000_000}
     if free < FULL:
-        return Row(id="disk_full", subject="folder", state="wrong", values=values)
+        return CheckResult(id="disk_full", subject="folder", state="wrong", values=values)
     if free < LOW:
-        return Row(id="disk_low", subject="folder", state="note", values=values)
-    return Row(id="disk_free", subject="folder", state="ok", values=values)
+        return CheckResult(id="disk_low", subject="folder", state="note", values=values)
+    return CheckResult(id="disk_free", subject="folder", state="ok", values=values)
 
 
-def _rights(machine: Machine, folder: Path) -> Iterator[Row]:
+def _rights(machine: Machine, folder: Path) -> Iterator[CheckResult]:
     there = _nearest(folder)
     if not machine.writable(there):
         values = {"place": str(there), "owner": owner_of(there) or "?", "user": machine.user}
-        yield Row(id="folder_refused", subject="folder", state="wrong", values=values)
+        yield CheckResult(id="folder_refused", subject="folder", state="wrong", values=values)
 
 
 def _nearest(folder: Path) -> Path:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from vitale_protocol.diagnosis.check_results import Row
+from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_reader.diagnosis.machine import Machine
 
 __all__ = ["Channel", "channels", "look", "places"]
@@ -81,7 +81,7 @@ def _decoded(content: bytes) -> str:
         return content.decode("cp1252", errors="replace")  # as Windows has it in France
 
 
-def look(machine: Machine, shown: Collection[str] | None, ports: Mapping[str, str]) -> Iterator[Row]:
+def look(machine: Machine, shown: Collection[str] | None, ports: Mapping[str, str]) -> Iterator[CheckResult]:
     """Looks at the files.
 
     Args:
@@ -95,26 +95,28 @@ def look(machine: Machine, shown: Collection[str] | None, ports: Mapping[str, st
         except OSError:
             found = ()
         if not found:
-            yield Row(id="galss_unreadable", subject="galss", state="note", values={"file": str(file)})
+            yield CheckResult(id="galss_unreadable", subject="galss", state="note", values={"file": str(file)})
             continue
         told = ", ".join(f"{name} {what or '–'}" for name, what in found)
-        yield Row(id="galss_found", subject="galss", state="ok", values={"file": str(file), "channels": told})
+        yield CheckResult(id="galss_found", subject="galss", state="ok", values={"file": str(file), "channels": told})
         for channel in found:
             yield from _channel(file, channel, shown, ports)
 
 
-def _channel(file: Path, channel: Channel, shown: Collection[str] | None, ports: Mapping[str, str]) -> Iterator[Row]:
+def _channel(
+    file: Path, channel: Channel, shown: Collection[str] | None, ports: Mapping[str, str]
+) -> Iterator[CheckResult]:
     name, what = channel
     values = {"file": str(file), "channel": name}
     if port := _PORT.match(what):
         taken = next((mine for mine in ports if mine.lower() == port[1].lower()), None)
         if taken is not None:
             more = {"port": taken, "driver": ports[taken]}
-            yield Row(id="galss_takes_port", subject="galss", state="wrong", values=values | more)
+            yield CheckResult(id="galss_takes_port", subject="galss", state="wrong", values=values | more)
     elif (
         what
         and not _LINE_SETTINGS.match(what)
         and shown is not None
         and not any(what.lower() in one.lower() for one in shown)
     ):
-        yield Row(id="galss_absent", subject="galss", state="note", values=values | {"name": what})
+        yield CheckResult(id="galss_absent", subject="galss", state="note", values=values | {"name": what})

@@ -4,7 +4,7 @@ import platform
 import re
 from collections.abc import Collection, Iterator
 
-from vitale_protocol.diagnosis.check_results import Row
+from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_protocol.extras import EXTRAS, Extra, missing_part
 from vitale_reader.diagnosis.machine import Machine
 from vitale_reader.version import VERSION
@@ -14,7 +14,7 @@ __all__ = ["look"]
 _PARTS: tuple[Extra, ...] = tuple(extra for extra in EXTRAS if extra != "all")
 
 
-def look(machine: Machine, needed: Collection[str]) -> Iterator[Row]:
+def look(machine: Machine, needed: Collection[str]) -> Iterator[CheckResult]:
     """Looks at the installation.
 
     Args:
@@ -27,19 +27,19 @@ def look(machine: Machine, needed: Collection[str]) -> Iterator[Row]:
         "system": platform.platform(),
         "machine": platform.machine(),
     }
-    yield Row(id="platform", subject="platform", state="ok", values=values)
+    yield CheckResult(id="platform", subject="platform", state="ok", values=values)
     absent = [part for part in _PARTS if missing_part(part, part) is not None]
     there = [part for part in _PARTS if part not in absent]
-    yield Row(id="parts", subject="part", state="ok", values={"there": ", ".join(there) or "–"})
+    yield CheckResult(id="parts", subject="part", state="ok", values={"there": ", ".join(there) or "–"})
     if spare := [part for part in absent if part not in needed]:
-        yield Row(id="parts_absent", subject="part", state="ok", values={"absent": ", ".join(spare)})
+        yield CheckResult(id="parts_absent", subject="part", state="ok", values={"absent": ", ".join(spare)})
     yield from _locale(machine)
 
 
-def _locale(machine: Machine) -> Iterator[Row]:
+def _locale(machine: Machine) -> Iterator[CheckResult]:
     names = ("LC_ALL", "LC_CTYPE", "LANG")
     chosen = next((machine.environ[name] for name in names if machine.environ.get(name)), "")
     # Without a name Python itself takes UTF-8 (PEP 538), and so do Windows and macOS for files.
     encoding = chosen.partition("@")[0].partition(".")[2]
     if encoding and re.sub(r"[^a-z0-9]", "", encoding.lower()) != "utf8":
-        yield Row(id="locale_not_utf8", subject="platform", state="note", values={"encoding": encoding})
+        yield CheckResult(id="locale_not_utf8", subject="platform", state="note", values={"encoding": encoding})

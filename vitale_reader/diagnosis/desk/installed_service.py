@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from vitale_protocol.diagnosis.check_results import Row
+from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_protocol.errors import VitaleError
 from vitale_reader.diagnosis.machine import Machine
 from vitale_reader.service import machine as places
@@ -18,7 +18,7 @@ __all__ = ["look"]
 _SCOPES: Final[tuple[Scope, ...]] = ("user", "system")
 
 
-def look(machine: Machine, run: Run = places.run) -> Iterator[Row]:
+def look(machine: Machine, run: Run = places.run) -> Iterator[CheckResult]:
     """Looks at the services that are installed.
 
     Args:
@@ -43,11 +43,11 @@ def _state(machine: Machine, scope: Scope, run: Run) -> State | None:
         return None
 
 
-def _row(state: State, scope: Scope) -> Row:
+def _row(state: State, scope: Scope) -> CheckResult:
     option = " --system" if scope == "system" else ""
     values = {"place": state.file or "vitale-reader", "program": state.program, "option": option}
     if state.program_missing:
-        return Row(id="service_program_gone", subject="daemon", state="wrong", values=values)
+        return CheckResult(id="service_program_gone", subject="daemon", state="wrong", values=values)
     if state.running:
-        return Row(id="service_runs", subject="daemon", state="ok", values=values)
-    return Row(id="service_stopped", subject="daemon", state="note", values=values)
+        return CheckResult(id="service_runs", subject="daemon", state="ok", values=values)
+    return CheckResult(id="service_stopped", subject="daemon", state="note", values=values)

@@ -8,7 +8,7 @@ import struct
 import sys
 from collections.abc import Iterator
 
-from vitale_protocol.diagnosis.check_results import Row
+from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_reader.diagnosis.machine import Machine, owner_of
 
 __all__ = ["look"]
@@ -22,7 +22,7 @@ LIMIT = 1.0
 _CREDENTIALS = struct.Struct("3i")
 
 
-def look(machine: Machine, *, needed: bool) -> Iterator[Row]:
+def look(machine: Machine, *, needed: bool) -> Iterator[CheckResult]:
     """Looks at the service.
 
     Args:
@@ -36,7 +36,7 @@ def look(machine: Machine, *, needed: bool) -> Iterator[Row]:
     if pid is not None:
         yield _answers(machine, place, pid)
     elif not needed:
-        yield Row(id="pcsc_silent", subject="pcsc", state="note", values={"place": place})
+        yield CheckResult(id="pcsc_silent", subject="pcsc", state="note", values={"place": place})
 
 
 if sys.platform == "win32":
@@ -61,9 +61,9 @@ else:
                 return None
 
 
-def _answers(machine: Machine, place: str, pid: int) -> Row:
+def _answers(machine: Machine, place: str, pid: int) -> CheckResult:
     values = {"place": place, "pid": pid}
     owner = owner_of(machine.at(f"/proc/{pid}")) if pid else ""
     if not owner:
-        return Row(id="pcsc_answers", subject="pcsc", state="ok", values=values)
-    return Row(id="pcsc_run_by", subject="pcsc", state="ok", values=values | {"user": owner})
+        return CheckResult(id="pcsc_answers", subject="pcsc", state="ok", values=values)
+    return CheckResult(id="pcsc_run_by", subject="pcsc", state="ok", values=values | {"user": owner})

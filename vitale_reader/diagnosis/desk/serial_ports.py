@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from vitale_protocol.diagnosis.check_results import Row
+from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_reader.daemon.workers.holders import find_holders
 from vitale_reader.diagnosis.machine import Machine
 
 __all__ = ["look"]
 
 
-def look(machine: Machine, ours: frozenset[int]) -> Iterator[Row]:
+def look(machine: Machine, ours: frozenset[int]) -> Iterator[CheckResult]:
     """Looks at the ports.
 
     Args:
@@ -30,9 +30,9 @@ def look(machine: Machine, ours: frozenset[int]) -> Iterator[Row]:
         holders = find_holders(node, ours, machine.at("/proc"))
         if holders:
             values |= {"holder": ", ".join(holders)}
-            yield Row(id="serial_held", subject="serial", state="note", values=values)
+            yield CheckResult(id="serial_held", subject="serial", state="note", values=values)
         else:
-            yield Row(id="serial_port", subject="serial", state="ok", values=values)
+            yield CheckResult(id="serial_port", subject="serial", state="ok", values=values)
 
 
 def _product(machine: Machine, usb: Path | None) -> str:

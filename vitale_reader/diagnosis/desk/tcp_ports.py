@@ -6,13 +6,13 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-from vitale_protocol.diagnosis.check_results import Row, of_error
+from vitale_protocol.diagnosis.check_results import CheckResult, of_error
 from vitale_protocol.errors import ConfigurationInvalid, JsonValue
 
 __all__ = ["look", "look_at_loopback"]
 
 
-def look(host: str, port: int, *, ours: bool, holder: Callable[[int], str]) -> Iterator[Row]:
+def look(host: str, port: int, *, ours: bool, holder: Callable[[int], str]) -> Iterator[CheckResult]:
     """Looks at a port.
 
     Args:
@@ -24,9 +24,9 @@ def look(host: str, port: int, *, ours: bool, holder: Callable[[int], str]) -> I
     if port == 0:
         return
     if ours:
-        yield Row(id="port_ours", subject="port", state="ok", values={"port": port})
+        yield CheckResult(id="port_ours", subject="port", state="ok", values={"port": port})
     elif _is_free(host, port):
-        yield Row(id="port_free", subject="port", state="ok", values={"port": port})
+        yield CheckResult(id="port_free", subject="port", state="ok", values={"port": port})
     else:
         held_by = holder(port)
         detail = f"{host}:{port} is held by {held_by}" if held_by else f"{host}:{port} is held"
@@ -34,7 +34,9 @@ def look(host: str, port: int, *, ours: bool, holder: Callable[[int], str]) -> I
         yield of_error(ConfigurationInvalid(detail, variant="port_in_use", data=data), "port")
 
 
-def look_at_loopback(port: int, *, table: Literal["web", "metrics"], holder: Callable[[int], str]) -> Iterator[Row]:
+def look_at_loopback(
+    port: int, *, table: Literal["web", "metrics"], holder: Callable[[int], str]
+) -> Iterator[CheckResult]:
     """Looks at a port that is needed on both loopback addresses, while no daemon has it.
 
     Args:
@@ -49,7 +51,7 @@ def look_at_loopback(port: int, *, table: Literal["web", "metrics"], holder: Cal
         data: dict[str, JsonValue] = {"path": f"{table}.port", "port": port, "holder": held_by}
         yield of_error(ConfigurationInvalid(detail, variant=f"{table}_port_in_use", data=data), "port")
     elif port:
-        yield Row(id="port_free", subject="port", state="ok", values={"port": port})
+        yield CheckResult(id="port_free", subject="port", state="ok", values={"port": port})
 
 
 def _is_free(host: str, port: int) -> bool:

@@ -17,7 +17,7 @@ from typing import Literal
 
 import msgspec
 
-from vitale_protocol.diagnosis.check_results import Row
+from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_reader.diagnosis.machine import Machine
 
 __all__ = ["KnownDevice", "UsbDevice", "known_devices", "look", "of_macos", "of_windows", "plugged"]
@@ -82,7 +82,7 @@ def known_devices() -> tuple[KnownDevice, ...]:
     return tuple(sorted(found, key=lambda one: not one.product))
 
 
-def look(machine: Machine, shown: Collection[str] | None) -> Iterator[Row]:
+def look(machine: Machine, shown: Collection[str] | None) -> Iterator[CheckResult]:
     """Looks at the devices.
 
     Args:
@@ -136,21 +136,23 @@ def _of_linux(machine: Machine) -> Iterator[UsbDevice]:
             )
 
 
-def _row(device: UsbDevice, shown: Collection[str] | None) -> Row | None:
+def _row(device: UsbDevice, shown: Collection[str] | None) -> CheckResult | None:
     known = next((one for one in known_devices() if one.fits(device)), None)
     if known is None and SMART_CARD not in device.classes:
         return None
     name = device.label or (known.name if known else "")
     values = {"name": name, "number": f"{device.vendor}:{device.product}", "source": known.source if known else ""}
     if taken := device.drivers & KERNEL_DRIVERS:
-        return Row(id="usb_kernel", subject="usb", state="wrong", values=values | {"module": min(taken)})
+        return CheckResult(id="usb_kernel", subject="usb", state="wrong", values=values | {"module": min(taken)})
     kind = known.kind if known else "pcsc"
     if kind == "imager" and HUMAN_INTERFACE in device.classes and COMMUNICATION not in device.classes:
-        return Row(id="usb_keyboard", subject="usb", state="note", values=values)
+        return CheckResult(id="usb_keyboard", subject="usb", state="note", values=values)
     # An NFC reader may be one of the driver nfc, and PC/SC that was not asked shows nothing.
     if kind in {"pcsc", "galss"} and shown is not None and not _is_shown(device, known, shown):
-        return Row(id="usb_galss" if kind == "galss" else "usb_unshown", subject="usb", state="wrong", values=values)
-    return Row(id="usb_shown", subject="usb", state="ok", values=values)
+        return CheckResult(
+            id="usb_galss" if kind == "galss" else "usb_unshown", subject="usb", state="wrong", values=values
+        )
+    return CheckResult(id="usb_shown", subject="usb", state="ok", values=values)
 
 
 def _is_shown(device: UsbDevice, known: KnownDevice | None, shown: Collection[str]) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from vitale_protocol.diagnosis.check_results import Row, of_error
+from vitale_protocol.diagnosis.check_results import CheckResult, of_error
 from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable, ToolMissing
 from vitale_protocol.extras import missing_part
 from vitale_reader.daemon.config import Config, load, located, readable_by_others
@@ -11,7 +11,7 @@ from vitale_reader.home import Home
 __all__ = ["check", "read"]
 
 
-def read(home: Home) -> tuple[Config | None, tuple[Row, ...]]:
+def read(home: Home) -> tuple[Config | None, tuple[CheckResult, ...]]:
     """The settings, or None where they cannot be read; and the rows about the file."""
     file = str(home.config)
     try:
@@ -20,12 +20,14 @@ def read(home: Home) -> tuple[Config | None, tuple[Row, ...]]:
     except ConfigurationInvalid as error:
         return None, (of_error(error, "configuration", {"file": file}),)
     if exposed:
-        return config, (Row(id="configuration_readable", subject="configuration", state="note", values={"file": file}),)
+        return config, (
+            CheckResult(id="configuration_readable", subject="configuration", state="note", values={"file": file}),
+        )
     name = "configuration" if home.config.exists() else "configuration_default"
-    return config, (Row(id=name, subject="configuration", state="ok", values={"file": file}),)
+    return config, (CheckResult(id=name, subject="configuration", state="ok", values={"file": file}),)
 
 
-def check(home: Home, config: Config) -> Iterator[Row]:
+def check(home: Home, config: Config) -> Iterator[CheckResult]:
     """Checks the settings against this machine, except those of drivers; nothing where the daemon is not installed."""
     if missing_part("daemon", "the daemon") is not None:
         return

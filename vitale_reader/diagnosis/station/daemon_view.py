@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from vitale_protocol.diagnosis.check_results import Row, Subject, of_error
+from vitale_protocol.diagnosis.check_results import CheckResult, Subject, of_error
 from vitale_protocol.errors import ConfigurationInvalid, NoReader, ResolverUnavailable
 from vitale_protocol.events import Reader
 from vitale_protocol.methods import DriverHealth, ResolverHealth, StationInfo
@@ -28,11 +28,11 @@ class DaemonView(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(each.pid for each in workers if each is not None and each.pid is not None)
 
 
-def look(view: DaemonView) -> Iterator[Row]:
+def look(view: DaemonView) -> Iterator[CheckResult]:
     """Says what the daemon says."""
     station = view.station
     values = {"version": station.station.version, "mode": station.station.mode, "uptime": round(station.uptime)}
-    yield Row(id="daemon_runs", subject="daemon", state="ok", values=values)
+    yield CheckResult(id="daemon_runs", subject="daemon", state="ok", values=values)
     for driver in station.drivers:
         yield _driver(driver)
     if station.gateway is not None:
@@ -48,7 +48,7 @@ def look(view: DaemonView) -> Iterator[Row]:
         yield of_error(NoReader(), "reader")
 
 
-def _driver(driver: DriverHealth) -> Row:
+def _driver(driver: DriverHealth) -> CheckResult:
     values = {
         "name": driver.name,
         "health": driver.state,
@@ -59,43 +59,43 @@ def _driver(driver: DriverHealth) -> Row:
         subject: Subject = "configuration" if driver.reason == ConfigurationInvalid.reason else "driver"
         return of_error(_problem(driver), subject, values)
     if driver.state == "ready":
-        return Row(id="driver_ready", subject="driver", state="ok", values=values)
+        return CheckResult(id="driver_ready", subject="driver", state="ok", values=values)
     if driver.state == "starting":
-        return Row(id="driver_starting", subject="driver", state="ok", values=values)
+        return CheckResult(id="driver_starting", subject="driver", state="ok", values=values)
     name = "driver_stopped" if driver.state == "stopped" else "driver_restarting"
-    return Row(id=name, subject="driver", state="wrong", values=values)
+    return CheckResult(id=name, subject="driver", state="wrong", values=values)
 
 
-def _beside(process: DriverHealth, *, ready: str, restarting: str) -> Row:
+def _beside(process: DriverHealth, *, ready: str, restarting: str) -> CheckResult:
     """The row about the gateway or the exporter, by the ids of its findings."""
     if process.reason:
         return of_error(_problem(process), "port")
     if process.state in {"ready", "starting"}:
         version = f"({process.version})" if process.version else ""
-        return Row(id=ready, subject="port", state="ok", values={"version": version})
-    return Row(id=restarting, subject="port", state="wrong", values={"restarts": process.restarts})
+        return CheckResult(id=ready, subject="port", state="ok", values={"version": version})
+    return CheckResult(id=restarting, subject="port", state="wrong", values={"restarts": process.restarts})
 
 
 def _problem(driver: DriverHealth) -> Problem:
     return Problem(driver.reason or "", driver.variant or "", driver.detail or "")
 
 
-def _resolver(resolver: ResolverHealth) -> Row:
+def _resolver(resolver: ResolverHealth) -> CheckResult:
     if resolver.state == "ready":
-        return Row(id="resolver_ready", subject="resolver", state="ok", values={"name": resolver.name})
+        return CheckResult(id="resolver_ready", subject="resolver", state="ok", values={"name": resolver.name})
     detail = f"{resolver.name}, {resolver.state}: {resolver.detail or ''}"
     problem = Problem(ResolverUnavailable.reason, resolver.variant or "", detail)
     return of_error(problem, "resolver", {"name": resolver.name})
 
 
-def _reader(reader: Reader) -> Row:
+def _reader(reader: Reader) -> CheckResult:
     values = {"name": reader.name, "reader": reader.id, "driver": reader.driver}
     if reader.error:
         return of_error(Problem(reader.error, detail=reader.name), "reader", values)
     if reader.state == "leased":
-        return Row(id="reader_leased", subject="reader", state="ok", values=values)
+        return CheckResult(id="reader_leased", subject="reader", state="ok", values=values)
     if reader.medium in _CARDS:
-        return Row(id=_CARDS[reader.medium], subject="reader", state="ok", values=values)
+        return CheckResult(id=_CARDS[reader.medium], subject="reader", state="ok", values=values)
     if reader.medium:
-        return Row(id="reader_medium", subject="reader", state="ok", values=values | {"medium": reader.medium})
-    return Row(id="reader_empty", subject="reader", state="ok", values=values)
+        return CheckResult(id="reader_medium", subject="reader", state="ok", values=values | {"medium": reader.medium})
+    return CheckResult(id="reader_empty", subject="reader", state="ok", values=values)

@@ -8,7 +8,7 @@ import msgspec
 
 from vitale_drivers.base import Sighting
 from vitale_drivers.host.inspection import Surveyed
-from vitale_protocol.diagnosis.check_results import Row, of_error
+from vitale_protocol.diagnosis.check_results import CheckResult, of_error
 from vitale_protocol.errors import ConfigurationInvalid, NoReader, ReaderBusy, ToolMissing, VitaleError
 from vitale_protocol.problems import Problem
 from vitale_reader.daemon.config import Config, located, numbered_devices
@@ -62,7 +62,9 @@ def seen_names(answers: Answers) -> dict[str, tuple[str, ...]]:
     }
 
 
-def look(home: Home, config: Config, answers: Answers, *, running: bool, ours: Collection[int] = ()) -> Iterator[Row]:
+def look(
+    home: Home, config: Config, answers: Answers, *, running: bool, ours: Collection[int] = ()
+) -> Iterator[CheckResult]:
     """Says what the drivers see.
 
     Args:
@@ -75,21 +77,21 @@ def look(home: Home, config: Config, answers: Answers, *, running: bool, ours: C
     for name, answer in answers.items():
         if isinstance(answer, Silent):
             values = {"name": name, "limit": answer.limit}
-            yield Row(id="driver_silent", subject="driver", state="wrong", values=values)
+            yield CheckResult(id="driver_silent", subject="driver", state="wrong", values=values)
         elif isinstance(answer, VitaleError):
             yield _refused(home, answer)
         elif answer.refused is not None:
             yield _refused(home, answer.refused.error(ConfigurationInvalid))
         else:
             if not running:
-                yield Row(id="driver_checked", subject="driver", state="ok", values={"name": name})
+                yield CheckResult(id="driver_checked", subject="driver", state="ok", values={"name": name})
             for sighting in answer.seen:
                 yield from _sighting(home, config, name, _with_holder(name, sighting, ours, running=running))
     if not running and _sees_nothing(answers):
         yield of_error(NoReader(), "reader")
     for address, driver in numbered_devices(config).items():
         place = {"address": address, "driver": driver, "file": str(home.config)}
-        yield Row(id="device_numbered", subject="driver", state="note", values=place)
+        yield CheckResult(id="device_numbered", subject="driver", state="note", values=place)
 
 
 def absent_ports(config: Config) -> dict[str, str]:
@@ -104,7 +106,7 @@ def absent_ports(config: Config) -> dict[str, str]:
     return found
 
 
-def _refused(home: Home, error: VitaleError) -> Row:
+def _refused(home: Home, error: VitaleError) -> CheckResult:
     if isinstance(error, ConfigurationInvalid):
         return of_error(located(error, home.config), "configuration", {"file": str(home.config)})
     return of_error(error, "part")
@@ -120,7 +122,7 @@ def _sees_nothing(answers: Answers) -> bool:
     return not told and not any(one.kind == "reader" for one in seen)
 
 
-def _sighting(home: Home, config: Config, driver: str, seen: Sighting) -> Iterator[Row]:
+def _sighting(home: Home, config: Config, driver: str, seen: Sighting) -> Iterator[CheckResult]:
     match seen.kind:
         case "service":
             if seen.problem is not None:
@@ -131,9 +133,9 @@ def _sighting(home: Home, config: Config, driver: str, seen: Sighting) -> Iterat
             yield _reader(seen, driver)
             if seen.simulated and config.station.mode != "simulated":
                 values = {"name": seen.name, "mode": config.station.mode}
-                yield Row(id="reader_simulated", subject="reader", state="note", values=values)
+                yield CheckResult(id="reader_simulated", subject="reader", state="note", values=values)
             if seen.redirected:
-                yield Row(id="reader_redirected", subject="reader", state="note", values={"name": seen.name})
+                yield CheckResult(id="reader_redirected", subject="reader", state="note", values={"name": seen.name})
 
 
 def _with_holder(driver: str, seen: Sighting, ours: Collection[int], *, running: bool) -> Sighting:
@@ -153,18 +155,18 @@ def _with_holder(driver: str, seen: Sighting, ours: Collection[int], *, running:
     return msgspec.structs.replace(seen, problem=None) if running else seen
 
 
-def _absent(home: Home, driver: str, address: str) -> Row:
+def _absent(home: Home, driver: str, address: str) -> CheckResult:
     if address in _ANY:
-        return Row(id="driver_without_device", subject="driver", state="note", values={"name": driver})
+        return CheckResult(id="driver_without_device", subject="driver", state="note", values={"name": driver})
     values = {"address": address, "driver": driver, "file": str(home.config)}
-    return Row(id="device_absent", subject="driver", state="wrong", values=values)
+    return CheckResult(id="device_absent", subject="driver", state="wrong", values=values)
 
 
-def _reader(seen: Sighting, driver: str) -> Row:
+def _reader(seen: Sighting, driver: str) -> CheckResult:
     more = {"device": seen.device, "atr": seen.atr}
     values = {"name": seen.name, "driver": driver, **{key: value for key, value in more.items() if value}}
     if seen.problem is not None:
         return of_error(msgspec.structs.replace(seen.problem, detail=seen.name), "reader", values)
     if driver != "pcsc":
-        return Row(id="reader_there", subject="reader", state="ok", values=values)
-    return Row(id=_CARDS.get(seen.medium, "reader_empty"), subject="reader", state="ok", values=values)
+        return CheckResult(id="reader_there", subject="reader", state="ok", values=values)
+    return CheckResult(id=_CARDS.get(seen.medium, "reader_empty"), subject="reader", state="ok", values=values)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 
-from vitale_protocol.diagnosis.check_results import Row, of_error
+from vitale_protocol.diagnosis.check_results import CheckResult, of_error
 from vitale_protocol.errors import ConfigurationInvalid, ResolverUnavailable, ToolMissing, VitaleError
 from vitale_protocol.extras import missing_part
 from vitale_reader.daemon.config import Config
@@ -11,7 +11,7 @@ from vitale_reader.daemon.config import Config
 __all__ = ["look"]
 
 
-def look(config: Config) -> Iterator[Row]:
+def look(config: Config) -> Iterator[CheckResult]:
     """Looks at the service that the configuration names, if there is one."""
     if config.apcv.resolver == "none" or missing_part("daemon", "the daemon") is not None:
         return
@@ -38,4 +38,4 @@ def look(config: Config) -> Iterator[Row]:
     else:
         if host:
             values = {"name": config.apcv.resolver, "host": host}
-            yield Row(id="resolver_reached", subject="resolver", state="ok", values=values)
+            yield CheckResult(id="resolver_reached", subject="resolver", state="ok", values=values)

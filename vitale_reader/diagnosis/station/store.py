@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from vitale_protocol.diagnosis.check_results import Row, of_error
+from vitale_protocol.diagnosis.check_results import CheckResult, of_error
 from vitale_protocol.errors import ConfigurationInvalid, VitaleError
 from vitale_protocol.extras import missing_part
 from vitale_reader.daemon.config import Config
@@ -26,10 +26,10 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
     offset: float
 
 
-def look(home: Home, config: Config) -> Iterator[Row]:
+def look(home: Home, config: Config) -> Iterator[CheckResult]:
     """Looks at the store; a station is not made by that."""
     for aside in sorted(home.state.glob("*.corrupt-*Z")):
-        yield Row(id="store_set_aside", subject="store", state="wrong", values={"file": str(aside)})
+        yield CheckResult(id="store_set_aside", subject="store", state="wrong", values={"file": str(aside)})
     alone = config.store == "sqlite"
     if missing_part("daemon", "the daemon") is not None or not (home.state / "station.json").exists():
         return  # nothing was ever kept here
@@ -65,13 +65,13 @@ def _integrity(opened: "Opened") -> "Callable[[Connection], Looked]":
     return work
 
 
-def _kept(looked: Looked, *, alone: bool) -> Iterator[Row]:
+def _kept(looked: Looked, *, alone: bool) -> Iterator[CheckResult]:
     from vitale_reader.daemon.store.clock import TOLD_OFF  # noqa: PLC0415  part of an extra
 
     if not looked.whole:
-        yield Row(id="store_changed", subject="store", state="wrong")
+        yield CheckResult(id="store_changed", subject="store", state="wrong")
     else:
-        yield Row(id="store_whole" if alone else "site_answers", subject="store", state="ok")
+        yield CheckResult(id="store_whole" if alone else "site_answers", subject="store", state="ok")
     if abs(looked.offset) > TOLD_OFF:
         values = {"seconds": f"{round(looked.offset):+d}"}
-        yield Row(id="site_clock", subject="clock", state="wrong", values=values)
+        yield CheckResult(id="site_clock", subject="clock", state="wrong", values=values)
