@@ -42,8 +42,8 @@ with vitale_reader.connect() as own:
     read = own.read(scopes=["identity", "nir"], timeout=30, acknowledge=False)
     told["read"] = [read.medium, read.proof.method, read.origin, read.holder.prenom]
     keys, audience, nonce = own.keys(), read.claims.aud, read.claims.nonce
-    verified = vitale_reader.verify(read.token, jwks=keys, audience=audience, nonce=nonce)
-    told["verified"] = verified.jti == read.claims.jti
+    claims = vitale_reader.verify(read.token, jwks=keys, audience=audience, nonce=nonce)
+    told["verified"] = claims.jti == read.claims.jti
     told["listed"] = [token.jti for token in own.pending()] == [read.claims.jti]
     told["acknowledged"] = own.acknowledge(read.claims.jti)
     steps = []
