@@ -37,6 +37,8 @@ FAST = (
     "autovacuum=off",
     "jit=off",
 )
+#: The same for a server that a standby follows.
+FOLLOWED = (*(each for each in FAST if not each.startswith(("wal_level", "max_wal_senders"))), "max_wal_senders=4")
 PATIENCE = 60.0
 
 #: Bytes of a table that is emptied; a database with a larger one is removed.
@@ -76,17 +78,29 @@ OTHERS_END = (
 
 
 class PostgresServer:
-    """The server; ``start`` and ``stop`` as often as a test likes."""
+    """The server; ``start`` and ``stop`` as often as a test likes.
 
-    def __init__(self, programs: Path) -> None:
+    Args:
+        programs: of the server.
+        settings: what it is started with.
+        follows: the server whose standby it is, which runs with ``FOLLOWED``.
+    """
+
+    def __init__(
+        self, programs: Path, settings: tuple[str, ...] = FAST, *, follows: "PostgresServer | None" = None
+    ) -> None:
         self._programs = programs
+        self._settings = settings
         self.folder = Path(tempfile.mkdtemp(prefix="vitale-pg-"))
         self._process: subprocess.Popen[bytes] | None = None
         self._who = _unprivileged(self.folder)
         #: Databases with the tables of a site and nothing in them, and how such a one is made.
         self._free: list[str] = []
         self._shape: object = None
-        self._make()
+        if follows is None:
+            self._make()
+        else:
+            self._copy(follows)
 
     @staticmethod
     def installed() -> Path | None:
@@ -110,7 +124,7 @@ class PostgresServer:
             "-h",
             "",
         ]
-        for setting in FAST:
+        for setting in self._settings:
             command += ["-c", setting]
         with (self.folder / "log").open("ab") as log:
             self._process = self._start(command, log)
@@ -226,6 +240,13 @@ class PostgresServer:
             password,
         ]
         command += ["-A", "scram-sha-256", "--no-sync", "-E", "UTF8", "--locale=C"]
+        with (self.folder / "log").open("ab") as log:
+            assert self._start(command, log).wait(PATIENCE) == 0, (self.folder / "log").read_text()
+
+    def _copy(self, primary: "PostgresServer") -> None:
+        """Copies the server that it follows; a slot keeps there what it has not heard yet."""
+        command: list[str | Path] = [self._programs / "pg_basebackup", "-d", primary.url("postgres")]
+        command += ["-D", self.folder / "data", "-X", "stream", "-R", "-C", "-S", "standby", "--checkpoint=fast"]
         with (self.folder / "log").open("ab") as log:
             assert self._start(command, log).wait(PATIENCE) == 0, (self.folder / "log").read_text()
 
