@@ -286,6 +286,28 @@ def test_a_token_of_another_desk_takes_few_round_trips(
     asyncio.run(main())
 
 
+@pytest.mark.usefixtures("patient")
+def test_a_burst_of_requests_for_another_desk_is_no_outage_and_all_of_them_wait_there(
+    kinds: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, site_database: str, line: Proxy
+) -> None:
+    async def main() -> None:
+        async with Site(kinds, monkeypatch, tmp_path, line.url(site_database)).open("a", "b") as (here, there):
+            line.delay = 0.02
+            wanted = {"nonce": NONCE, "media": ["apcv-nfc"], "readers": [f"nfc:counter@{there.station}"]}
+            most, endpoints = 32, here.desk.home.endpoints()
+            async with AsyncExitStack() as sessions:
+                lines = [await sessions.enter_async_context(here.desk.tools.unix_line(endpoints)) for _ in range(4)]
+                for each in lines:
+                    await each.open()
+                for number in range(4 * most):
+                    lines[number % 4].send_call("presentation.request", wanted | {"nonce": f"{number:022}"})
+                await until(lambda: len(there.desk.desk._hub.waiting) == 4 * most)
+                assert not here.desk.desk._hub.waiting
+            line.delay = 0
+
+    asyncio.run(main())
+
+
 @pytest.mark.usefixtures("patient", "at_rest")
 def test_a_request_that_is_too_long_for_a_call_is_looked_up(
     kinds: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, site_database: str
