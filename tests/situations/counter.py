@@ -185,10 +185,11 @@ class Counter:
         timeout: float = PATIENCE,
         readers: tuple[str, ...] | None = None,
         then: Callable[["Counter"], object] | None = None,
+        until: str = "",
     ) -> Heard:
         """Asks, has something presented once the daemon is armed, and listens until that is enough.
 
-        ``then`` is done once, when the screen has said that something is wrong.
+        ``then`` is done once, when the screen has said that something is wrong: the text of the key ``until``, or any.
         """
         heard, presented, helped = Heard(), False, False
 
@@ -198,7 +199,7 @@ class Counter:
             if step.step == "armed" and not presented:
                 presented = True
                 present(self)
-            if then is not None and heard.told and not helped:
+            if then is not None and heard.told and heard.keys.issuperset({until} - {""}) and not helped:
                 helped = True
                 then(self)
             if enough(heard):

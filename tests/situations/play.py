@@ -92,7 +92,7 @@ def _heard(at: Counter, playing: Playing) -> Heard:
         return one.hear(at, language)
     readers = (FIRST_SLOT,) if one.first_slot else None if one.readers is None else one.readers(at)
     timeout = one.timeout or (one.said if enough is None else PATIENCE)
-    return at.hear(one.media, one.present, language, enough or (lambda _: False), timeout, readers, one.then)
+    return at.hear(one.media, one.present, language, enough or (lambda _: False), timeout, readers, one.then, one.until)
 
 
 def row(heard: Heard, language: Language) -> Row:

@@ -102,6 +102,7 @@ class Situation:
         timeout: seconds of the request, where its end is what is looked at.
         readers: the readers that the billing software asks for, where it is neither all nor the first slot.
         then: what is done once the screen has said what is wrong.
+        until: the key of the text that is waited for before that; empty for any.
         hear: what happens instead of a request that waits, where it is no such request.
         said: seconds after which all has been said to a request that ends by its own time.
         together: whether it is played beside the others that take their time, at places of its own.
@@ -119,6 +120,7 @@ class Situation:
     timeout: float | None = None
     readers: Where | None = None
     then: Deed | None = None
+    until: str = ""
     hear: Hearing | None = None
     said: float = 3.0
     together: bool = False
@@ -497,17 +499,7 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             take_phones,
             then=another_reader,
             timeout=60.0,
-        ),
-        Situation(
-            "Le lecteur sans contact était déjà muet",
-            "The contactless reader was mute already",
-            PHONE,
-            nothing,
-            take_phones,
-            before=mute_reader,
-            lying=1,
-            timeout=60.0,
-            then=another_reader,
+            until="errors.reader_unavailable.nfc",
         ),
         Situation(
             "Le téléphone est retiré trop tôt, puis reposé",
@@ -810,6 +802,18 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             nothing,
             nothing,
             hear=typed(lambda _: ""),
+        ),
+        Situation(
+            "Ce qui est à l’adresse de la douchette n’en est pas une",
+            "What is at the address of the imager is none",
+            SEALED,
+            nothing,
+            lambda counter: counter.second_imager_link.unlink(),
+            before=lambda counter: counter.second_imager_link.symlink_to("/dev/null"),
+            lying=1,
+            plugged=1,
+            readers=second_imager,
+            said=4.0,
         ),
     ),
     "The desk": (
