@@ -36,7 +36,7 @@ def at() -> Iterator[Counter]:
 @pytest.fixture(scope="module")
 def together(at: Counter) -> dict[str, Heard]:
     """Situations that take their time, played at once."""
-    return play_together(at, [playing(one) for one in ALL if one.together])
+    return play_together(at, [playing(one) for one in ALL])
 
 
 def expected(one: Situation) -> Row:

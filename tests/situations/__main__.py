@@ -25,10 +25,9 @@ def main() -> None:
         for one in situations
         if not words or any(word in one.english.lower() for word in words)
     ]
-    together = [one for one in wanted if one.together]
     with counter() as at:
         for language in LANGUAGES if write else LANGUAGES[:1]:
-            played = play_together(at, [Playing(one, language) for one in together]) if together else {}
+            played = play_together(at, [Playing(one, language) for one in wanted])
             for one in wanted:
                 said = row(played.get(one.english) or play(at, Playing(one, language)), language)
                 heard.setdefault(one.english, {})[language] = said

@@ -47,6 +47,7 @@ __all__ = [
     "camera_leased",
     "card",
     "code_of_before",
+    "contactless_reader",
     "first_imager",
     "forged",
     "former_delegate",
@@ -354,6 +355,11 @@ def second_slot(_: Counter) -> tuple[str, ...]:
 def no_such_reader(_: Counter) -> tuple[str, ...]:
     """A reader that this desk does not have."""
     return ("pcsc:absent",)
+
+
+def contactless_reader(counter: Counter) -> tuple[str, ...]:
+    """The reader for phones alone."""
+    return (f"nfc:{counter.reader_link}",)
 
 
 def first_imager(counter: Counter) -> tuple[str, ...]:

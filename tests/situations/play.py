@@ -1,5 +1,6 @@
 """Plays situations, and makes the page of what was heard."""
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -64,8 +65,19 @@ def play(at: Counter, playing: Playing) -> Heard:
 
 
 def play_together(at: Counter, all_playing: Iterable[Playing]) -> dict[str, Heard]:
-    """Plays situations that take their time, at once; what was heard, by the English text of the situation."""
-    together = list(all_playing)
+    """Plays those that take their time, each group at once; what was heard, by the English text of the situation."""
+    heard = dict[str, Heard]()
+    together = sorted((playing for playing in all_playing if playing.one.together), key=_group)
+    for _, group in itertools.groupby(together, key=_group):
+        heard |= _play_group(at, list(group))
+    return heard
+
+
+def _group(playing: Playing) -> int:
+    return playing.one.together
+
+
+def _play_group(at: Counter, together: list[Playing]) -> dict[str, Heard]:
     _prepare(at, [playing.one for playing in together])
     try:
         with ThreadPoolExecutor(len(together)) as pool:

@@ -32,6 +32,7 @@ from tests.situations.deeds import (
     camera_leased,
     card,
     code_of_before,
+    contactless_reader,
     first_imager,
     forged,
     former_delegate,
@@ -105,7 +106,7 @@ class Situation:
         until: the key of the text that is waited for before that; empty for any.
         hear: what happens instead of a request that waits, where it is no such request.
         said: seconds after which all has been said to a request that ends by its own time.
-        together: whether it is played beside the others that take their time, at places of its own.
+        together: number of the group with which it is played at once, at places of its own; 0 for alone.
     """
 
     french: str
@@ -123,7 +124,7 @@ class Situation:
     until: str = ""
     hear: Hearing | None = None
     said: float = 3.0
-    together: bool = False
+    together: int = 0
 
 
 # After two failures of the service comes a reading that succeeds, or it would be left alone for a while.
@@ -248,7 +249,7 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             take_card,
             first_slot=True,
             said=6.0,
-            together=True,
+            together=1,
         ),
         Situation(
             "Un autre programme utilise la carte",
@@ -260,7 +261,7 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             lying=1,
             readers=second_slot,
             timeout=30.0,
-            together=True,
+            together=1,
         ),
         Situation(
             "Le logiciel demande un lecteur qui n’existe pas",
@@ -269,7 +270,7 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             nothing,
             nothing,
             readers=no_such_reader,
-            together=True,
+            together=1,
             timeout=30.0,
         ),
         Situation(
@@ -363,6 +364,8 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             lay(lambda counter: counter.phone(), faults="endless-wtx"),
             take_phones,
             said=8.0,
+            readers=contactless_reader,
+            together=2,
         ),
         Situation(
             "L’application a expiré",
@@ -405,7 +408,7 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             PHONE,
             service("silent", lay(lambda counter: counter.phone())),
             take_phones,
-            together=True,
+            together=1,
             timeout=30.0,
         ),
         Situation(
@@ -500,6 +503,8 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             then=another_reader,
             timeout=60.0,
             until="errors.reader_unavailable.nfc",
+            readers=contactless_reader,
+            together=3,
         ),
         Situation(
             "Le téléphone est retiré trop tôt, puis reposé",
@@ -583,6 +588,7 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             take_code,
             then=renewed,
             timeout=60.0,
+            together=2,
         ),
         Situation(
             "La caméra est débranchée du réseau",
@@ -592,6 +598,7 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             take_code,
             then=camera_is_back,
             timeout=60.0,
+            together=3,
         ),
         Situation(
             "Le code montré est un numéro de sécurité sociale",
@@ -683,7 +690,7 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             send(INS),
             nothing,
             said=8.0,
-            together=True,
+            together=1,
             readers=first_imager,
         ),
         Situation(
@@ -696,7 +703,7 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             plugged=1,
             readers=second_imager,
             timeout=30.0,
-            together=True,
+            together=1,
         ),
         Situation(
             "Un autre programme tient la douchette",
@@ -803,18 +810,6 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             nothing,
             hear=typed(lambda _: ""),
         ),
-        Situation(
-            "Ce qui est à l’adresse de la douchette n’en est pas une",
-            "What is at the address of the imager is none",
-            SEALED,
-            nothing,
-            lambda counter: counter.second_imager_link.unlink(),
-            before=lambda counter: counter.second_imager_link.symlink_to("/dev/null"),
-            lying=1,
-            plugged=1,
-            readers=second_imager,
-            said=4.0,
-        ),
     ),
     "The desk": (
         Situation(
@@ -825,6 +820,7 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             lambda counter: counter.pcsc.start(),
             timeout=30.0,
             first_slot=True,
+            together=2,
         ),
         Situation(
             "Le logiciel réserve un lecteur qui n’est pas à puce",

@@ -113,6 +113,7 @@ ELSEWHERE: dict[str, str] = {
     ),
     "errors.opposed": "needs an opposition list of the site",
     "errors.payload_invalid": "the codes that are refused have a reason of their own",
+    "errors.reader_unavailable.scanner": "needs a port that refuses its settings; a simulated one takes them all",
     "errors.resolver_refused": "needs a refusal of the real service whose code is not public",
     "errors.resolver_unavailable.plug-in": "needs a plug-in that has a fault",
     "steps.reinsert": "needs billing software on a web page",
