@@ -10,6 +10,7 @@ from vitale_protocol.errors import (
     AmbiguousMedium,
     Cancelled,
     MediumMute,
+    MediumUnsupported,
     NoReader,
     PresentationTimeout,
     ReaderGone,
@@ -457,6 +458,27 @@ def test_progress_goes_to_the_request_that_it_is_about(hub: Hub) -> None:
     hub.ask(ask(2), 0.0)
     assert hub.progress("a", "reading") == [NotifyProgress(ask(1), "reading", "a", None)]
     assert hub.progress("unknown", "reading") == []
+
+
+def test_progress_of_a_card_is_not_told_to_who_waits_for_something_else(hub: Hub) -> None:
+    both = msgspec.structs.replace(present(), media=("vitale-card", "apcv-nfc"))
+    hub.reader_changed(msgspec.structs.replace(both, state="empty", medium=None), 0.0)
+    phone, card = ask(1, media=frozenset({"apcv-nfc"})), ask(2)
+    hub.ask(phone, 0.0)
+    hub.ask(card, 0.0)
+    assert [NotifyProgress(phone, "detected", "a", None, "apcv-nfc")] == hub.progress(
+        "a", "detected", medium="apcv-nfc"
+    )
+    hub.reader_changed(both, 1.0)
+    assert [NotifyProgress(card, "detected", "a", None)] == hub.progress("a", "detected")
+
+
+def test_who_asked_for_a_practitioners_card_is_told_that_nobody_reads_one(hub: Hub) -> None:
+    hub.ask(ask(1, media=frozenset({"cps-card"})), 0.0)
+    hub.reader_changed(msgspec.structs.replace(present(medium="cps-card"), media=("vitale-card", "cps-card")), 1.0)
+    (refusal,) = of(Refuse, hub.failed("a", MediumUnsupported(variant="cps-card"), 1.1))
+    assert isinstance(refusal, Refuse)
+    assert ("medium_unsupported", "cps-asked") == (refusal.error.reason, refusal.error.variant)
 
 
 def test_no_alarm_is_needed_while_readers_are_there(hub: Hub) -> None:
