@@ -136,7 +136,11 @@ class Heard:
 
 
 class Counter:
-    """The devices, and clients of the daemon."""
+    """The devices, and clients of the daemon.
+
+    Attributes:
+        acted: whether the patient has done with the phone what the screen said.
+    """
 
     def __init__(self, slot: VpcdLink, second: VpcdLink, pcsc: PcscService, home: Path, scenario: Scenario) -> None:
         self.slot, self.second, self.pcsc, self.home, self.scenario = slot, second, pcsc, home, scenario
@@ -145,6 +149,7 @@ class Counter:
         self.service: ApcvService
         self.reader = Pn532Reader()
         self.desks: dict[DeskName, Path] = {}
+        self.acted = threading.Event()
         self.reader_link: Path
         self.imager_link: Path
         self.second_imager: Imager

@@ -41,6 +41,7 @@ __all__ = [
     "Hearing",
     "Where",
     "another_reader",
+    "badge_beside",
     "both_cards",
     "camera_is_back",
     "camera_is_free",
@@ -87,6 +88,7 @@ __all__ = [
     "take_code",
     "take_phones",
     "take_phones_of_delegates",
+    "take_second",
     "two_codes",
     "typed",
     "unknown_code",
@@ -406,35 +408,43 @@ class SlowUser(PhoneCard):
     """A phone whose user does later what the reading needs.
 
     Args:
-        phone: the phone as it is then.
+        counter: where it is presented.
         refusal: its answer to every command before.
     """
 
-    def __init__(self, phone: PhoneCard, refusal: bytes) -> None:
-        super().__init__(lambda: b"", uid=phone.uid)
-        self.ready = threading.Event()
-        self._phone, self._refusal = phone, refusal
+    def __init__(self, counter: Counter, refusal: bytes) -> None:
+        self._phone, self._refusal, self._acted = counter.phone(), refusal, counter.acted
+        super().__init__(lambda: b"", uid=self._phone.uid)
+        self._acted.clear()
 
     def transmit(self, apdu: bytes) -> bytes:
-        """Answers as the phone does, once it is ready."""
-        return self._phone.transmit(apdu) if self.ready.is_set() else self._refusal
+        """Answers as the phone does, once the user has acted."""
+        return self._phone.transmit(apdu) if self._acted.is_set() else self._refusal
 
 
 def opening_phone(counter: Counter) -> PhoneCard:
     """A phone whose application is opened later."""
-    return SlowUser(counter.phone(), b"\x6a\x82")
+    return SlowUser(counter, b"\x6a\x82")
 
 
 def unlocking_phone(counter: Counter) -> PhoneCard:
     """A phone that is unlocked later."""
-    return SlowUser(counter.phone(), b"\x69\x85")
+    return SlowUser(counter, b"\x69\x85")
 
 
 def open_application(counter: Counter) -> None:
     """The patient does what the screen says, and leaves the phone where it is."""
-    for phone in counter.reader.field.targets:
-        if isinstance(phone, SlowUser):
-            phone.ready.set()
+    counter.acted.set()
+
+
+def badge_beside(counter: Counter) -> None:
+    """A badge lies on the contactless half of a PC/SC reader."""
+    counter.second.insert(SlowUser(counter, b"\x6e\x00"))
+
+
+def take_second(counter: Counter) -> None:
+    """What lies on the contactless half is taken away."""
+    counter.second.remove()
 
 
 def phone_again(counter: Counter) -> None:
