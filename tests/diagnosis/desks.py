@@ -9,6 +9,7 @@ import contextlib
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -228,6 +229,19 @@ def port_of_a_person(desk: Prepared) -> Generator[None]:
             '[station]\nmode = "simulated"\n' + options("scanner", f'devices = ["{path}"]')
         )
         yield
+
+
+@preparing
+def state_is_a_file(desk: Prepared) -> Generator[None]:
+    (desk.home / "state").write_text("a copy that somebody made")
+    yield
+
+
+@preparing
+def lost_link(desk: Prepared) -> Generator[None]:
+    (desk.home / "config.toml").unlink()
+    (desk.home / "config.toml").symlink_to("/nowhere/config.toml")
+    yield
 
 
 @preparing
@@ -470,6 +484,65 @@ DESKS: dict[str, Desk] = {
     ),
     "another server answers for the apCV service": Desk(
         "resolver_unavailable.tls", "ca_file", "ca_file", prepare=stranger_listens, status=1
+    ),
+    "the port of the imager is a folder": Desk(
+        "reader_unavailable.no-device", "son lien", "its link", options("scanner", 'devices = ["/tmp"]'), says="/tmp"
+    ),
+    "the port of the NFC reader is a file": Desk(
+        "reader_unavailable.no-device",
+        "son lien",
+        "its link",
+        options("nfc", f'devices = ["{__file__}"]'),
+        says=__file__,
+    ),
+    "two drivers have one port": Desk(
+        "device_twice",
+        "un seul pilote",
+        "one driver",
+        NO_TLS
+        + """
+[drivers]
+enabled = ["scanner", "nfc"]
+[drivers.options.scanner]
+devices = ["/dev/serial/by-id/usb-none"]
+[drivers.options.nfc]
+devices = ["/dev/serial/by-id/usb-none"]
+""",
+        says="scanner, nfc",
+    ),
+    "a file is in the place of the state": Desk(
+        "local_misuse.no_folder", "Déplacez-le", "Move it away", prepare=state_is_a_file, says="state", status=2
+    ),
+    "the configuration is a link that leads nowhere": Desk(
+        "configuration_invalid.unreadable",
+        "lien",
+        "a link",
+        prepare=lost_link,
+        says="/nowhere/config.toml",
+        status=2,
+    ),
+    "the address of the desk has changed": Desk(
+        "configuration_invalid.address_not_here",
+        "Corrigez `host`",
+        "Correct `host`",
+        f'{NO_DRIVER}[tls]\nlan = true\nhost = "192.0.2.7"\n',
+        says="192.0.2.7",
+        status=2,
+    ),
+    "profiles stand where options of the driver do": Desk(
+        "configuration_invalid",
+        "Corrigez-la",
+        "Correct it",
+        options("nfc", 'profiles = ["/nowhere.toml"]'),
+        says="profiles are told in [apcv]",
+        status=2,
+    ),
+    "the clock was put back by three hours": Desk(
+        "clock_behind",
+        "serveur de temps (NTP)",
+        "time server (NTP)",
+        prepare=replaced(now=lambda: time.time() - 3 * 3_600),
+        status=1,
     ),
     "the daemon is stopped": Desk("daemon_unreachable", "vitale-reader serve", "vitale-reader serve", status=3),
 }

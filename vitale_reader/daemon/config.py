@@ -41,6 +41,7 @@ __all__ = [
     "has_secrets",
     "load",
     "located",
+    "named_devices",
     "numbered_devices",
     "parse",
     "readable_by_others",
@@ -347,6 +348,13 @@ def shown(config: Config) -> dict[str, Any]:
         if isinstance(table, dict) and "options" in table:
             settings[name]["options"] = masked(table["options"])
     return settings
+
+
+def named_devices(config: Config, driver: str) -> tuple[str, ...]:
+    """The devices that the options of a driver name, as they are written there."""
+    devices = config.drivers.options.get(driver, {}).get("devices")
+    named = cast("Sequence[object]", devices) if isinstance(devices, list | tuple) else ()
+    return tuple(text for text in named if isinstance(text, str))
 
 
 def numbered_devices(config: Config) -> dict[str, str]:

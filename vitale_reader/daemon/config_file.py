@@ -96,6 +96,9 @@ def read(file: Path) -> tuple[bytes, FileAccess]:
         FileNotFoundError: there is none.
         ConfigurationInvalid: it cannot be read, or is too large.
     """
+    if file.is_symlink() and not file.exists():
+        detail = f"a link to {file.readlink()}, where nothing is"
+        raise ConfigurationInvalid(detail, variant="unreadable", data={"file": str(file)})
     try:
         with open(file, "rb", opener=_without_waiting) as stream:
             # Of the file that was opened: another may stand there a moment later.

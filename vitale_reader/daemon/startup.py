@@ -41,7 +41,7 @@ def check_station(home: Home, config: Config) -> None:
     open_store.check(home, config)
     if config.keys.keyring:
         keyring_secrets.require_keyring()
-    read_own_profiles(config)
+    driver_options(config, read_own_profiles(config))
     read_trust_list(config.seals.trust_list)
     asyncio.run(_check_resolver(config))
     destinations(config.audit.export, config.audit.options)

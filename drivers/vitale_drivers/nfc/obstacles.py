@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from vitale_drivers.nfc.transport import NfcPlace
+from vitale_drivers.readers.terminals import is_no_device
 from vitale_protocol.errors import ReaderUnavailable
 from vitale_protocol.problems import Problem
 
@@ -41,6 +42,8 @@ def node_of(place: NfcPlace) -> str:
 def obstacle(place: NfcPlace) -> Problem | None:
     """Returns what keeps a reader from being opened now; None where nothing is known that does."""
     node = node_of(place)
+    if place.address.kind == "serial" and is_no_device(node):
+        return Problem(ReaderUnavailable.reason, "no-device")
     there = node.startswith("/") and os.path.exists(node)  # noqa: PTH110 - never raises
     if there and not os.access(node, os.R_OK | os.W_OK):
         return Problem(ReaderUnavailable.reason, "nfc-permission")

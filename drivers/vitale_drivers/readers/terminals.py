@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ __all__ = [
     "TERMINAL_FAULTS",
     "Line",
     "is_behind_pseudo_terminal",
+    "is_no_device",
     "is_open_elsewhere",
     "is_pseudo_terminal",
     "keep_others_out",
@@ -47,6 +49,14 @@ def is_behind_pseudo_terminal(line: Line) -> bool:
     with suppress(OSError):
         return is_pseudo_terminal(line.fileno())
     return False
+
+
+def is_no_device(path: str) -> bool:
+    """True if something is at a path that is no device, and so no serial line: a folder, or a file."""
+    try:
+        return path.startswith("/") and not stat.S_ISCHR(os.stat(path).st_mode)  # noqa: PTH116 - as it was written
+    except (OSError, ValueError):
+        return False
 
 
 def names_pseudo_terminal(path: str) -> bool:

@@ -14,6 +14,7 @@ from vitale_drivers.readers.serial_ports import PortList, UsbPort
 from vitale_drivers.readers.terminals import (
     TERMINAL_FAULTS,
     is_behind_pseudo_terminal,
+    is_no_device,
     is_pseudo_terminal,
     keep_others_out,
     require_no_terminal,
@@ -133,6 +134,8 @@ class SerialBus:
             return _busy(self._find_holders(place.where))
         if number in _GONE or "FileNotFoundError" in said:
             return ReaderGone("the imager is not there any more")
+        if is_no_device(place.where):
+            return ReaderUnavailable("this is no port", variant="no-device")
         return ReaderUnavailable("the port cannot be used", variant="scanner")
 
 

@@ -5,7 +5,7 @@ A request: ``Action`` (WS-Addressing) names the operation; the header has WS-Sec
 
 - ``AuthentifierUtilisateurProximiteReq`` with ``ProfessionnelSante`` and ``Donnees`` (the string), or
 - ``RestituerContexteApCVReq``, empty: it asks for the context that was opened last of those that are open. By a rule
-  of the simulator it may name another one, as below. Or
+  of the simulator it may name another one, as the next does; or
 - ``DetruireContexteApCVReq`` with ``ContexteApCV``, which has the context's ``Identifiant``.
 
 The names of the three outermost elements are not looked at, since the action says the same.

@@ -1,8 +1,8 @@
 """Published formats of codes that are no patient's: a code is one of them by a positive sign, never by what it lacks.
 
 The format of the real apCV's string is not public, so it may look like anything that nobody else has published. A sign
-is a prefix that a publication reserves, a whole layout, or a check digit. Where a prefix would be too weak by itself,
-the sign is the whole content. An IBAN has its country's length and its key; an address of a wallet has check bytes.
+is a prefix that a publication reserves, a whole layout, or a check digit. Where a prefix would be too weak, the sign is
+the whole content. An IBAN has its country's length and its key, an address of a wallet its check bytes.
 
 Known by no sign, and so a candidate: a UUID, a JWT, base64, base45 without ``HC1:``, hexadecimal digits, a sentence.
 """

@@ -48,10 +48,11 @@ def with_a_port(root: Path) -> Machine:
 def _nodes_are_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     """The nodes of the prepared machine are not in this one's ``/dev``."""
 
-    def is_device(path: str) -> bool:
-        return path.startswith("/dev/")
+    def node_at(path: str | Path) -> holders.Node | None:
+        named = str(path.readlink()) if isinstance(path, Path) else path
+        return holders.Node(number=hash(named)) if named.startswith("/dev/") else None
 
-    monkeypatch.setattr(holders, "_is_device", is_device)
+    monkeypatch.setattr(holders, "node_at", node_at)
 
 
 def held_by(root: Path, pid: int, name: str, device: str) -> None:

@@ -4,6 +4,7 @@ import stat
 import sys
 from pathlib import Path
 
+from vitale_protocol.errors import LocalMisuse
 from vitale_reader.daemon.keystore.folder_permissions import close_to_others
 
 __all__ = ["open_to_everybody", "open_to_others", "private_folder"]
@@ -14,8 +15,12 @@ def private_folder(folder: Path) -> Path:
 
     Raises:
         StoreUnavailable: others have a hand in it (``folder_permissions``).
+        LocalMisuse: something else is there.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise LocalMisuse(str(folder), variant="no_folder", data={"place": str(folder)}) from error
     close_to_others(folder)
     return folder
 

@@ -1,6 +1,7 @@
 """The transports that a station has, by its settings: which listen, and how much they take."""
 
 import contextlib
+import errno
 import logging
 import os
 from collections.abc import Callable
@@ -145,6 +146,9 @@ async def listen(
             host, port = await listener.open()
         except OSError as error:
             host, port = config.tls.host, config.tls.port
+            if error.errno == errno.EADDRNOTAVAIL:
+                told = f"{host} is no address of this machine"
+                raise ConfigurationInvalid(told, variant="address_not_here", data={"path": "tls.host"}) from error
             raise cannot_listen(f"{host}:{port}", port, error, setting="tls.port", in_use="port_in_use") from error
         stack.callback(listener.close)
         tls_endpoint = TlsEndpoint(host=host, port=port, sha256=certificates.daemon_sha256)

@@ -54,8 +54,8 @@ def find_holders(device: str, own: Collection[int], proc: Path = PROC) -> tuple[
     """
     if device == PCSC:
         names = pcsc_users(own, proc)
-    elif _is_device(device.removeprefix(TERMINAL)):
-        names = _openers(Node.of(device.removeprefix(TERMINAL)), own, proc, working=device.startswith(TERMINAL))
+    elif (node := node_at(device.removeprefix(TERMINAL))) is not None:
+        names = _openers(node, own, proc, working=device.startswith(TERMINAL))
     else:
         names = set[str]()
     return tuple(sorted(names - {""}))[:MOST_NAMES]
@@ -68,19 +68,19 @@ class Node(msgspec.Struct, frozen=True):
     """
 
     number: int
-    system: int | None
+    system: int | None = None
 
-    @classmethod
-    def of(cls, path: "str | Path") -> "Node":
-        """The device behind a path.
 
-        Raises:
-            OSError: there is none.
-        """
+def node_at(path: str | Path) -> Node | None:
+    """The device behind a path; None where there is none."""
+    try:
         found = os.stat(path)  # noqa: PTH116  a text of a worker, as it is
-        own = PSEUDO_TERMINALS in os.path.realpath(path)
-        number: int = getattr(found, "st_rdev", 0)  # Windows has none, nor a /proc in which to look for it
-        return cls(number=number, system=found.st_dev if own else None)
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISCHR(found.st_mode):
+        return None
+    number: int = getattr(found, "st_rdev", 0)  # Windows has none, nor a /proc in which to look for it
+    return Node(number=number, system=found.st_dev if PSEUDO_TERMINALS in os.path.realpath(path) else None)
 
 
 def _openers(device: Node, own: Collection[int], proc: Path, *, working: bool) -> set[str]:
@@ -101,18 +101,11 @@ def _works_in(process: Path, device: Node) -> bool:
     return len(told) > _TTY_NR and told[_TTY_NR] == str(device.number)
 
 
-def _is_device(path: str) -> bool:
-    try:
-        return stat.S_ISCHR(os.stat(path).st_mode)  # noqa: PTH116  a text of a worker, as it is
-    except (OSError, ValueError):
-        return False
-
-
 def _has_open(process: Path, device: Node) -> bool:
     for descriptor in (process / "fd").iterdir():
         with contextlib.suppress(OSError):  # closed meanwhile
             # By its name first: to ask for a file may take as long as a share that is away lets it.
-            if "/dev/" in str(descriptor.readlink()) and Node.of(descriptor) == device:
+            if "/dev/" in str(descriptor.readlink()) and node_at(descriptor) == device:
                 return True
     return False
 

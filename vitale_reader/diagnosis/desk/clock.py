@@ -10,7 +10,7 @@ from vitale_reader.home import Home
 __all__ = ["look"]
 
 #: Seconds. A file that is a little newer than now was written by a clock that was put back a little since.
-TOLERATED = 86_400.0
+TOLERATED = 3_600.0
 
 #: Seconds since the epoch: 1 January 2026, before the first version.
 FIRST = 1_767_225_600.0

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from vitale_protocol.diagnosis.check_results import CheckResult
+from vitale_protocol.diagnosis.check_results import CheckResult, of_error
+from vitale_protocol.errors import LocalMisuse
 from vitale_reader.diagnosis.machine import Machine, owner_of
 from vitale_reader.home import Home
 
@@ -46,9 +47,25 @@ def _disk(machine: Machine, folder: Path) -> CheckResult:
 
 def _rights(machine: Machine, folder: Path) -> Iterator[CheckResult]:
     there = _nearest(folder)
+    if (file := _in_the_way(folder)) is not None:
+        yield of_error(LocalMisuse(str(file), variant="no_folder", data={"place": str(file)}), "folder")
+        return
     if not machine.writable(there):
         values = {"place": str(there), "owner": owner_of(there) or "?", "user": machine.user}
         yield CheckResult(id="folder_refused", subject="folder", state="wrong", values=values)
+
+
+def _in_the_way(folder: Path) -> Path | None:
+    """The file or lost link that stands where the folder, or one above it, would be; None where nothing does."""
+    for place in (folder, *folder.parents):
+        try:
+            if place.is_dir():
+                return None
+            if place.is_symlink() or place.exists():
+                return place
+        except OSError:  # one above may not be looked into
+            continue
+    return None
 
 
 def _nearest(folder: Path) -> Path:

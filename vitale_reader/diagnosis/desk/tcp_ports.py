@@ -25,6 +25,9 @@ def look(host: str, port: int, *, ours: bool, holder: Callable[[int], str]) -> I
         return
     if ours:
         yield CheckResult(id="port_ours", subject="port", state="ok", values={"port": port})
+    elif _is_elsewhere(host, port):
+        detail = f"{host} is no address of this machine"
+        yield of_error(ConfigurationInvalid(detail, variant="address_not_here", data={"path": "tls.host"}), "port")
     elif _is_free(host, port):
         yield CheckResult(id="port_free", subject="port", state="ok", values={"port": port})
     else:
@@ -52,6 +55,17 @@ def look_at_loopback(
         yield of_error(ConfigurationInvalid(detail, variant=f"{table}_port_in_use", data=data), "port")
     elif port:
         yield CheckResult(id="port_free", subject="port", state="ok", values={"port": port})
+
+
+def _is_elsewhere(host: str, port: int) -> bool:
+    """True if an address is another machine's, or will be this one's later."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((*address[:1], 0, *address[2:]))
+    except OSError as error:
+        return error.errno == errno.EADDRNOTAVAIL
+    return False
 
 
 def _is_free(host: str, port: int) -> bool:

@@ -11,7 +11,7 @@ from vitale_drivers.host.inspection import Surveyed
 from vitale_protocol.diagnosis.check_results import CheckResult, of_error
 from vitale_protocol.errors import ConfigurationInvalid, NoReader, ReaderBusy, ToolMissing, VitaleError
 from vitale_protocol.problems import Problem
-from vitale_reader.daemon.config import Config, located, numbered_devices
+from vitale_reader.daemon.config import Config, located, named_devices, numbered_devices
 from vitale_reader.daemon.workers.holders import find_holders
 from vitale_reader.daemon.workers.questions import Silent
 from vitale_reader.home import Home
@@ -74,6 +74,7 @@ def look(
         running: whether the daemon runs, which tells of its drivers and their readers itself.
         ours: its processes, which may hold devices.
     """
+    yield from _twice(home, config)
     for name, answer in answers.items():
         if isinstance(answer, Silent):
             values = {"name": name, "limit": answer.limit}
@@ -104,6 +105,19 @@ def absent_ports(config: Config) -> dict[str, str]:
             if isinstance(text, str) and (text.startswith(("/dev/", "COM", "com:"))):
                 found[f"COM{text[4:]}" if text.startswith("com:") else text] = driver
     return found
+
+
+def _twice(home: Home, config: Config) -> Iterator[CheckResult]:
+    """Tells a device that is named twice, by one driver or by two: the second finds it taken, or gets half of it."""
+    drivers_of: dict[str, list[str]] = {}
+    for driver in config.drivers.enabled:
+        for text in named_devices(config, driver):
+            if text not in _ANY:
+                drivers_of.setdefault(os.path.realpath(text) if text.startswith("/") else text, []).append(driver)
+    for address, drivers in drivers_of.items():
+        if len(drivers) > 1:
+            values = {"address": address, "drivers": ", ".join(dict.fromkeys(drivers)), "file": str(home.config)}
+            yield CheckResult(id="device_twice", subject="driver", state="wrong", values=values)
 
 
 def _refused(home: Home, error: VitaleError) -> CheckResult:
