@@ -1,4 +1,4 @@
-"""A TLS server with a certificate that nobody trusts."""
+"""Certificates that nobody trusts, and a TLS server with one."""
 
 import contextlib
 import datetime as dt
@@ -13,13 +13,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-__all__ = ["tls_server"]
+__all__ = ["self_signed", "tls_server"]
 
 
 @contextlib.contextmanager
 def tls_server(file: Path) -> Generator[int]:
     """Shakes hands with whoever connects, until it is left; gives its port."""
-    file.write_bytes(_self_signed())
+    file.write_bytes(self_signed())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -42,7 +42,8 @@ def _serve(server: socket.socket, context: ssl.SSLContext) -> None:
             pass
 
 
-def _self_signed() -> bytes:
+def self_signed(days: int = 1) -> bytes:
+    """A private key and its certificate, which ends in so many days, or has ended."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "stranger")])
     now = dt.datetime.now(dt.UTC)
@@ -52,8 +53,8 @@ def _self_signed() -> bytes:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=400))
+        .not_valid_after(now + dt.timedelta(days=days))
         .sign(key, hashes.SHA256())
     )
     private = key.private_bytes(

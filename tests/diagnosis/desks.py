@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.diagnosis.certificates import tls_server
+from tests.diagnosis.certificates import self_signed, tls_server
 from tests.posix import somebodys_terminal
 from vitale_reader.resolvers.apcv_soap import ApcvSoapResolver
 
@@ -204,6 +204,15 @@ def stranger_listens(desk: Prepared) -> Generator[None]:
         url = f"https://127.0.0.1:{port}/apcv"
         (desk.home / "config.toml").write_text(NO_DRIVER + NO_TLS + SERVICE.format(url=url))
         yield
+
+
+@preparing
+def certificate_ended(desk: Prepared) -> Generator[None]:
+    file = desk.home / "site.pem"
+    file.write_bytes(self_signed(days=-3))
+    settings = SERVICE.format(url="https://127.0.0.1/apcv") + f'certificate = "{file}"\n'
+    (desk.home / "config.toml").write_text(NO_DRIVER + NO_TLS + settings)
+    yield
 
 
 @preparing
@@ -480,6 +489,14 @@ DESKS: dict[str, Desk] = {
         "internet connection",
         prepare=says_nothing,
         says="no answer in 0.4 s",
+        status=1,
+    ),
+    "the site's certificate for the apCV service has ended": Desk(
+        "resolver_unavailable.own-certificate",
+        "un nouveau certificat",
+        "a new certificate",
+        prepare=certificate_ended,
+        says="site.pem: ",
         status=1,
     ),
     "another server answers for the apCV service": Desk(

@@ -37,8 +37,10 @@ import datetime as dt
 import http.cookiejar
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
+from cryptography import x509
 
 from vitale_protocol.errors import (
     ConfigurationInvalid,
@@ -149,8 +151,10 @@ class ApcvSoapResolver(Resolver):
         """Asks for the address without a request in it: any answer shows that the service is there.
 
         Raises:
-            ResolverUnavailable: nobody answers; the variant says at which step it ended.
+            ResolverUnavailable: nobody answers; the variant says at which step it ended. It is ``own-certificate``
+                where that of the site has ended: the service would refuse each call.
         """
+        _require_valid(self._settings.certificate)
         await probe(self._client, self._settings.url)
         return httpx.URL(self._settings.url).host
 
@@ -290,3 +294,13 @@ def _refusal(fault: envelope.Fault, codes: dict[str, Meaning]) -> VitaleError:
             return ResolverRefused(detail, data={"code": fault.code})
         case "assertion" | "revoked" | "suspended" | "delegation" | "unknown":
             return ResolverRefused(detail, variant=meaning, data={"code": fault.code})
+
+
+def _require_valid(certificate: str | None) -> None:
+    if certificate is None:
+        return
+    found = x509.load_pem_x509_certificate(Path(certificate).read_bytes())
+    now = dt.datetime.now(dt.UTC)
+    if not found.not_valid_before_utc <= now <= found.not_valid_after_utc:
+        detail = f"{certificate}: {found.not_valid_before_utc:%Y-%m-%d} – {found.not_valid_after_utc:%Y-%m-%d}"
+        raise ResolverUnavailable(detail, variant="own-certificate", data={"sent": False})

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vitale_protocol.diagnosis.check_results import CheckResult, of_error
-from vitale_protocol.errors import ConfigurationInvalid, VitaleError
+from vitale_protocol.errors import ConfigurationInvalid, ToolMissing, VitaleError
 from vitale_protocol.extras import missing_part
 from vitale_reader.daemon.config import Config
 from vitale_reader.home import Home
@@ -31,8 +31,12 @@ def look(home: Home, config: Config) -> Iterator[CheckResult]:
     for aside in sorted(home.state.glob("*.corrupt-*Z")):
         yield CheckResult(id="store_set_aside", subject="store", state="wrong", values={"file": str(aside)})
     alone = config.store == "sqlite"
-    if missing_part("daemon", "the daemon") is not None or not (home.state / "station.json").exists():
-        return  # nothing was ever kept here
+    if missing_part("daemon", "the daemon") is not None:
+        return
+    if not (home.state / "station.json").exists():  # nothing was ever kept here
+        if not alone:
+            yield from _reached(config.store)
+        return
     from vitale_reader.daemon.offline_store import beside  # noqa: PLC0415  part of an extra
 
     try:
@@ -43,6 +47,26 @@ def look(home: Home, config: Config) -> Iterator[CheckResult]:
         yield of_error(error, "store")
     else:
         yield from _kept(looked, alone=alone)
+
+
+def _reached(url: str) -> Iterator[CheckResult]:
+    """Connects to the database of a site, for a desk that has no keys of its own yet."""
+    from sqlalchemy import NullPool, create_engine  # noqa: PLC0415  part of an extra
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
+    from vitale_reader.daemon.database.database_errors import refusal  # noqa: PLC0415
+    from vitale_reader.daemon.database.target import Target  # noqa: PLC0415
+
+    try:
+        connect = Target.of(url).connect
+        with create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool).connect():
+            pass
+    except (ConfigurationInvalid, ToolMissing):
+        return  # told by the check of the configuration
+    except SQLAlchemyError as error:
+        yield of_error(refusal(error), "store")
+    else:
+        yield CheckResult(id="site_answers", subject="store", state="ok")
 
 
 def _integrity(opened: "Opened") -> "Callable[[Connection], Looked]":
