@@ -133,5 +133,5 @@ def test_tk(display: str) -> None:
 
 def test_qt() -> None:
     if importlib.util.find_spec("PySide6") is None:
-        pytest.skip("PySide6 is not installed; it is large, and no part of vitale-reader needs it")
+        pytest.skip("PySide6 is not installed: 250 MB for one example; `pip install PySide6-Essentials` has it tested")
     drive("gui_qt.py", QT, {"QT_QPA_PLATFORM": "offscreen"})
