@@ -56,10 +56,10 @@ def test_a_store_that_was_set_aside_is_told_until_somebody_takes_it_away(tmp_pat
 
 def test_whether_the_database_of_a_site_answers(tmp_path: Path, empty_database: str) -> None:
     (tmp_path / "desk").mkdir()
-    wrong = empty_database.replace(PASSWORD, "of-another-database")
+    of_another = empty_database.replace(PASSWORD, "of-another-database")
     for url, finding in (
         (empty_database, "site_answers"),
-        (wrong, "store_unavailable.database-login"),
+        (of_another, "store_unavailable.database-login"),
         (empty_database.replace("?", "-none?"), "store_unavailable.database-missing"),
     ):
         # A desk that was never started is looked at as well.
