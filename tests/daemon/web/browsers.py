@@ -118,6 +118,10 @@ class Browser(ABC):
                     return dict(message["result"])
 
 
+#: A name that its owner has lead to this machine, in Chromium.
+REBOUND = "rebound.example"
+
+
 class Chromium(Browser):
     """Chromium, in its new headless mode."""
 
@@ -132,6 +136,7 @@ class Chromium(Browser):
             "--no-sandbox",  # root has no other
             "--no-first-run",
             *(f"--disable-{each}" for each in quiet),
+            f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1",
             "--remote-debugging-port=0",
             f"--user-data-dir={folder}",
             "about:blank",

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.daemon.web.browsers import Browser, Chromium
+from tests.daemon.web.browsers import REBOUND, Browser, Chromium
 from tests.daemon.web.pages import PATIENCE
 from tests.daemon.web.shops import BROWSERS, CHROMIUM, NONCE, Shop, claims_of
 from vitale_reader.daemon.process import kill
@@ -138,11 +138,59 @@ def test_another_station_in_the_place_of_the_paired_one_is_told_as_that(at_the_s
     at_the_shop(work, kind)
 
 
+#: All that a page can send without a handshake, and what it hears of it.
+KNOCKS = """(async (host) => {
+  const url = `http://${host}:${desk.port}/v1`;
+  const tried = (given) => fetch(url, given).then((answer) => answer.type, (error) => error.name);
+  const body = '{"jsonrpc":"2.0","id":1,"method":"session.ping","params":{}}';
+  const heard = await Promise.all([
+    tried({}),
+    tried({ credentials: "include" }),
+    tried({ method: "POST", body }),
+    tried({ method: "POST", mode: "no-cors", body }),
+    tried({ method: "POST", body, headers: { "Content-Type": "application/json" } }),
+  ]);
+  navigator.sendBeacon(url, body);
+  const frame = Object.assign(document.createElement("iframe"), { name: "answer" });
+  const sent = { action: url, method: "post", enctype: "text/plain", target: "answer" };
+  const form = Object.assign(document.createElement("form"), sent);
+  form.append(Object.assign(document.createElement("input"), { name: body }));
+  document.body.append(frame, form);
+  const answered = new Promise((loaded) => (frame.onload = loaded));
+  form.submit();
+  await answered;
+  frame.remove();
+  form.remove();
+  return [...new Set(heard)];
+})"""
+
+#: What becomes of a socket to a name.
+DIALS = """((host) => new Promise((ended) => {
+  const socket = new WebSocket(`ws://${host}:${desk.port}/v1`, "vitale-reader.1");
+  socket.onclose = ({ code }) => ended(code);
+}))"""
+
+
+async def knocks_in_vain(shop: Shop) -> None:
+    """Whatever it sends without a handshake is not even asked about."""
+    assert ["TypeError"] == await shop.browser.evaluate(f"{KNOCKS}('127.0.0.1')")
+    if isinstance(shop.browser, Chromium):
+        # A name that the page's owner has lead here: somebody is at that address, and tells nothing.
+        site = "http://" + (await shop.browser.evaluate("location.host")).replace("127.0.0.1", REBOUND)
+        there = f"fetch('{site}', {{ mode: 'no-cors' }}).then((answer) => answer.type)"
+        assert "opaque" == await shop.browser.evaluate(there)
+        assert ["TypeError"] == await shop.browser.evaluate(f"{KNOCKS}('{REBOUND}')")
+        assert 1006 == await shop.browser.evaluate(f"{DIALS}('{REBOUND}')")
+    assert "attempts" not in await shop.desk.result("pairing.open")
+    await shop.desk.result("pairing.close")
+
+
 @BROWSERS
 def test_a_page_that_nobody_waits_for_sees_what_it_would_of_a_closed_port(
     at_the_shop: Any, kind: type[Browser]
 ) -> None:
     async def work(shop: Shop) -> None:
+        await knocks_in_vain(shop)
         ask = "desk.pair({ name: 'a', scopes: ['identity'], onCode: () => {} })"
         assert "unreachable" == await shop.state(ask)
         closed = "new library.VitaleReader({ port: 9 }).pair({ name: 'a', scopes: ['identity'], onCode: () => {} })"
