@@ -60,6 +60,7 @@ def audited(home: Path, client_id: str) -> int:
     return sum((line["action"], line.get("client_id")) == ("presentation.request", client_id) for line in lines)
 
 
+@pytest.mark.posix("a card is moved through a Unix socket")
 def test_daemon_store_and_the_card_that_is_there(card: DemoEnvironment) -> None:
     found = figures(card.home, "--yes")
     assert [one["subject"] for one in found] == ["connection", "store", "reader"]
@@ -68,6 +69,7 @@ def test_daemon_store_and_the_card_that_is_there(card: DemoEnvironment) -> None:
         assert 0 < one["p50"] <= one["p95"] < 30_000
 
 
+@pytest.mark.posix("a card is moved through a Unix socket")
 def test_its_tokens_are_acknowledged_and_nobody_is_named(card: DemoEnvironment) -> None:
     done = run(card.home, "--yes")
     assert done.returncode == 0
@@ -101,6 +103,7 @@ def test_without_consent_no_card_is_read(card: DemoEnvironment, arguments: tuple
     assert 1 == asked
 
 
+@pytest.mark.posix("a card is moved through a Unix socket")
 def test_a_pairing_that_may_not_read_is_told_so(card: DemoEnvironment, tmp_path: Path) -> None:
     paired(card, tmp_path / "bench.toml", "apdu")
     (reader,) = figures(card.home, "--yes", "--pairing", str(tmp_path / "bench.toml"))[2:]
@@ -117,6 +120,7 @@ def test_without_a_card_this_is_said(station: DemoEnvironment) -> None:
     assert {*verdicts} <= {"bien", "LENT"}, "which of them, a busy machine decides"
 
 
+@pytest.mark.posix("a card is moved through a Unix socket")
 def test_a_card_that_cannot_be_read_is_no_figure(station: DemoEnvironment) -> None:
     with card_in(station, "vitale-1"):
         (one,) = [one for one in figures(station.home, "--yes") if one["subject"] == "reader"]

@@ -72,6 +72,7 @@ def run_apart(home: Path, *arguments: str, given: str = "", language: str = "fr_
 # ── with a daemon ──
 
 
+@pytest.mark.posix("a card is moved through a Unix socket")
 def test_readers(card: DemoEnvironment) -> None:
     plain = run_apart(card.home, "readers")
     assert (plain.status, plain.out.split("\t")[1:3]) == (
@@ -101,6 +102,7 @@ def test_the_desk_at_a_glance(card: DemoEnvironment) -> None:
     assert "MARCHAND" not in told.out + line
 
 
+@pytest.mark.posix("a card is moved through a Unix socket")
 def test_a_configuration_that_went_wrong_meanwhile_needs_attention(station: DemoEnvironment) -> None:
     file = station.home / "config.toml"
     before = file.read_bytes()
@@ -119,6 +121,7 @@ def test_a_desk_without_a_daemon_at_a_glance(tmp_path: Path) -> None:
     assert run(tmp_path, "status", "--json").json["error"]["reason"] == "daemon_unreachable"
 
 
+@pytest.mark.posix("a card is moved through a Unix socket")
 def test_read_shows_holder_proof_and_origin_but_no_token(card: DemoEnvironment) -> None:
     done = run_apart(card.home, "read")
     assert done.status == 0
@@ -129,12 +132,14 @@ def test_read_shows_holder_proof_and_origin_but_no_token(card: DemoEnvironment) 
     assert "eyJ" in run(card.home, "read", "--show-token").out
 
 
+@pytest.mark.posix("a card is moved through a Unix socket")
 def test_read_in_english(card: DemoEnvironment) -> None:
     assert "NOT authenticated" in run_apart(card.home, "read", language="C").out
     assert "NOT authenticated" in run(card.home, "--language", "en", "read").out
     assert "NOT authenticated" in run(card.home, "read", "--language=en").out
 
 
+@pytest.mark.posix("a card is moved through a Unix socket")
 def test_a_token_goes_from_read_to_verify(card: DemoEnvironment, tmp_path: Path) -> None:
     nonce = "n" * 32
     read = run(card.home, "read", "--scope", "identity", "--scope", "nir", "--nonce", nonce, "--json").json
@@ -161,6 +166,7 @@ def test_a_token_goes_from_read_to_verify(card: DemoEnvironment, tmp_path: Path)
     assert altered.json["error"]["reason"] == "token_invalid"
 
 
+@pytest.mark.posix("a card is moved through a Unix socket")
 def test_watch_ends_after_so_many(card: DemoEnvironment) -> None:
     told = run(card.home, "watch", "--count", "1", "--json")
     assert told.status == 0
@@ -183,6 +189,7 @@ def watching(station: DemoEnvironment, *options: str) -> Generator["subprocess.P
             running.kill()
 
 
+@pytest.mark.posix("a card is moved through a Unix socket")
 @pytest.mark.parametrize("options", [(), ("--unclaimed",)], ids=["claimed", "unclaimed"])
 def test_a_watch_outlives_a_card_that_cannot_be_read(station: DemoEnvironment, options: tuple[str, ...]) -> None:
     # Whoever comes first: a card that nobody has read is read for the first request or subscription.
@@ -195,6 +202,7 @@ def test_a_watch_outlives_a_card_that_cannot_be_read(station: DemoEnvironment, o
         assert running.stdout.read() == ""
 
 
+@pytest.mark.posix("a card is moved through a Unix socket")
 def test_nothing_presented_is_4(station: DemoEnvironment) -> None:
     done = run_apart(station.home, "read", "--timeout", "1")
     assert done.status == 4
@@ -202,6 +210,7 @@ def test_nothing_presented_is_4(station: DemoEnvironment) -> None:
     assert run(station.home, "read", "--timeout", "1", "--json").json["error"]["reason"] == "timeout"
 
 
+@pytest.mark.posix("a card is moved through a Unix socket")
 def test_a_card_that_cannot_be_read_is_6(station: DemoEnvironment) -> None:
     with card_in(station, "vitale-1"):
         done = run(station.home, "read", "--json")
@@ -235,6 +244,7 @@ def test_clients_are_paired_used_and_revoked(card: DemoEnvironment, tmp_path: Pa
     assert run(tmp_path, "read", "--pairing", str(file)).status == 5
 
 
+@pytest.mark.posix("a card is moved through a Unix socket")
 def test_keys_rotate(station: DemoEnvironment) -> None:
     kid = run(station.home, "keys", "rotate", "--json").json["kid"]
     lines = run(station.home, "keys", "show").out.splitlines()
@@ -249,6 +259,7 @@ def drivers_take_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "LIMIT", 90.0)
 
 
+@pytest.mark.posix("a card is moved through a Unix socket")
 @pytest.mark.usefixtures("drivers_take_their_time")
 def test_doctor_of_a_healthy_station(station: DemoEnvironment) -> None:
     told = run(station.home, "doctor", "--json")
@@ -257,12 +268,14 @@ def test_doctor_of_a_healthy_station(station: DemoEnvironment) -> None:
     assert {"configuration", "daemon", "driver", "reader"} <= {one["subject"] for one in told.json["findings"]}
 
 
+@pytest.mark.posix("a card is moved through a Unix socket")
 def test_a_second_daemon_says_who_holds_the_home(station: DemoEnvironment) -> None:
     done = run_apart(station.home, "serve", "--mode", "simulated", "--driver", "simulated-card", "--tls-port", "0")
     assert done.status == 1
     assert str(station.endpoints.pid) in done.err
 
 
+@pytest.mark.posix("a card is moved through a Unix socket")
 def test_a_pipe_that_is_closed_early_is_no_failure(card: DemoEnvironment) -> None:
     # Behind head, which may take its time to end, somebody says that nobody reads any more.
     command = (
@@ -388,6 +401,7 @@ def test_config(tmp_path: Path) -> None:
     assert run(tmp_path, "config", "show").status == 2
 
 
+@pytest.mark.posix("a card is moved through a Unix socket")
 def test_an_empty_audience_or_nonce_is_compared_and_not_left_out(card: DemoEnvironment) -> None:
     token = run(card.home, "read", "--show-token", "--json").json["token"]
     assert run_apart(card.home, "verify", token).status == 0
@@ -396,6 +410,7 @@ def test_an_empty_audience_or_nonce_is_compared_and_not_left_out(card: DemoEnvir
     assert run(card.home, "read", "--nonce", "").status == 2
 
 
+@pytest.mark.posix("a card is moved through a Unix socket")
 def test_a_pairing_that_cannot_be_kept_leaves_no_client(card: DemoEnvironment) -> None:
     before = run(card.home, "clients", "list", "--json").json["clients"]
     assert run(card.home, "clients", "add", "Perdu", "--output", "/nonexistent/pairing.json").status == 2
@@ -405,6 +420,7 @@ def test_a_pairing_that_cannot_be_kept_leaves_no_client(card: DemoEnvironment) -
     ]
 
 
+@pytest.mark.posix("a card is moved through a Unix socket")
 def test_bytes_that_are_no_text_are_no_crash(card: DemoEnvironment) -> None:
     told = subprocess.run(
         (sys.executable, "-m", "vitale_reader", "verify", "-"),

@@ -26,6 +26,11 @@ OTHERWISE = {
     "symlink": "links, which take a privilege there",
     "symlink_to": "links, which take a privilege there",
 }
+#: What of the tests stands for more than it shows.
+STANDS_FOR = {
+    "slot_of": "a card is moved through a Unix socket",
+    "station_with_a_slot": "a card is moved through a Unix socket",
+}
 #: Modes by which a file is its owner's alone; on Windows they say nothing, and do no harm.
 HARMLESS = {0o600, 0o700}
 PATHS = re.compile(r"^/proc/|^#!/|^/bin/|^/usr/bin/")
@@ -156,8 +161,8 @@ class Looked:
     def _lacked(self, text: Iterable[ast.AST]) -> Iterator[str]:
         """What of a text is not on Windows."""
         for each in text:
-            if isinstance(each, ast.Name) and each.id.startswith(POSIX):
-                yield each.id
+            if isinstance(each, ast.Name) and (each.id in STANDS_FOR or each.id.startswith(POSIX)):
+                yield STANDS_FOR.get(each.id, each.id)
             elif isinstance(each, ast.Attribute):
                 if isinstance(each.value, ast.Name) and each.attr in self._lacking.get(each.value.id, ()):
                     yield f"{each.value.id}.{each.attr}"

@@ -47,6 +47,7 @@ def test_systemd_finds_the_unit_of_the_machine_hardly_exposed(tmp_path: Path) ->
     assert float(found[1]) <= MOST_EXPOSED, said
 
 
+@pytest.mark.posix("units of systemd")
 @needs_analyze
 @pytest.mark.parametrize("scope", SCOPES)
 def test_systemd_understands_every_line(tmp_path: Path, scope: Scope) -> None:

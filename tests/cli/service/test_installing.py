@@ -11,6 +11,7 @@ from tests.service.systems import PID
 from vitale_reader.cli.frame import command
 
 
+@pytest.mark.posix("units of systemd")
 def test_what_would_be_done_is_shown_and_not_done(desk: Desk) -> None:
     shown = desk.run("install", "--dry-run")
     assert 0 == shown.exit_code

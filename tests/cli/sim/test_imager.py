@@ -92,6 +92,7 @@ def whole(until: Callable[[bytes], bytes], mark: bytes) -> Iterator[bytes]:
         yield until(mark)
 
 
+@pytest.mark.posix("it is played at a pseudo-terminal")
 def test_each_line_is_a_code_for_any_program_and_is_not_shown(tmp_path: Path) -> None:
     link = tmp_path / "imager"
     with started("--link", str(link), "--suffix", "crlf", "--aim", "--symbology", "datamatrix") as process:
@@ -107,6 +108,7 @@ def test_each_line_is_a_code_for_any_program_and_is_not_shown(tmp_path: Path) ->
     assert not link.is_symlink()
 
 
+@pytest.mark.posix("it is played at a pseudo-terminal")
 def test_the_screens_of_phones_take_turns_and_their_codes_are_good_at_the_service() -> None:
     scenario = load_scenario()
     contexts, sealer = ServiceContexts(scenario, map(str, range(100)).__next__), Sealer(scenario.secret)
@@ -161,6 +163,7 @@ def test_it_has_the_manners_of_a_maker() -> None:
         stop(process)
 
 
+@pytest.mark.posix("it is played at a pseudo-terminal")
 def test_torn_out_it_is_back_at_the_next_line(tmp_path: Path) -> None:
     link = tmp_path / "imager"
     with started("--link", str(link), "--fault", "tear@5") as process:

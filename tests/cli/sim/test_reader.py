@@ -75,6 +75,7 @@ def read(path: str) -> list[bytes]:
         frontend.close()
 
 
+@pytest.mark.posix("it is played at a pseudo-terminal")
 def test_a_phone_for_any_program_shown_without_its_data() -> None:
     with start("--phone", "claire") as process:
         select, data = read(path_of(process))
@@ -87,6 +88,7 @@ def test_a_phone_for_any_program_shown_without_its_data() -> None:
     assert data[3:-2].decode() not in err
 
 
+@pytest.mark.posix("it is played at a pseudo-terminal")
 def test_a_link_and_a_locked_phone(tmp_path: Path) -> None:
     link = tmp_path / "ttyUSB0"
     with start("--link", str(link), "--locked", "--baud", "agreed") as process:
@@ -96,6 +98,7 @@ def test_a_link_and_a_locked_phone(tmp_path: Path) -> None:
     assert not link.is_symlink()
 
 
+@pytest.mark.posix("it is played at a pseudo-terminal")
 def test_a_phone_that_tears_itself_away_leaves_the_reader_behind() -> None:
     with start("--fault", "tear@5") as process:
         path = path_of(process)
@@ -106,6 +109,7 @@ def test_a_phone_that_tears_itself_away_leaves_the_reader_behind() -> None:
         stop(process)
 
 
+@pytest.mark.posix("it is played at a pseudo-terminal")
 def test_an_empty_reader() -> None:
     with start("--empty", "--baud", "921600") as process:
         assert read(path_of(process)) == []

@@ -11,8 +11,6 @@ from tests.daemon.desk.test_subscriptions import next_event
 from vitale_drivers.base import CodeScanned
 from vitale_protocol.events import Gs1
 
-pytestmark = pytest.mark.posix
-
 NONCE = "n" * 22
 BOX = b"010340093000012017271231109A5C\x1d21000000000042"
 SAID = {"gtin": "03400930000120", "lot": "9A5C", "expiry": "2027-12-31", "serial": "000000000042"}
@@ -132,6 +130,7 @@ def test_codes_of_another_reader_are_not_told(counter: Any) -> None:
     counter.run(work)
 
 
+@pytest.mark.posix("a client comes with a credential, which is good for a Unix socket alone")
 def test_it_takes_the_scope_a_place_and_an_id(counter: Any) -> None:
     async def work(admin: Any) -> None:
         counter.put_optics()

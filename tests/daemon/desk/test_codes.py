@@ -11,8 +11,6 @@ from sqlalchemy import create_engine, text
 from vitale_drivers.base import Arm
 from vitale_protocol.errors import ResolverUnavailable
 
-pytestmark = pytest.mark.posix
-
 NONCE = "n" * 22
 PHONE = b"VITALESIM.a string that only a service can read"
 INS = (

@@ -9,8 +9,6 @@ from vitale_drivers.base import ReaderChanged, ReaderRemoved, Transmitted, Unlea
 from vitale_protocol.events import Reader
 from vitale_protocol.problems import Problem
 
-pytestmark = pytest.mark.posix
-
 READER = "pcsc:slot"
 SECRET = "00B0000042"
 

@@ -143,7 +143,6 @@ def orders(counter: Any) -> list[float]:
     return [command.every for _, command in counter.sent if isinstance(command, Preview)]
 
 
-@pytest.mark.posix
 def test_a_session_sees_what_the_camera_sees(counter: Any, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
 
@@ -167,7 +166,6 @@ def test_a_session_sees_what_the_camera_sees(counter: Any, caplog: pytest.LogCap
     assert base64.b64encode(JPEG).decode() not in caplog.text
 
 
-@pytest.mark.posix
 def test_another_session_sees_nothing(counter: Any) -> None:
     async def main() -> None:
         async with (
@@ -188,7 +186,6 @@ def test_another_session_sees_nothing(counter: Any) -> None:
     asyncio.run(main())
 
 
-@pytest.mark.posix
 def test_it_ends_with_its_session(counter: Any) -> None:
     async def main() -> None:
         async with counter.station() as endpoints, counter.tools.unix_line(endpoints) as stays:
@@ -204,7 +201,6 @@ def test_it_ends_with_its_session(counter: Any) -> None:
     asyncio.run(main())
 
 
-@pytest.mark.posix
 def test_it_ends_with_its_reader(counter: Any) -> None:
     async def work(line: Any) -> None:
         counter.put_optics()
@@ -218,7 +214,6 @@ def test_it_ends_with_its_reader(counter: Any) -> None:
     counter.run(work)
 
 
-@pytest.mark.posix
 def test_a_driver_shows_no_pictures_of_anothers_camera(counter: Any) -> None:
     async def work(line: Any) -> None:
         counter.put_optics()
@@ -230,7 +225,6 @@ def test_a_driver_shows_no_pictures_of_anothers_camera(counter: Any) -> None:
     counter.run(work)
 
 
-@pytest.mark.posix
 @pytest.mark.parametrize("every_ms", [0, 99, 10_001, -1, "fast"])
 def test_no_pace_but_a_reasonable_one(counter: Any, every_ms: object) -> None:
     async def work(line: Any) -> None:
@@ -240,7 +234,7 @@ def test_no_pace_but_a_reasonable_one(counter: Any, every_ms: object) -> None:
     counter.run(work)
 
 
-@pytest.mark.posix
+@pytest.mark.posix("a client comes with a credential, which is good for a Unix socket alone")
 def test_it_needs_its_own_scope(counter: Any) -> None:
     async def main() -> None:
         async with counter.station() as endpoints, counter.tools.unix_line(endpoints) as admin:
@@ -262,7 +256,7 @@ def test_it_needs_its_own_scope(counter: Any) -> None:
     asyncio.run(main())
 
 
-@pytest.mark.posix
+@pytest.mark.posix("what a connection holds is more where TLS is between")
 def test_a_client_that_does_not_read_holds_one_picture_and_is_not_cut_off(
     counter: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

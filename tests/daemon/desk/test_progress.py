@@ -9,8 +9,6 @@ from vitale_drivers.base import Arm, Command, Failed, Health, Progress, ReaderRe
 from vitale_protocol.problems import Problem
 from vitale_reader.daemon.issuing.issuer import Grant
 
-pytestmark = pytest.mark.posix
-
 READER = "nfc:counter"
 WISH = {"nonce": "n" * 22, "media": ["apcv-nfc"]}
 

@@ -17,7 +17,6 @@ READER = Reader(id="pcsc:slot", name="Slot", driver="pcsc", media=("vitale-card"
 AWAY = Health(state="degraded", problem=Problem("reader_unavailable", "pcsc"))
 
 
-@pytest.mark.posix
 def test_each_crash_of_a_service_leaves_lines_of_its_loss_and_its_return(
     counter: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -11,8 +11,6 @@ from vitale_protocol.events import Reader
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
 
-pytestmark = pytest.mark.posix
-
 NONCE = "n" * 22
 LATE = Reader(id="late:1", name="Late", driver="late", media=("vitale-card",), state="empty", simulated=True)
 SIMULATED = f'[station]\nmode = "simulated"\n[drivers]\nenabled = ["simulated-card"]\n{OWN_DOOR}'

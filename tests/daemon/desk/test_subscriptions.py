@@ -11,8 +11,6 @@ import pytest
 from vitale_drivers.base import Failed, Pong, Progress
 from vitale_protocol.problems import Problem
 
-pytestmark = pytest.mark.posix
-
 NONCE = "s" * 22
 PATIENCE = 40.0
 
@@ -155,6 +153,7 @@ def test_what_gives_no_token_is_told_with_its_remedy(counter: Any) -> None:
     counter.run(work)
 
 
+@pytest.mark.posix("a client comes with a credential, which is good for a Unix socket alone")
 def test_limits_and_rights_are_those_of_requests(counter: Any) -> None:
     config = counter.config(rest="[limits]\nrequests = 3")
 
@@ -180,6 +179,7 @@ def test_limits_and_rights_are_those_of_requests(counter: Any) -> None:
     counter.run(work, config)
 
 
+@pytest.mark.posix("what a connection holds is more where TLS is between")
 def test_a_subscriber_that_does_not_read_is_cut_off_and_slows_nobody(
     counter: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

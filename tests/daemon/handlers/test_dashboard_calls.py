@@ -19,8 +19,6 @@ Json = dict[str, Any]
 #: What stands on the phone: on the page that asked, and nowhere else.
 CANARIES = ("MERLE-ESSAI", "CLAIRE", "2840613990412", "once-only-string")
 
-pytestmark = pytest.mark.posix
-
 
 @pytest.fixture
 def left_behind(counter: Any, caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:

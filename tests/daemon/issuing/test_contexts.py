@@ -12,8 +12,6 @@ from vitale_protocol.events import ContextExpiring, PresentationProgress
 from vitale_reader.daemon.issuing import contexts
 from vitale_reader.daemon.issuing.outbox import Outbox
 
-pytestmark = pytest.mark.posix
-
 WANTED = ["identity", "context"]
 
 
@@ -34,6 +32,7 @@ def test_a_context_is_restored_and_released_by_its_owner(counter: Any) -> None:
     counter.run(work)
 
 
+@pytest.mark.posix("a client comes with a credential, which is good for a Unix socket alone")
 def test_to_every_other_client_it_is_unknown(counter: Any) -> None:
     async def main() -> None:
         config = counter.config()
@@ -53,6 +52,7 @@ def test_to_every_other_client_it_is_unknown(counter: Any) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.posix("a client comes with a credential, which is good for a Unix socket alone")
 def test_the_contexts_of_a_revoked_client_are_released(counter: Any) -> None:
     async def main() -> None:
         async with counter.station() as endpoints, counter.tools.unix_line(endpoints) as line:
@@ -68,6 +68,7 @@ def test_the_contexts_of_a_revoked_client_are_released(counter: Any) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.posix("a client comes with a credential, which is good for a Unix socket alone")
 def test_contexts_need_their_scope(counter: Any) -> None:
     async def main() -> None:
         async with counter.station() as endpoints, counter.tools.unix_line(endpoints) as line:
@@ -205,6 +206,7 @@ def test_its_end_is_told_once_and_in_time(counter: Any, life: float, told_after:
     counter.run(work)
 
 
+@pytest.mark.posix("a client comes with a credential, which is good for a Unix socket alone")
 def test_whoever_was_not_there_is_told_at_the_next_session(counter: Any) -> None:
     async def main() -> None:
         async with counter.station() as endpoints, counter.tools.unix_line(endpoints) as line:
@@ -274,6 +276,7 @@ def test_by_the_sdk(counter: Any) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.posix("a client comes with a credential, which is good for a Unix socket alone")
 def test_what_is_released_while_others_are_told_stays_released(counter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     writing, gate = asyncio.Event(), asyncio.Event()
 
@@ -407,6 +410,7 @@ def test_a_simulated_context_is_unknown_once_the_station_is_in_production(counte
     counter.run(second, counter.config(station='mode = "production"'))
 
 
+@pytest.mark.posix("a client comes with a credential, which is good for a Unix socket alone")
 def test_a_client_that_is_revoked_while_its_context_is_kept_holds_none(
     counter: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

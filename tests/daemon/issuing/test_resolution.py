@@ -15,8 +15,6 @@ from vitale_reader.daemon.issuing.issuer import Issuer
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import ReplayGuard
 
-pytestmark = pytest.mark.posix
-
 ALL = ["identity", "nir", "rights", "context"]
 CARD_EVIDENCE = {
     "identity": tlv.encode(0x65, [tlv.encode(0x80, b"ESSAI"), tlv.encode(0x81, b"ANNE"), tlv.encode(0x82, b"19850714")])

@@ -27,8 +27,6 @@ from vitale_reader import Scope
 from vitale_reader.aio import Connection, Presentation
 from vitale_reader.resolvers.base import Signature
 
-pytestmark = pytest.mark.posix
-
 WANTED: tuple[Scope, ...] = ("identity", "context")
 INVOICE = b'{"professionnel": "Dr ESSAI", "centimes": 2650}'
 SIGNING = 'signing = { form = "simulator" }'
@@ -173,6 +171,7 @@ def test_a_resolver_without_a_form_of_invoices_signs_nothing(counter: Any, servi
     counted(counter, service, work)
 
 
+@pytest.mark.posix("a client comes with a credential, which is good for a Unix socket alone")
 def test_signing_needs_its_own_scope_and_the_context_of_this_client(counter: Any) -> None:
     async def work(line: Any) -> None:
         made = dict((await counter.claims(line, b"opaque", scopes=list(WANTED)))["context"])

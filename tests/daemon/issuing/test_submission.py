@@ -12,8 +12,6 @@ from vitale_protocol.media.wedge import MANGLINGS
 from vitale_protocol.methods import MOST_TYPED, PresentationSubmit
 from vitale_reader.daemon.issuing.submission import presentation_of
 
-pytestmark = pytest.mark.posix
-
 NONCE = "n" * 22
 OPAQUE = "opaque-and-of-nobody"
 PHONE = "VITALESIM.opaque"
@@ -167,6 +165,7 @@ class TestACallThatIsNotTaken:
 
         counter.run(work, scripted=False)
 
+    @pytest.mark.posix("a client comes with a credential, which is good for a Unix socket alone")
     def test_because_the_pairing_does_not_allow_it(self, counter: Any) -> None:
         async def main() -> None:
             async with counter.station(scripted=False) as endpoints, counter.tools.unix_line(endpoints) as admin:

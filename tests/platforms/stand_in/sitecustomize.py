@@ -109,6 +109,7 @@ class Seen(types.ModuleType):
             object.__setattr__(self, name, value)
         object.__setattr__(self, "_real", real)
         object.__setattr__(self, "_lacking", lacking)
+        object.__setattr__(self, "_former", dict[str, object]())
 
     def __getattr__(self, name: str) -> object:
         if name in object.__getattribute__(self, "_lacking"):
@@ -116,10 +117,18 @@ class Seen(types.ModuleType):
         return getattr(object.__getattribute__(self, "_real"), name)
 
     def __setattr__(self, name: str, value: object) -> None:
-        setattr(object.__getattribute__(self, "_real"), name, value)
+        real = object.__getattribute__(self, "_real")
+        if hasattr(real, name):
+            object.__getattribute__(self, "_former").setdefault(name, getattr(real, name))
+        setattr(real, name, value)
 
     def __delattr__(self, name: str) -> None:
-        delattr(object.__getattribute__(self, "_real"), name)
+        # For whoever has put something in its place, the name was not here: taken away is what was put there.
+        real, former = object.__getattribute__(self, "_real"), object.__getattribute__(self, "_former")
+        if name in former:
+            setattr(real, name, former.pop(name))
+        else:
+            delattr(real, name)
 
 
 def is_of_the_product(importer: Mapping[str, object] | None) -> bool:
