@@ -183,7 +183,10 @@ def _without_posix_loops() -> None:
     def missing(*_: Any, **__: Any) -> None:
         raise NotImplementedError
 
-    for name in ("add_signal_handler", "remove_signal_handler", "create_unix_server", "create_unix_connection"):
+    for name in words(
+        "add_reader add_signal_handler add_writer create_unix_connection create_unix_server remove_reader "
+        "remove_signal_handler remove_writer"
+    ):
         setattr(asyncio.SelectorEventLoop, name, missing)
 
 
