@@ -1,5 +1,6 @@
 """Files that are written whole or not at all: whoever reads one finds the content before, or the new one."""
 
+import contextlib
 import os
 import stat
 import sys
@@ -36,7 +37,7 @@ def write_atomically(
         OSError: it cannot be written, or not given to that user and group; the one before is as it was.
     """
     temporary = file.with_name(f".{file.name}.new")
-    temporary.unlink(missing_ok=True)  # of a process that died in the middle
+    remove(temporary)  # of a process that died in the middle
     try:
         with os.fdopen(os.open(temporary, NEW, 0o600), "wb") as stream:
             stream.write(content)
@@ -46,7 +47,8 @@ def write_atomically(
                 os.fsync(stream.fileno())
         _patiently(lambda: temporary.replace(file))
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what went wrong is told, and not that something is left of it
+            remove(temporary)
         error.filename, error.filename2 = str(file), None  # nobody knows the other
         raise
     if durable:

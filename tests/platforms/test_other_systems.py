@@ -327,6 +327,31 @@ def test_addresses_that_are_held_open_are_waited_for(home: Home, monkeypatch: py
     assert not home.endpoints_file.exists()
 
 
+#: Writes a file whole.
+WRITE = "import sys; from pathlib import Path; from vitale_reader.atomic_files import *; "
+WRITE += "write_atomically(Path(sys.argv[1]), b'after')"
+
+
+@pytest.mark.parametrize("scanned", ["addresses", ".addresses.new"])
+def test_what_a_scanner_holds_is_waited_for_also_what_is_left_of_a_process_that_died(
+    tmp_path: Path, scanned: str
+) -> None:
+    for name in ("addresses", ".addresses.new"):
+        (tmp_path / name).write_bytes(b"before")
+    done = run("win32", "-c", WRITE, str(tmp_path / "addresses"), more={SCANNED: str(tmp_path / scanned)})
+    assert ("", 0) == (done.stderr, done.returncode)
+    assert {"addresses": b"after"} == {each.name: each.read_bytes() for each in tmp_path.iterdir()}
+
+
+def test_a_file_that_stays_held_is_told_with_its_own_name_and_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "addresses"
+    file.write_bytes(b"before")
+    with held(file):
+        done = run("win32", "-c", WRITE, str(file))
+    assert ("[WinError 32]" in done.stderr, ".addresses.new" in done.stderr.splitlines()[-1]) == (True, False)
+    assert ["addresses"] == [each.name for each in tmp_path.iterdir()]
+
+
 def test_addresses_that_stay_held_open_are_left_and_the_daemon_ends_well(home: Home) -> None:
     with contextlib.ExitStack() as holding:
         with daemon("win32", home) as said:
@@ -765,6 +790,29 @@ def test_windows_names_the_programs_that_use_cards_and_the_service_that_does(
     tasklist.chmod(0o700)
     done = run("win32", "-c", HOLDERS, more={"SYSTEMROOT": str(tmp_path), "PROPAGATION": propagation})
     assert (done.stdout.strip(), done.stderr) == (str(expected), "")
+
+
+#: What stands in for ``pnputil``: it tells of a reader.
+PNPUTIL = r"""#!/bin/sh
+printf 'Instance ID: USB\\VID_072F&PID_2200\\1\r\n'
+"""
+PLUGGED = "from vitale_reader.diagnosis.desk.usb import plugged; from vitale_reader.diagnosis.machine import Machine; "
+PLUGGED += "print([(each.vendor, each.product) for each in plugged(Machine())])"
+
+
+def test_a_program_of_windows_is_the_systems_and_none_of_the_current_folder(tmp_path: Path) -> None:
+    """There the current folder is looked into before the system's own."""
+    folder = tmp_path / "System32"
+    folder.mkdir()
+    for name, text in (("System32/pnputil.exe", PNPUTIL), ("pnputil", "#!/bin/sh\necho planted >planted\n")):
+        (tmp_path / name).write_text(text, "utf-8")
+        (tmp_path / name).chmod(0o700)
+    more = {"SYSTEMROOT": str(tmp_path), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    more["VITALE_STAND_IN_FLAGS"] = str(tmp_path / "flags")
+    done = run("win32", "-c", PLUGGED, more=more)
+    assert ("[('072f', '2200')]", "") == (done.stdout.strip(), done.stderr)
+    assert {"System32", "flags", "pnputil"} == {each.name for each in tmp_path.iterdir()}
+    assert (tmp_path / "flags").read_text("utf-8").startswith("0x8000000 ")
 
 
 def test_windows_without_an_answer_names_nobody(tmp_path: Path) -> None:

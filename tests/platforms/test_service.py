@@ -45,7 +45,9 @@ class Machine:
         self.own = folder / "own"
         self.bin.mkdir()
         self.own.mkdir()
-        for name in ("launchctl", "schtasks"):
+        (self.bin / "System32").mkdir()
+        # What only bears the name of a program of Windows is found first, and is not to be run.
+        for name in ("launchctl", "schtasks", "System32/schtasks.exe"):
             (self.bin / name).write_text(RECORDER, "utf-8")
             (self.bin / name).chmod(0o755)
 
@@ -53,6 +55,7 @@ class Machine:
         environ = {name: value for name, value in os.environ.items() if name != "VITALE_READER_HOME"} | {
             "HOME": str(self.own),
             "PATH": f"{self.bin}:{os.environ['PATH']}",
+            "SYSTEMROOT": str(self.bin),
             "PYTHONPATH": os.pathsep.join((str(STAND_IN), *filter(None, sys.path))),
             "TMPDIR": str(self.own),
             "VITALE_STAND_IN": self.platform,
@@ -73,7 +76,8 @@ class Machine:
         return json.loads(done.stdout)
 
     def taken(self) -> list[str]:
-        file = self.bin / "told"
+        assert self.platform == "darwin" or not (self.bin / "told").exists(), "a program of that name in the path"
+        file = self.bin / ("told" if self.platform == "darwin" else "System32/told")
         told = file.read_text("utf-8").splitlines() if file.exists() else []
         file.unlink(missing_ok=True)
         return told
@@ -97,12 +101,12 @@ def test_a_task_at_logon_is_installed_and_removed(windows: Machine) -> None:
     windows.taken()
     state = windows.json("install")["state"]
     assert (True, True, sys.executable) == (state["installed"], state["running"], state["program"])
-    assert [] != [told for told in windows.taken() if told.startswith("schtasks /Create /TN vitale-reader /F /XML")]
-    task = etree.fromstring((windows.bin / "task").read_bytes())
+    assert [] != [told for told in windows.taken() if told.startswith("schtasks.exe /Create /TN vitale-reader /F /XML")]
+    task = etree.fromstring((windows.bin / "System32/task").read_bytes())
     assert ["-P -m vitale_reader serve"] == task.xpath("//*[local-name()='Arguments']/text()")
     assert not list(windows.own.glob("*.xml"))
     assert not windows.json("uninstall")["state"]["installed"]
-    assert "schtasks /Delete /TN vitale-reader /F" in windows.taken()
+    assert "schtasks.exe /Delete /TN vitale-reader /F" in windows.taken()
 
 
 def test_an_agent_is_installed_and_removed(macos: Machine) -> None:

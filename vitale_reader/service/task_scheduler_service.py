@@ -56,4 +56,4 @@ class LogonTask(Service):
         )
 
     def _schtasks(self, action: str, *words: str, may_fail: bool = False) -> Command:
-        return Command(command=("schtasks", action, "/TN", logon_task.TASK, *words), may_fail=may_fail)
+        return Command(command=(system_program("schtasks"), action, "/TN", logon_task.TASK, *words), may_fail=may_fail)

@@ -1,10 +1,11 @@
-"""Commands by which an installation runs a part of itself in a process of its own."""
+"""Programs that an installation starts: a part of itself in a process of its own, and the system's."""
 
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-__all__ = ["itself", "own_program"]
+__all__ = ["itself", "own_program", "system_program"]
 
 
 def own_program(module: str, command: str = "") -> tuple[str, ...]:
@@ -35,6 +36,13 @@ if sys.platform == "win32":
         told = {**(os.environ if environment is None else environment), "__PYVENV_LAUNCHER__": sys.executable}
         return (interpreter, *command[1:]), told
 
+    def system_program(name: str) -> str:
+        """The whole path of a program of the system.
+
+        By its name alone Windows looks for it in the current folder first, where anybody may have put another.
+        """
+        return str(Path(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", f"{name}.exe"))
+
 else:
 
     def itself(
@@ -42,3 +50,7 @@ else:
     ) -> tuple[Sequence[str], Mapping[str, str] | None]:
         """The command and environment as they are: no launcher stands before the interpreter."""
         return command, environment
+
+    def system_program(name: str) -> str:
+        """The name of a program of the system: it is looked for in the folders that the environment names."""
+        return name

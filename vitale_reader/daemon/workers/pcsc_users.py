@@ -6,12 +6,12 @@ whether the service CertPropSvc runs, which looks at each card that comes for ce
 
 import contextlib
 import csv
-import os
 import subprocess
 import sys
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from vitale_drivers.host.programs import system_program
 from vitale_reader.daemon.workers.offspring import WITHOUT_WINDOW
 
 __all__ = ["PROC", "name_of", "pcsc_users", "processes"]
@@ -54,11 +54,9 @@ if sys.platform == "win32":
 
     def _tasks(*question: str) -> Iterator[tuple[str, int]]:
         """The name and the number of each process in an answer of ``tasklist``; nothing where it gives none."""
-        # By its whole path: a program of that name in the folder of the daemon is none of the system's.
-        command = Path(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "tasklist.exe")
         try:
             answer = subprocess.run(
-                (command, *question, "/FO", "CSV", "/NH"),
+                (system_program("tasklist"), *question, "/FO", "CSV", "/NH"),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

@@ -17,6 +17,7 @@ from typing import Literal
 
 import msgspec
 
+from vitale_drivers.host.programs import system_program
 from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_reader.diagnosis.machine import Machine
 
@@ -30,6 +31,9 @@ KERNEL_DRIVERS = frozenset({"pn533_usb", "port100", "pn533"})
 
 #: Seconds for a program of the system to list the devices.
 LIMIT = 10.0
+
+#: Flags of a program that shows no console.
+WITHOUT_WINDOW: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 
 _LISTED = {
     "win32": ("pnputil", "/enum-devices", "/connected"),
@@ -98,11 +102,18 @@ def plugged(machine: Machine) -> tuple[UsbDevice, ...]:
     """USB devices that are plugged in now; none where the system does not tell."""
     if machine.system == "linux":
         return tuple(_of_linux(machine))
-    command = _LISTED.get(machine.system)
-    if command is None:
+    program, *words = _LISTED.get(machine.system, ("",))
+    if not program:
         return ()
     try:
-        done = subprocess.run(command, capture_output=True, timeout=LIMIT, check=False)
+        done = subprocess.run(
+            (system_program(program), *words),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=LIMIT,
+            check=False,
+            creationflags=WITHOUT_WINDOW,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ()
     text = done.stdout.decode(errors="replace")
