@@ -19,7 +19,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 import types
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
@@ -90,9 +92,9 @@ IN_A_LANGUAGE = "vitale_reader.cli"
 #: An interpreter with threads cannot be forked; numpy begins them when it is loaded.
 WITHOUT_THREADS = {"OPENBLAS_NUM_THREADS": "1"}
 
-#: What an interpreter reads from the environment when it starts, besides ``PYTHON…`` and the stand-ins' own.
-READ_AT_START = frozenset({"LANG", "LC_ALL", "LC_CTYPE"})
-READ_AT_START_BY = ("PYTHON", "VITALE_STAND_IN")
+#: What is read from the environment when an interpreter starts: by itself, the loader of programs and stand-ins.
+READ_AT_START_BY = ("FAKETIME", "GLIBC_", "LD_", "MALLOC_", "OPENSSL_", "PYTHON", "VITALE_STAND_IN")
+LOCALES = frozenset({"LANG", "LC_ALL", "LC_CTYPE"})
 #: Locales in which Python reads and writes UTF-8, as in those that say so.
 SAME = frozenset({"", "C", "POSIX"})
 #: Read by a program that is forked as well, or of no account to one that is loaded.
@@ -243,7 +245,7 @@ class ForkingInterpreter:
 def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
     """What makes an interpreter another one; locales do where nothing else says how text is written."""
     read = {name: value for name, value in environment.items() if name.startswith(READ_AT_START_BY)}
-    locales = {name: value for name, value in environment.items() if name in READ_AT_START}
+    locales = {name: value for name, value in environment.items() if name in LOCALES}
     if "PYTHONIOENCODING" in environment:
         locales = {name: value for name, value in locales.items() if value not in SAME and not value.endswith("UTF-8")}
     return {name: value for name, value in (read | locales).items() if name not in NOT_READ}
@@ -351,6 +353,9 @@ def become(asked: Asked) -> None:
     os.environ.clear()
     os.environ.update(asked.environment)
     os.chdir(asked.folder)
+    # Both were read when the product was loaded.
+    time.tzset()
+    tempfile.tempdir = None
     for name in ("stdin", "stdout", "stderr"):
         stream = _anew(getattr(sys, name))
         setattr(sys, name, stream)
