@@ -148,15 +148,24 @@ class Chromium(Browser):
         told = file.read_text().splitlines() if file.exists() else []
         return "ws://127.0.0.1:{}{}".format(*told) if len(told) == 2 else ""
 
+    def __init__(self, line: ClientConnection) -> None:
+        super().__init__(line)
+        self._tab = ""
+
     async def begin(self, *, apart: bool = False) -> None:
-        assert not apart, "its pages that are apart are private ones, which keep nothing"
-        targets = (await self.command("Target.getTargets", {}))["targetInfos"]
-        (page,) = (each["targetId"] for each in targets if each["type"] == "page")
+        if apart:
+            # A private one would keep nothing. What pages keep is apart by their origins: each site is another one.
+            page = self._tab = (await self.command("Target.createTarget", {"url": "about:blank"}))["targetId"]
+        else:
+            targets = (await self.command("Target.getTargets", {}))["targetInfos"]
+            (page,) = (each["targetId"] for each in targets if each["type"] == "page")
         attached = await self.command("Target.attachToTarget", {"targetId": page, "flatten": True})
         self._session = attached["sessionId"]
 
     async def end(self) -> None:
-        """Nothing: the page ends with its browser."""
+        if self._tab:
+            await self.command("Browser.resetPermissions", {})
+            await self.command("Target.closeTarget", {"targetId": self._tab})
 
     async def show(self, url: str) -> None:
         await self.command("Page.navigate", {"url": url}, sessionId=self._session)

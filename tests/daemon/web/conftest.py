@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.daemon.web.browsers import Browser, Firefox, browser, driven, started
+from tests.daemon.web.browsers import Browser, browser, driven, started
 from tests.daemon.web.shops import Shop, opened
 
 
@@ -24,25 +24,25 @@ def no_files(_port: int) -> Mapping[str, str]:
 
 
 @pytest.fixture(scope="module")
-def firefox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
-    """Where Firefox is driven, started once: each time it takes three seconds of a processor."""
-    found: list[str] = []
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[type[Browser]], str]]:
+    """Where a browser is driven, each started once: it takes one to three seconds of a processor."""
+    found = dict[type[Browser], str]()
     with contextlib.ExitStack() as ending:
 
-        def address() -> str:
-            if not found:
-                profile = tmp_path_factory.mktemp("firefox") / "profile"
-                found.append(ending.enter_context(started(Firefox, profile)))
-            return found[0]
+        def address(kind: type[Browser]) -> str:
+            if kind not in found:
+                profile = tmp_path_factory.mktemp(kind.program) / "profile"
+                found[kind] = ending.enter_context(started(kind, profile))
+            return found[kind]
 
         yield address
 
 
 @pytest.fixture
-def at_the_shop(counter: Any, tmp_path: Path, firefox: Callable[[], str]) -> Callable[..., None]:
+def at_the_shop(counter: Any, tmp_path: Path, shared: Callable[[type[Browser]], str]) -> Callable[..., None]:
     """Runs a test with a station and a browser.
 
-    Where nothing is asked of its command line and its profile, Firefox gives a container of its own.
+    Where nothing is asked of its command line and its profile, it is a page apart in one that tests share.
     """
 
     def run(
@@ -55,8 +55,8 @@ def at_the_shop(counter: Any, tmp_path: Path, firefox: Callable[[], str]) -> Cal
         environ: Mapping[str, str] | None = None,
         files: Callable[[int], Mapping[str, str]] = no_files,
     ) -> None:
-        shares = kind is Firefox and arguments is no_arguments and files is no_files and not environ
-        address = firefox() if shares else ""
+        shares = arguments is no_arguments and files is no_files and not environ
+        address = shared(kind) if shares else ""
 
         def shown_by(port: int) -> AbstractAsyncContextManager[Browser]:
             if shares:
