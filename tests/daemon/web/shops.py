@@ -31,16 +31,16 @@ const ask = { name: "a", scopes: ["identity"], onCode: () => {} };
 parent.postMessage([await failed(desk.pair(ask)), await failed(desk.connect())], "*");
 </script>"""
 
-BROWSERS = pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(
-            kind,
-            marks=pytest.mark.skipif(not is_installed(kind), reason=f"{kind.program} is not installed"),
-            id=kind.program,
-        )
-        for kind in (Chromium, Firefox)
-    ],
+
+def _asked(kind: type[Browser], *marks: pytest.MarkDecorator) -> Any:
+    missing = pytest.mark.skipif(not is_installed(kind), reason=f"{kind.program} is not installed")
+    return pytest.param(kind, marks=(missing, *marks), id=kind.program)
+
+
+BROWSERS = pytest.mark.parametrize("kind", [_asked(Chromium), _asked(Firefox)])
+#: For what shows no more of Firefox than tests of the page library and the dashboard do: that one in the soak.
+CHROMIUM_AND_IN_THE_SOAK_FIREFOX = pytest.mark.parametrize(
+    "kind", [_asked(Chromium), _asked(Firefox, pytest.mark.soak)]
 )
 CHROMIUM = pytest.mark.skipif(not is_installed(Chromium), reason="chromium is not installed")
 
