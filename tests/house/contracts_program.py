@@ -1,7 +1,7 @@
-"""Import-linter on the packages in the current folder: as they are, and with one import more.
+"""Import-linter on the packages in the current folder: as they are, and with some imports more.
 
-Reads a JSON array of ``[module, imported]``. Prints what import-linter says without and with each of them, as a JSON
-array. One process serves all of them, since to start costs more than to check.
+Reads a JSON array of arrays of ``[module, imported]``. Prints what import-linter says without and with the imports of
+each array, as a JSON array. One process serves all of them, since to start costs more than to check.
 """
 
 import contextlib
@@ -40,8 +40,10 @@ def said() -> str:
 def main() -> None:
     """Reads, plants, prints."""
     answers = [said()]
-    for module, imported in json.load(sys.stdin):
-        with planted(module, imported):
+    for plants in json.load(sys.stdin):
+        with contextlib.ExitStack() as planting:
+            for module, imported in plants:
+                planting.enter_context(planted(module, imported))
             answers.append(said())
     json.dump(answers, sys.stdout)
 
