@@ -16,7 +16,7 @@ import pytest
 
 import vitale_reader
 from tests.daemon.web.browsers import Browser, Chromium, browser
-from tests.daemon.web.shops import CHROMIUM_FIRST
+from tests.daemon.web.shops import FIREFOX_IN_THE_SOAK
 from tests.examples import pictures
 from vitale_firmware_sim.card.images import load_image
 from vitale_reader.daemon.process import kill
@@ -149,7 +149,7 @@ class Counter:
             self.pictures[name] = await self.browser.picture()
 
 
-@CHROMIUM_FIRST
+@FIREFOX_IN_THE_SOAK
 def test_a_morning_at_the_counter(kind: type[Browser], tmp_path: Path, pcsc_service: Any) -> None:
     """Patients come with cards and phones, pages are loaded again, the desk is restarted, and nothing is kept."""
     pcsc_service.kill()  # skipped where there is none; the example starts one of its own

@@ -10,7 +10,19 @@ import pytest
 
 NEED_NO_ENVIRONMENT = {"setup", "lock", "deb", "bare", "bare-desk", "clean"}
 TARGETS = NEED_NO_ENVIRONMENT | {
-    *("demo", "test", "test-quick", "test-newest", "test-elsewhere", "lint", "bench", "yardstick", "soak", "fuzz", "docs"),
+    *(
+        "demo",
+        "test",
+        "test-quick",
+        "test-newest",
+        "test-elsewhere",
+        "lint",
+        "bench",
+        "yardstick",
+        "soak",
+        "fuzz",
+        "docs",
+    ),
 }
 
 

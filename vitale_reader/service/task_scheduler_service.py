@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from vitale_drivers.host.programs import system_program
 from vitale_reader.service import logon_task
 from vitale_reader.service.base import Service, State
 from vitale_reader.service.steps import Command, Remove, Step, Write

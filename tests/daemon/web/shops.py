@@ -39,9 +39,7 @@ def _asked(kind: type[Browser], *marks: pytest.MarkDecorator) -> Any:
 
 BROWSERS = pytest.mark.parametrize("kind", [_asked(Chromium), _asked(Firefox)])
 #: For what shows no more of Firefox than tests of the page library and the dashboard do: that one in the soak.
-CHROMIUM_AND_IN_THE_SOAK_FIREFOX = pytest.mark.parametrize(
-    "kind", [_asked(Chromium), _asked(Firefox, pytest.mark.soak)]
-)
+FIREFOX_IN_THE_SOAK = pytest.mark.parametrize("kind", [_asked(Chromium), _asked(Firefox, pytest.mark.soak)])
 CHROMIUM = pytest.mark.skipif(not is_installed(Chromium), reason="chromium is not installed")
 
 
