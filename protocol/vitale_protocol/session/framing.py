@@ -52,7 +52,7 @@ class BoundedFraming:
     def __init__(self, limit: int = MESSAGE_BYTES) -> None:
         self.limit = limit
         self.exceeded = False
-        self._incomplete = bytearray()
+        self._incomplete: bytearray = bytearray()
 
     @property
     def held(self) -> int:
