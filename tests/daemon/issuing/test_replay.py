@@ -163,6 +163,27 @@ def test_no_string_is_taken_until_those_of_before_have_ended(tmp_path: Path) -> 
     asyncio.run(main())
 
 
+def test_a_clock_that_jumps_forward_takes_no_string_before_its_time(tmp_path: Path) -> None:
+    wall, steady = Clock(1_800_000_000.0), Clock(1_000.0)
+
+    async def main() -> None:
+        store = Store(tmp_path / "store.db")
+        await store.open()
+        await store.run(lambda connection: close_until(connection, VAULT, wall.now + 3_600, "restored"))
+        clock = StoreClock(Remembered(), wall=wall, steady=steady)
+        await store.run(clock.purging)  # as a daemon does at its start
+        guard = ReplayGuard(store, VAULT, days=2, clock=clock)
+        wall.now += 400 * 86_400
+        with pytest.raises(Replayed) as caught:
+            await guard.require_open()
+        assert "restored" == caught.value.variant
+        steady.now += 3_600
+        await guard.require_open()
+        await store.close()
+
+    asyncio.run(main())
+
+
 def test_whatever_closes_it_for_longer_decides(tmp_path: Path) -> None:
     clock = Clock(1_800_000_000.0)
 

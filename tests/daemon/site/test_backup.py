@@ -16,10 +16,13 @@ from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site import backup
 from vitale_reader.daemon.site.backup import SQLITE, back_up, put_back
 from vitale_reader.daemon.site.open_store import last_outage, require_own_store, spooled
+from vitale_reader.daemon.store.audit_trail.chain import Chain
+from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.row_seals import sealed
 from vitale_reader.daemon.store.tables import metadata, seen, site
 from vitale_reader.home import Home
 
+NOW = 1_800_000_000.0
 URL = "postgresql://desk@127.0.0.1:1/site"
 VAULT, OTHER = Vault.of_site(b"k" * 32), Vault.of_site(b"o" * 32)
 
@@ -87,6 +90,28 @@ def test_strings_that_were_used_since_are_taken_over_once() -> None:
         taken = [backup._take_over(connection, tuple(rows[:count])) for count in (0, 1, 2, 2)]
         assert ([0, 1, 1, 0], 2) == (taken, connection.execute(select(func.count()).select_from(seen)).scalar())
     engine.dispose()
+
+
+@pytest.mark.parametrize(("off", "closed_from"), [(0.0, 0.0), (60.0, 60.0), (-86_400.0, 0.0)])
+def test_a_clock_that_is_behind_closes_no_string_too_short(off: float, closed_from: float) -> None:
+    remembered = Remembered()
+    remembered.saw_time(NOW)
+    engine = create_engine("sqlite://")
+    with engine.begin() as connection:
+        metadata.create_all(connection)
+        done = backup.restored(
+            connection,
+            VAULT,
+            remembered,
+            chain=Chain(VAULT, "a-station", remembered=remembered),
+            before=None,
+            trust_clients=True,
+            apcv_after=600.0,
+            at=NOW + off,
+            reason="a disk was changed",
+        )
+    engine.dispose()
+    assert NOW + closed_from + 600.0 == done.closed_until
 
 
 def test_a_database_of_another_key_is_not_worked_on(tmp_path: Path) -> None:

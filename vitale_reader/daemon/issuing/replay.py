@@ -104,7 +104,7 @@ class ReplayGuard:
             )
             if not self._store.degraded:  # a spool does not know of a restore
                 self._closed = found
-        if self._clock.now() < found.until:
+        if self._clock.believed() < found.until:
             raise Replayed("which strings were used is unknown", variant=found.why, data={"until": round(found.until)})
 
     async def claim(self, digest: str) -> Claimed:

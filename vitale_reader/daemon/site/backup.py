@@ -176,7 +176,7 @@ def restored(
     closed_until = 0.0
     if not used_known and apcv_after:
         shared = connection.dialect.name == "postgresql"
-        now = float(connection.execute(select(NOW)).scalar_one()) if shared else at
+        now = float(connection.execute(select(NOW)).scalar_one()) if shared else max(at, remembered.latest)
         closed_until = close_until(connection, vault, now + apcv_after, "restored").until
     until = float(connection.execute(select(func.max(audit.c.at))).scalar() or 0.0)
     resume(connection, vault, remembered, chain=chain, at=at, reason=reason, by=LOCAL)
