@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, func, select
 
-from vitale_protocol.errors import StoreUnavailable
+from vitale_protocol.errors import ContextUnknown, StoreUnavailable
 from vitale_protocol.events import ContextExpiring
 from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.daemon.keystore.store_keys import Vault
@@ -40,7 +40,7 @@ class Desk:
     """One held context, a clock, and what was told."""
 
     def __init__(self, folder: Path) -> None:
-        self.now = START
+        self.now, self.ahead = START, 0.0
         self.store = Flaky(folder / "store.db")
         self.told: list[ContextExpiring] = []
         resolver: Any = None  # none is asked
@@ -51,7 +51,7 @@ class Desk:
             resolver,
             station="here",
             mode="production",
-            clock=StoreClock(Remembered(), wall=lambda: self.now, steady=lambda: self.now),
+            clock=StoreClock(Remembered(), wall=lambda: self.now + self.ahead, steady=lambda: self.now),
             notify=self._hear,
         )
 
@@ -99,6 +99,30 @@ def test_a_context_that_ended_is_held_no_more_and_its_row_is_cleared_later(
         assert await desk.rows() == 1
         assert await desk.contexts.purge() == 1
         assert await desk.rows() == 0
+
+    run(tmp_path, work)
+
+
+@pytest.mark.parametrize("how", ["while it runs", "at its start"])
+def test_a_clock_that_jumps_forward_ends_no_context_for_good(tmp_path: Path, how: str) -> None:
+    async def work(desk: Desk) -> None:
+        desk.contexts._clock.believed()  # as a daemon does, now and then
+        desk.ahead = 400 * 86_400.0
+        if how == "at its start":
+            desk.contexts._held.clear()
+            await desk.contexts.open()
+        await desk.contexts._attend()
+        with pytest.raises(ContextUnknown):
+            desk.contexts._of("client-1", "ctx")
+        wait = desk.contexts._until_next()
+        assert wait is not None
+        assert wait > 1, "nor does it look without end"
+        desk.ahead = 0.0
+        assert desk.contexts._of("client-1", "ctx").ends_at == END
+        assert await desk.rows() == 1
+        desk.now = END
+        await desk.contexts._attend()
+        assert (desk.contexts._held, await desk.rows()) == ({}, 0)
 
     run(tmp_path, work)
 

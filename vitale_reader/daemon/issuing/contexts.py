@@ -111,7 +111,7 @@ class Contexts:
         Raises:
             StoreUnavailable: the store cannot be read.
         """
-        values = {"of_station": self._station, "now": self._clock.now()}
+        values = {"of_station": self._station, "now": self._clock.believed()}
         rows = await self._store.run(lambda connection: connection.execute(_LIVING, values).mappings().all())
         found = [Held(**{name: row[name] for name in Held.__struct_fields__}) for row in rows if self._holds(row)]
         self._held = {held.digest: held for held in found if self._opens(held)}
@@ -272,16 +272,17 @@ class Contexts:
         return await forget_ended(self._store.run, self._clock.purging, _PURGE)
 
     def _until_next(self) -> float | None:
-        now = self._clock.now()
-        ends = [held.ends_at for held in self._held.values()]
+        now, believed = self._clock.now(), self._clock.believed()
+        ends = [held.ends_at - believed for held in self._held.values()]
         # A notice that is due and heard by nobody waits for a session, not for time.
-        notices = [held.notice_at for held in self._held.values() if not held.noticed and held.notice_at > now]
+        notices = [held.notice_at - now for held in self._held.values() if not held.noticed and held.notice_at > now]
         soonest = min([*ends, *notices], default=None)
         # Not longer than LOOK: the clock may be set, and the machine may sleep.
-        return None if soonest is None else min(max(soonest - now, 0.0), LOOK)
+        return None if soonest is None else min(max(soonest, 0.0), LOOK)
 
     async def _attend(self) -> None:
-        ended = [held.digest for held in self._held.values() if held.ends_at <= self._clock.now()]
+        believed = self._clock.believed()  # what is forgotten for a clock that jumped forward does not come back
+        ended = [held.digest for held in self._held.values() if held.ends_at <= believed]
         for digest in ended:
             del self._held[digest]
         try:
