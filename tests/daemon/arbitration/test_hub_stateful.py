@@ -5,6 +5,7 @@ and a scanner, whose presences are over when they were read.
 """
 
 import itertools
+from collections.abc import Hashable
 from typing import Any
 
 import pytest
@@ -125,9 +126,9 @@ class HubMachine(RuleBasedStateMachine):
         self.handed: list[tuple[Presented, float]] = []  # what requests got, and when
         self.declining: tuple[str, ...] = ()  # the reader of what goes from one request to the next
         self.subscribed: list[PendingSubscription] = []  # the one that was served longest ago first
-        self.handed_to: dict[str, int] = {}  # when a client got what no request claimed, or first asked for it
+        self.handed_to: dict[Hashable, int] = {}  # when a client got what no request claimed, or first asked for it
         self.came: dict[Key, int] = {}  # the order in which requests came
-        self.turns: dict[tuple[str, str], int] = {}  # when a client was answered at a reader, in the same order
+        self.turns: dict[tuple[Hashable, str], int] = {}  # when a client was answered at a reader, in the same order
 
     def do(self, actions: list[Action]) -> None:
         for action in actions:

@@ -1,5 +1,7 @@
 """The words between the hub and the desk: the pending requests that go in, and the actions that come out."""
 
+from collections.abc import Hashable
+
 import msgspec
 
 from vitale_drivers.base import Arm, Presented
@@ -36,14 +38,14 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         key: names the wish, unique among those of its kind; it ends with its session.
-        client: whose wish it is, in however many sessions.
+        client: whose wish it is, in however many sessions; one of the programs of the desk's own user is one.
         media: the media wanted, all of them in ``vitale_protocol.records.Medium``.
         readers: ids of the readers wanted; empty means all.
         stale: media that do not count for it, each as its reader's id and the beginning of its presence.
     """
 
     key: Key
-    client: str
+    client: Hashable
     media: frozenset[str]
     readers: frozenset[str] = frozenset()
     stale: frozenset[tuple[str, float]] = frozenset()

@@ -11,7 +11,7 @@ Of a thousand programs most want the same. The questions of each event (the next
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from math import inf
 
 import msgspec
@@ -33,8 +33,8 @@ class Kind(msgspec.Struct):
     waiting: dict[Key, tuple[int, PendingRequest]] = msgspec.field(
         default_factory=dict[Key, tuple[int, PendingRequest]]
     )
-    clients: dict[str, dict[Key, tuple[int, PendingRequest]]] = msgspec.field(
-        default_factory=dict[str, dict[Key, tuple[int, PendingRequest]]]
+    clients: dict[Hashable, dict[Key, tuple[int, PendingRequest]]] = msgspec.field(
+        default_factory=dict[Hashable, dict[Key, tuple[int, PendingRequest]]]
     )
     deadline: float = -inf
 
@@ -72,11 +72,11 @@ class PendingRequests(msgspec.Struct):
 
     waiting: dict[Key, PendingRequest] = msgspec.field(default_factory=dict[Key, PendingRequest])
     subscribed: dict[Key, PendingSubscription] = msgspec.field(default_factory=dict[Key, PendingSubscription])
-    _handed: dict[str, int] = msgspec.field(default_factory=dict[str, int])
+    _handed: dict[Hashable, int] = msgspec.field(default_factory=dict[Hashable, int])
     _kinds: dict[KindKey, Kind] = msgspec.field(default_factory=dict[KindKey, Kind])
     _numbers: Iterator[int] = msgspec.field(default_factory=itertools.count)
-    _of_client: Counter[str] = msgspec.field(default_factory=Counter[str])
-    _turns: dict[str, dict[str, int]] = msgspec.field(default_factory=dict[str, dict[str, int]])
+    _of_client: Counter[Hashable] = msgspec.field(default_factory=Counter[Hashable])
+    _turns: dict[Hashable, dict[str, int]] = msgspec.field(default_factory=dict[Hashable, dict[str, int]])
 
     def add(self, request: PendingRequest) -> None:
         """One more, the last in the order."""

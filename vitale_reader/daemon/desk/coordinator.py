@@ -190,7 +190,7 @@ class Coordinator:
             key=key,
             media=media,
             readers=readers,
-            client=grant.client_id,
+            client=client.owner,
             asked_at=now,
             deadline=now + timeout,
             of_page=bool(grant.site),
@@ -228,7 +228,7 @@ class Coordinator:
         self._subscriptions[key] = Subscription(client, name, grant)
         self._do(
             self._hub.subscribe(
-                PendingSubscription(key=key, client=grant.client_id, media=media, readers=readers), self._now()
+                PendingSubscription(key=key, client=client.owner, media=media, readers=readers), self._now()
             )
         )
         return name

@@ -32,6 +32,7 @@ from vitale_protocol.errors import (
 from vitale_protocol.events import Step
 from vitale_protocol.methods import PresentationResult, StationMode
 from vitale_protocol.problems import Problem
+from vitale_reader.daemon.clients.callers import LOCAL_CLIENT
 from vitale_reader.daemon.database.combined_writes import Write
 from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.issuing.issuer import Grant
@@ -67,8 +68,9 @@ class Visitor(msgspec.Struct, eq=False):
 
     @property
     def owner(self) -> str:
-        """The client at the asking desk, who has its share here as well."""
-        return self.wanted.client_id
+        """The client, whichever desk it asks at; of programs of a desk's own user, all of that desk together."""
+        wanted = self.wanted
+        return f"{LOCAL_CLIENT} of {wanted.station}" if wanted.client_id == LOCAL_CLIENT else wanted.client_id
 
     @property
     def group(self) -> None:
