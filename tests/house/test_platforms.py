@@ -1,6 +1,5 @@
 """What differs by platform lies in few modules, each for one concern; all others are the same everywhere."""
 
-import ast
 import re
 from collections.abc import Iterator
 from importlib import metadata
@@ -82,52 +81,25 @@ def test_the_page_of_the_platforms_names_tests_that_there_are(root: Path) -> Non
     assert missing == []
 
 
-#: What a test that Windows runs as well does without: modes of files, a signal that ends, the loop's Unix sockets, and
-#: a station whose clients come by a Unix socket alone.
-NEEDS_POSIX = re.compile(
-    r"S_IMODE|\bst_mode|umask\(|raise_signal|unix_line|fsync|/proc/|(?<!false\\n)\[tls\]\\nenabled = false"
-)
-#: Marks a test that is not run there.
-LEFT_OUT = re.compile(r"posix|linux|win32|pcscd|soak|AS_ROOT")
+def rows(page: str, title: str) -> dict[str, tuple[str, ...]]:
+    """The rows of the table below a title, by their first cell; what stands there in brackets is left out."""
+    lines = re.findall(r"^\| (.+) \|$", page.partition(f"\n## {title}\n")[2].partition("\n## ")[0], re.MULTILINE)
+    cells = [line.split(" | ") for line in lines]
+    return {re.sub(r" \(.*?\)$", "", first): tuple(others) for first, *others in cells if first != "what"}
 
 
-def neutral_tests(file: Path, fixtures: frozenset[str]) -> Iterator[tuple[str, str]]:
-    """The tests of a file that Windows runs as well: name and text, with the constants of the file that it names."""
-    text = file.read_text("utf-8")
-    tree = ast.parse(text)
-    constants = {
-        target.id: ast.get_source_segment(text, node) or ""
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
-    if LEFT_OUT.search(constants.get("pytestmark", "")):
-        return
-    for node in tree.body:
-        if not isinstance(node, ast.FunctionDef) or not node.name.startswith("test_"):
-            continue
-        asked = {argument.arg for argument in node.args.args}
-        if fixtures & asked or LEFT_OUT.search(" ".join(map(ast.unparse, node.decorator_list))):
-            continue
-        names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
-        body = ast.get_source_segment(text, node) or ""
-        yield node.name, body + "".join(constants.get(name, "") for name in names)
-
-
-def test_tests_that_windows_runs_need_nothing_of_posix(root: Path) -> None:
-    workflow = (root / ".github" / "workflows" / "ci.yml").read_text("utf-8")
-    (rooms,) = re.findall(r"--junit-xml=results.xml ([\w/\s]+?)\n *- run", workflow)
-    (posix,) = re.findall(r"POSIX_FIXTURES = \{(.*?)\}", (root / "tests" / "conftest.py").read_text("utf-8"))
-    fixtures = frozenset(re.findall(r'"(\w+)"', posix)) | {"virtual_card", "pcsc_service"}
-    looked, needing = 0, list[str]()
-    for room in rooms.split():
-        for file in sorted((root / room).rglob("test_*.py")):
-            for name, text in neutral_tests(file, fixtures):
-                looked += 1
-                needing += [f"{file.relative_to(root)}::{name}"] if NEEDS_POSIX.search(text) else []
-    assert looked > 500
-    assert [] == needing
+def test_what_was_shown_here_has_its_tests_and_every_row_says_where(root: Path) -> None:
+    page = (root / "docs" / "explanation" / "platforms.md").read_text("utf-8")
+    tests, windows, macos = (rows(page, title) for title in ("The tests", "Windows", "macOS"))
+    told = windows | macos
+    assert len(told) > 25
+    assert [] == [what for what, (_, shown) in told.items() if not re.search(r"here|stand-in|CI|\*\*never\*\*", shown)]
+    assert set(told) == set(tests)
+    # Who only reads it elsewhere has no test here, and who has one there says so.
+    for what, (named,) in tests.items():
+        shown = told[what][1]
+        assert ("stand-in" in shown or "here" in shown) == bool(re.search("`(T|tests/)", named)), what
+        assert "CI" in shown or not re.search(r"`W::", named), what
 
 
 #: Libraries whose data PyInstaller and its contributed hooks bring by themselves.
