@@ -183,9 +183,9 @@ def _without_posix_loops() -> None:
     def missing(*_: Any, **__: Any) -> None:
         raise NotImplementedError
 
+    # What takes them away again is called by asyncio itself, for sockets that connect.
     for name in words(
-        "add_reader add_signal_handler add_writer create_unix_connection create_unix_server remove_reader "
-        "remove_signal_handler remove_writer"
+        "add_reader add_signal_handler add_writer create_unix_connection create_unix_server remove_signal_handler"
     ):
         setattr(asyncio.SelectorEventLoop, name, missing)
 
