@@ -59,7 +59,7 @@ def exported(tmp_path: Path) -> Path:
     """The file to which the daemon of a station exported the ends of its trail."""
     file = tmp_path / "heads"
     for _ in range(2):
-        serve(tmp_path, f'{SETTINGS}[audit]\nexport = ["{file}"]\n')
+        serve(tmp_path, f"{SETTINGS}[audit]\nexport = ['{file}']\n")
     return file
 
 

@@ -89,6 +89,7 @@ def paired(station: DemoEnvironment, file: Path, *scopes: Scope) -> str:
     return added.client_id
 
 
+@pytest.mark.posix("a card is moved through a Unix socket")
 @pytest.mark.parametrize("arguments", [(), ("--json",)])
 def test_without_consent_no_card_is_read(card: DemoEnvironment, arguments: tuple[str, ...], tmp_path: Path) -> None:
     client_id = paired(card, tmp_path / "bench.toml", "identity")
@@ -111,6 +112,7 @@ def test_a_pairing_that_may_not_read_is_told_so(card: DemoEnvironment, tmp_path:
     assert "p50" not in reader
 
 
+@pytest.mark.posix("a card is moved through a Unix socket")
 def test_without_a_card_this_is_said(station: DemoEnvironment) -> None:
     done = run(station.home, "--yes", language="fr")
     assert done.returncode == 0

@@ -83,6 +83,7 @@ def test_readers(card: DemoEnvironment) -> None:
     assert [reader["driver"] for reader in told["readers"]] == ["simulated-card"]
 
 
+@pytest.mark.posix("a card is moved through a Unix socket")
 def test_the_desk_at_a_glance(card: DemoEnvironment) -> None:
     assert run(card.home, "read").status == 0
     told = run(card.home, "status", language="en")
