@@ -50,8 +50,8 @@ settings.load_profile("suite")
 settings.register_profile("quick", settings(), max_examples=15)
 
 TESTS = Path(__file__).parent
-#: Rooms whose tests execute programs as people and packages do, or measure them.
-EXECUTING_ROOMS = {"benchmarks", "examples", "house", "platforms", "service"}
+#: Rooms whose tests execute programs as people and packages do.
+EXECUTING_ROOMS = {"examples", "house", "platforms", "service"}
 
 _DIRECTORY = pytest.StashKey[Path]()
 READERS = ("Virtual PCD",)
