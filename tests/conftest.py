@@ -146,7 +146,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         asked = item.fixturenames if isinstance(item, pytest.Function) else ()
         callspec = getattr(item, "callspec", None)
-        kinds = {kind for kind in callspec.params.values() if isinstance(kind, str)} if callspec is not None else set()
+        kinds = (
+            {kind for kind in callspec.params.values() if isinstance(kind, str)} if callspec is not None else set[str]()
+        )
         if item.path in posix or not POSIX_FIXTURES.isdisjoint(asked) or "postgresql" in kinds:
             item.add_marker(pytest.mark.posix)
 

@@ -528,7 +528,8 @@ class Reports:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, kind: type[Browser], made: Made) -> None:
         self._made, self._keeps = made, False
-        self._make = diagnostics._answer if kind is Chromium else self._make_here
+        by_process = diagnostics._answer  # pyright: ignore[reportPrivateUsage]
+        self._make = by_process if kind is Chromium else self._make_here
         monkeypatch.setattr(diagnostics, "_answer", self._answer)
 
     @contextlib.contextmanager
