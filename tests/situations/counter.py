@@ -1,6 +1,5 @@
 """A counter with everything on it: a slot for cards, a reader for phones, a camera, an imager, a daemon that runs."""
 
-import fcntl
 import json
 import os
 import secrets
@@ -39,7 +38,7 @@ from vitale_protocol.catalogue import Language, text
 from vitale_protocol.errors import Cancelled, VitaleError
 from vitale_protocol.events import PresentationProgress
 from vitale_protocol.records import Medium
-from vitale_reader.home import Home
+from vitale_reader.home import Endpoints, Home
 
 __all__ = ["FIRST_SLOT", "PATIENCE", "SECOND_SLOT", "Counter", "Heard", "counter"]
 
@@ -58,12 +57,15 @@ sys.stdin.readline()
 scard.SCardDisconnect(card, scard.SCARD_LEAVE_CARD)
 """
 #: Steps that tell that something is wrong, or what is to be done; the others come with every reading.
-TELLING = frozenset({"retry", "ambiguous", "remove_card"})
+TELLING = frozenset({"retry", "ambiguous", "remove_card", "reinsert"})
 
 CONFIGURATION = """
 [station]
 mode = "simulated"
 [tls]
+port = 0
+[web]
+enabled = true
 port = 0
 [seals]
 trust_list = [{signers}]
@@ -158,6 +160,11 @@ class Counter:
         self.office = Office()
         self.signer = self.office.signer()
 
+    @property
+    def endpoints(self) -> Endpoints:
+        """The addresses of the daemon."""
+        return Home.under(self.home).endpoints()
+
     def client(self, language: Language = "en", desk: DeskName | None = None) -> vitale_reader.Connection:
         """Billing software, which has as much patience as a busy machine needs; at this counter or another desk."""
         home = self.home if desk is None else self.desks[desk]
@@ -243,6 +250,9 @@ class Counter:
 
     def take_port(self) -> None:
         """Has another program open the port of the second imager before the daemon does."""
+        assert sys.platform != "win32"
+        import fcntl
+
         link = self.second_imager_link
         imager = self.places.enter_context(Imager())
         port = os.open(imager.path, os.O_RDWR | os.O_NOCTTY)
@@ -250,6 +260,18 @@ class Counter:
         fcntl.flock(port, fcntl.LOCK_EX)
         link.symlink_to(imager.path)
         self.places.callback(link.unlink)
+
+    def work_at_port(self) -> None:
+        """Has somebody work in the terminal that the setting of the second imager leads to."""
+        screen, terminal = os.openpty()
+        self.places.callback(os.close, screen)
+        try:
+            self.second_imager_link.symlink_to(os.ttyname(terminal))
+            self.places.callback(self.second_imager_link.unlink)
+            work = self.places.enter_context(subprocess.Popen(["setsid", "--ctty", "cat"], stdin=terminal))
+            self.places.callback(work.terminate)
+        finally:
+            os.close(terminal)
 
     def let_go(self) -> None:
         """Ends the other programs."""

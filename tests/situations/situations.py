@@ -81,6 +81,7 @@ from tests.situations.deeds import (
     used_phone,
     without_separators,
 )
+from tests.situations.web_page import asks_twice
 from vitale_firmware_sim.imager.faults import ImagerFaults
 from vitale_firmware_sim.phone.card import PhoneCard
 from vitale_protocol.records import Medium
@@ -345,6 +346,14 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             lying=1,
             timeout=60.0,
             then=card(),
+        ),
+        Situation(
+            "Une page web redemande la carte qui est restée dans la fente",
+            "A web page asks again for the card that stayed in the slot",
+            CARD,
+            nothing,
+            take_card,
+            hear=asks_twice,
         ),
     ),
     "The phone on the reader": (
@@ -856,6 +865,18 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             nothing,
             nothing,
             hear=typed(lambda _: ""),
+        ),
+        Situation(
+            "Le port configuré est devenu le terminal de quelqu’un",
+            "The configured port has become somebody's terminal",
+            SEALED,
+            nothing,
+            lambda counter: counter.let_go(),
+            before=lambda counter: counter.work_at_port(),
+            lying=1,
+            plugged=1,
+            readers=second_imager,
+            said=4.0,
         ),
     ),
     "The desk": (

@@ -116,7 +116,6 @@ ELSEWHERE: dict[str, str] = {
     "errors.reader_unavailable.scanner": "needs a port that refuses its settings; a simulated one takes them all",
     "errors.resolver_refused": "needs a refusal of the real service whose code is not public",
     "errors.resolver_unavailable.plug-in": "needs a plug-in that has a fault",
-    "steps.reinsert": "needs billing software on a web page",
     "warnings.names_and_nirs_differ": "needs a card whose two files disagree",
     "warnings.store_degraded": "needs a site whose database is away",
 }
