@@ -53,8 +53,12 @@ def waits(one: Situation) -> bool:
 
 
 def playing(one: Situation) -> Playing:
-    language, said = playing_language(one), expected(one).told
-    return Playing(one, language, (lambda heard: len(heard.told) >= len(said)) if waits(one) else None)
+    said = expected(one).told
+
+    def enough(heard: Heard) -> bool:
+        return len(heard.told) >= len(said)
+
+    return Playing(one, playing_language(one), enough if waits(one) else None)
 
 
 def test_the_page_has_them_all() -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 import vitale_reader
+from tests.posix import lock_whole, somebodys_terminal
 from tests.practice import apcv_options
 from tests.protocol.seal_office import Office
 from tests.situations.desks import DeskName, opened
@@ -250,28 +251,19 @@ class Counter:
 
     def take_port(self) -> None:
         """Has another program open the port of the second imager before the daemon does."""
-        assert sys.platform != "win32"
-        import fcntl
-
-        link = self.second_imager_link
         imager = self.places.enter_context(Imager())
-        port = os.open(imager.path, os.O_RDWR | os.O_NOCTTY)
+        port = os.open(imager.path, os.O_RDWR)
         self.places.callback(os.close, port)
-        fcntl.flock(port, fcntl.LOCK_EX)
-        link.symlink_to(imager.path)
-        self.places.callback(link.unlink)
+        lock_whole(port)
+        self._link_to(imager.path)
 
     def work_at_port(self) -> None:
         """Has somebody work in the terminal that the setting of the second imager leads to."""
-        screen, terminal = os.openpty()
-        self.places.callback(os.close, screen)
-        try:
-            self.second_imager_link.symlink_to(os.ttyname(terminal))
-            self.places.callback(self.second_imager_link.unlink)
-            work = self.places.enter_context(subprocess.Popen(["setsid", "--ctty", "cat"], stdin=terminal))
-            self.places.callback(work.terminate)
-        finally:
-            os.close(terminal)
+        self._link_to(self.places.enter_context(somebodys_terminal()))
+
+    def _link_to(self, place: str) -> None:
+        self.second_imager_link.symlink_to(place)
+        self.places.callback(self.second_imager_link.unlink)
 
     def let_go(self) -> None:
         """Ends the other programs."""

@@ -4,6 +4,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 from tests.situations.counter import FIRST_SLOT, PATIENCE, READERS, Counter, Heard
@@ -81,7 +82,7 @@ def _play_group(at: Counter, together: list[Playing]) -> dict[str, Heard]:
     _prepare(at, [playing.one for playing in together])
     try:
         with ThreadPoolExecutor(len(together)) as pool:
-            heard = pool.map(lambda playing: _heard(at, playing), together)
+            heard = pool.map(partial(_heard, at), together)
             return {playing.one.english: each for playing, each in zip(together, heard, strict=True)}
     finally:
         for playing in together:

@@ -166,7 +166,7 @@ def step_keys(progress: PresentationProgress, language: Language, media: Collect
         if key.partition(".")[0] == progress.step and said == progress.message
     )
     assert found, f"{progress.step} never says {progress.message!r}"
-    return found | (frozenset() if progress.remedy is None else frozenset(_errors(progress, language)))
+    return found if progress.remedy is None else found | {*_errors(progress, language)}
 
 
 def _errors(progress: PresentationProgress, language: Language) -> Iterator[str]:
