@@ -92,8 +92,10 @@ ELSEWHERE: dict[str, str] = {
     ),
     **dict.fromkeys(
         (
+            "errors.reader_unavailable.no-device",
             "errors.resolver_unavailable.certificate",
             "errors.resolver_unavailable.host",
+            "errors.resolver_unavailable.own-certificate",
             "errors.resolver_unavailable.tls",
             "errors.resolver_unavailable.unreachable",
         ),

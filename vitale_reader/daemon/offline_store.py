@@ -6,8 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from sqlalchemy import NullPool, create_engine
+from sqlalchemy.exc import SQLAlchemyError
+
 from vitale_protocol.errors import LocalMisuse
 from vitale_reader.daemon.config import load
+from vitale_reader.daemon.database.database_errors import refusal
+from vitale_reader.daemon.database.target import Target
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site.open_store import anchor_file, look_into, open_keys
 from vitale_reader.daemon.store.local_anchor import Remembered
@@ -16,7 +21,7 @@ from vitale_reader.home import Home
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["Beside", "Opened", "beside", "opened_store"]
+__all__ = ["Beside", "Opened", "beside", "opened_store", "reach"]
 
 T = TypeVar("T")
 
@@ -79,3 +84,19 @@ def opened_store(home: Home, *, writing: bool = False) -> Generator[tuple[Opened
             yield opened, run
         finally:
             runner.run(store.close())
+
+
+def reach(url: str) -> None:
+    """Connects to the database of a site and goes again; no key is needed for that.
+
+    Raises:
+        ConfigurationInvalid: the URL is none.
+        ToolMissing: the package for PostgreSQL is not installed.
+        StoreUnavailable: nobody is there, or does not let us in.
+    """
+    target = Target.of(url)
+    try:
+        with create_engine("postgresql+psycopg://", creator=target.connect, poolclass=NullPool).connect():
+            pass
+    except SQLAlchemyError as error:
+        raise refusal(error) from error

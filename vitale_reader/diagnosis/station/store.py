@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vitale_protocol.diagnosis.check_results import CheckResult, of_error
-from vitale_protocol.errors import ConfigurationInvalid, ToolMissing, VitaleError
+from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable, ToolMissing, VitaleError
 from vitale_protocol.extras import missing_part
 from vitale_reader.daemon.config import Config
 from vitale_reader.home import Home
@@ -51,20 +51,14 @@ def look(home: Home, config: Config) -> Iterator[CheckResult]:
 
 def _reached(url: str) -> Iterator[CheckResult]:
     """Connects to the database of a site, for a desk that has no keys of its own yet."""
-    from sqlalchemy import NullPool, create_engine  # noqa: PLC0415  part of an extra
-    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
-
-    from vitale_reader.daemon.database.database_errors import refusal  # noqa: PLC0415
-    from vitale_reader.daemon.database.target import Target  # noqa: PLC0415
+    from vitale_reader.daemon.offline_store import reach  # noqa: PLC0415  part of an extra
 
     try:
-        connect = Target.of(url).connect
-        with create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool).connect():
-            pass
+        reach(url)
     except (ConfigurationInvalid, ToolMissing):
         return  # told by the check of the configuration
-    except SQLAlchemyError as error:
-        yield of_error(refusal(error), "store")
+    except StoreUnavailable as error:
+        yield of_error(error, "store")
     else:
         yield CheckResult(id="site_answers", subject="store", state="ok")
 
