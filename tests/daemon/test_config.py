@@ -56,6 +56,13 @@ def test_a_wrong_setting_is_told(text: str) -> None:
     assert told.value.data["file"] == "here.toml"
 
 
+def test_a_store_that_is_none_is_told_with_its_setting_and_line() -> None:
+    with pytest.raises(ConfigurationInvalid) as told:
+        parse("audit_days = 3\nstore = 'postgres:secret'\n", source="here.toml")
+    assert {"file": "here.toml", "line": 2, "path": "store"} == told.value.data
+    assert "store: neither sqlite nor a URL postgresql://…" == told.value.detail
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [

@@ -332,7 +332,7 @@ class Config(Section):
     def __post_init__(self) -> None:
         """Refuses a store that is neither, without repeating what may hold a password."""
         if self.store != "sqlite" and not self.store.startswith(("postgresql://", "postgresql+psycopg://")):
-            raise ValueError("store is neither sqlite nor a URL postgresql://…")
+            raise ValueError("store: neither sqlite nor a URL postgresql://…")
 
     def __repr__(self) -> str:
         """For logs and failing tests."""

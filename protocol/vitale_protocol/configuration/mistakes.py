@@ -31,6 +31,9 @@ def find(error: msgspec.ValidationError, kind: type[object], table: str) -> Mist
     if value := _VALUE.match(why):
         written = value["text"] if value["number"] is None else value["number"]
         return _joined(table, place), f"{written} cannot be used", written, _values(_at(kind, place))
+    member, _, fault = why.partition(": ")
+    if member in _fields(_at(kind, place)):  # a struct that looks at its members together names the one at fault
+        return _joined(table, place, member), fault, None, ()
     return _joined(table, place), why[:1].lower() + why[1:], None, ()
 
 
