@@ -64,6 +64,7 @@ def on(place: Path | str, work: Callable[[Store], Awaitable[None]]) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.posix("its programs fork")
 @SOME_AND_ALL
 def test_what_was_told_before_a_death_holds_after_it(place: Path | str, stride: int, tmp_path: Path) -> None:
     points = play("crash_program", "readings", place, tmp_path, stride)
@@ -104,6 +105,7 @@ async def holds(store: Store, point: int, told: list[str]) -> None:
         assert found.broken is None
 
 
+@pytest.mark.posix("its programs fork")
 @SOME_AND_ALL
 def test_a_spool_is_brought_once_wherever_it_dies(place: Path | str, stride: int, tmp_path: Path) -> None:
     points = play("crash_program", "spool", place, tmp_path, stride)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -50,8 +49,6 @@ async def channel_of(tools: "Tools", endpoints: Endpoints, folder: Path, **pream
     assert endpoints.tls is not None
     async with tools.tls_line(endpoints.tls, pem(endpoints.hosts, folder)) as line:
         page = Page(line.reader, line.writer, KEY)
-        if sys.platform == "win32":  # users have no numbers there
-            preamble = {"peer_uid": None} | preamble
         page.send_preamble(**preamble) if "raw" not in preamble else line.writer.write(preamble["raw"])
         yield page
 

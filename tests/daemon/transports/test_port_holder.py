@@ -63,7 +63,7 @@ def test_an_address_that_cannot_be_used_otherwise_is_another_matter(tmp_path: Pa
 
     with pytest.raises(ConfigurationInvalid) as told:
         asyncio.run(main())
-    assert "" == told.value.variant
+    assert "address_not_here" == told.value.variant
 
 
 @on_linux

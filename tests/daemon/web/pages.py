@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import secrets
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -62,7 +63,8 @@ class Page:
         return text.encode()
 
     def send_preamble(self, **changes: Any) -> None:
-        preamble = {"via": self.via, "site": self.site, "peer_uid": own_uid(), "host": CHROMIUM_ID, "opened": 1.5}
+        user = None if sys.platform == "win32" else own_uid()  # users have no numbers there
+        preamble = {"via": self.via, "site": self.site, "peer_uid": user, "host": CHROMIUM_ID, "opened": 1.5}
         self.send_frame(json.dumps(preamble | changes, separators=(",", ":")).encode())
 
     async def receive_frame(self) -> Json | None:

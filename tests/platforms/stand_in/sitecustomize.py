@@ -26,6 +26,7 @@ import importlib
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -266,7 +267,9 @@ def _msvcrt() -> types.ModuleType:
     """Locks ranges of bytes from the position in the file on, as the real one does."""
 
     def locking(descriptor: int, mode: int, count: int) -> None:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB if mode else fcntl.LOCK_UN, count, 0, os.SEEK_CUR)
+        # Of the open file, as there: another one of the same process is refused as well (struct flock, fcntl(2)).
+        kind = fcntl.F_WRLCK if mode else fcntl.F_UNLCK
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, struct.pack("@hhqqi4x", kind, os.SEEK_CUR, 0, count, 0))
 
     def setmode(descriptor: int, mode: int) -> int:
         return 0
