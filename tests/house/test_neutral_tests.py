@@ -5,6 +5,7 @@ fixtures. ``make test-elsewhere`` plays the same tests under a stand-in for Wind
 """
 
 import ast
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -43,6 +44,7 @@ EITHER_WAY = {"unix_line"}
 
 POSIX = "tests.posix."
 
+Method = ast.FunctionDef | ast.AsyncFunctionDef
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign
 
 
@@ -52,8 +54,8 @@ class Module:
 
     path: Path
     tree: ast.Module
-    defined: dict[str, Definition] = field(default_factory=dict)
-    taken: dict[str, tuple[str, str]] = field(default_factory=dict)
+    defined: dict[str, Definition] = field(default_factory=dict[str, Definition])
+    taken: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
 
     @classmethod
     def read(cls, path: Path) -> "Module":
@@ -69,7 +71,7 @@ class Module:
                 made.taken.update({each.asname or each.name: (str(node.module), each.name) for each in node.names})
         return made
 
-    @property
+    @functools.cached_property
     def fixtures(self) -> dict[str, ast.FunctionDef]:
         """Fixtures by name."""
         return {
@@ -79,12 +81,25 @@ class Module:
         }
 
 
+@dataclass(frozen=True)
+class Text:
+    """A piece of text: the node, what of it Windows has not, the names that it uses, the methods of a class."""
+
+    node: ast.AST
+    lacked: frozenset[str]
+    names: frozenset[str]
+    methods: tuple[Method, ...]
+
+
 class Looked:
     """The tests, and what each of them reaches that Windows has not."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._modules: dict[Path, Module] = {}
+        # By the number of the node, which stays the same as long as it is kept.
+        self._texts: dict[int, Text] = {}
+        self._places: dict[tuple[Path, str, Path], tuple[tuple[Module, ast.AST], ...]] = {}
         self._lacking, self._without = lacking(root)
 
     def module(self, path: Path) -> Module:
@@ -119,21 +134,36 @@ class Looked:
             if id(node) in seen:
                 continue
             seen.add(id(node))
-            text = list(unguarded(node))
+            text = self._read(node)
             if isinstance(node, ast.ClassDef):  # its methods are looked at when somebody names them
-                methods = [each for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
-                uncalled += [(module, each) for each in methods]
-                text = [part for each in node.body if each not in methods for part in unguarded(each)]
+                uncalled += [(module, each) for each in text.methods]
                 used.add("__init__")
-            found |= set(self._lacked(text))
-            names = set(named(text))
-            if names & POSIX_FIXTURES:
+            found |= text.lacked
+            if text.names & POSIX_FIXTURES:
                 return None
-            used |= names
-            for name in names:
-                waiting += self._defined(module, name, path)
+            used |= text.names
+            for name in text.names:
+                waiting += self._found(module, name, path)
             waiting += [(module, method) for module, method in uncalled if method.name in used]
         return found
+
+    def _read(self, node: ast.AST) -> Text:
+        """A piece of text, looked at once; of a class without its methods."""
+        if id(node) not in self._texts:
+            parts, methods = [node], tuple[Method, ...]()
+            if isinstance(node, ast.ClassDef):
+                methods = tuple(each for each in node.body if isinstance(each, Method))
+                parts = [each for each in node.body if each not in methods]
+            text = [each for part in parts for each in unguarded(part)]
+            self._texts[id(node)] = Text(node, frozenset(self._lacked(text)), frozenset(named(text)), methods)
+        return self._texts[id(node)]
+
+    def _found(self, module: Module, name: str, test: Path) -> tuple[tuple[Module, ast.AST], ...]:
+        """Where a name is defined, for all tests of a folder."""
+        asked = module.path, name, test.parent
+        if asked not in self._places:
+            self._places[asked] = tuple(self._defined(module, name, test))
+        return self._places[asked]
 
     def _defined(self, module: Module, name: str, test: Path) -> Iterator[tuple[Module, ast.AST]]:
         """Where a name is defined in the tests; fixtures come from the ``conftest.py`` above as well."""
