@@ -4,8 +4,9 @@
 width) one by one, in the order of their names, and says of each on standard output, as a line of JSON, its ``name``,
 the ``ms`` of the processor that the engine took and the ``texts`` that it read. ``--film`` takes them for the frames of
 one camera, 30 a second, of which an engine gets the newest whenever it is done with the last: its ``at`` is then the
-instant, in milliseconds from the first frame, when it was done. ``--stages`` has each stage of ours look at each
-picture, whether those before it read it or not; ``stage`` is its name then.
+instant, in milliseconds from the first frame, when it was done; ``ours-slow`` is ours on a core four times slower.
+``--stages`` has each stage of ours look at each picture, whether those before it read it or not; ``stage`` is its name
+then.
 
 This file may be run by another interpreter, which has other libraries; so each engine imports its own, when it is used.
 """
@@ -35,13 +36,14 @@ def main(arguments: list[str]) -> None:
     film = "--film" in options
     names = sorted(Path(folder).glob("*.npy"))
     pictures = [np.load(name) for name in names]
-    engine = (FILM_ENGINES if film else {}).get(name, ENGINES[name])()
+    engine = ({**ENGINES, **FILM_ENGINES} if film else ENGINES)[name]()
     for picture in pictures[:WARM_UP]:
         engine(picture)  # what is done for the first time, and never again
     if "--stages" in options:
         _by_stages(names, pictures)
         return
-    for number, texts, took, at in (_film if film else _one_by_one)(engine, pictures):
+    results = _film(engine, pictures, SLOWER.get(name, 1.0)) if film else _one_by_one(engine, pictures)
+    for number, texts, took, at in results:
         said = {"name": names[number].stem, "ms": took, "texts": texts, "at": at}
         sys.stdout.write(json.dumps(said) + "\n")
     sys.stdout.flush()
@@ -67,10 +69,11 @@ def _one_by_one(engine: Engine, pictures: list[Grey]) -> Iterator[tuple[int, lis
         yield number, texts, took, 0.0
 
 
-def _film(engine: Engine, pictures: list[Grey]) -> Iterator[tuple[int, list[str], float, float]]:
+def _film(engine: Engine, pictures: list[Grey], slower: float) -> Iterator[tuple[int, list[str], float, float]]:
     now = 0.0
     while (number := int(now / FRAME_MS)) < len(pictures):
         texts, took = _timed(engine, pictures[number])
+        took *= slower
         yield number, texts, took, now + took
         # The next frame, or the newest of those that came meanwhile.
         now = max(now + took, (number + 1) * FRAME_MS + 1e-6)
@@ -212,14 +215,20 @@ def _ours(*, first: bool) -> Callable[[], Engine]:
     return make
 
 
-def _ours_on_film() -> Engine:
-    import cv2
+def _ours_on_film(slower: float = 1.0) -> Callable[[], Engine]:
+    """``slower``: on a core that takes so many times as long, of whose milliseconds fewer stages are had."""
 
-    from vitale_drivers.decoding import StreamDecoder
+    def make() -> Engine:
+        import cv2
 
-    cv2.setNumThreads(1)
-    decoder = StreamDecoder()
-    return lambda picture: [symbol.text for symbol in decoder.see(picture)]
+        from vitale_drivers.decoding import StreamDecoder
+        from vitale_drivers.decoding.stream import MILLISECONDS
+
+        cv2.setNumThreads(1)
+        decoder = StreamDecoder(MILLISECONDS / slower)
+        return lambda picture: [symbol.text for symbol in decoder.see(picture)]
+
+    return make
 
 
 ENGINES: dict[str, Callable[[], Engine]] = {
@@ -236,7 +245,13 @@ ENGINES: dict[str, Callable[[], Engine]] = {
     "ours": _ours(first=True),
     "ours-all": _ours(first=False),
 }
-FILM_ENGINES: dict[str, Callable[[], Engine]] = {"ours": _ours_on_film}
+SLOWER = {"ours-slow": 4.0}
+"""By how much the core of an engine takes longer: its milliseconds on a film are multiplied."""
+
+FILM_ENGINES: dict[str, Callable[[], Engine]] = {
+    "ours": _ours_on_film(),
+    "ours-slow": _ours_on_film(SLOWER["ours-slow"]),
+}
 
 if __name__ == "__main__":
     main(sys.argv[1:])

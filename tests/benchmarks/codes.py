@@ -17,6 +17,7 @@ import msgspec
 
 from tests.benchmarks import paper, photographs
 from tests.benchmarks.processes import baseline
+from tests.benchmarks.screens import HELD_OUT, screens
 from tests.benchmarks.table import p95
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.cli.frame.language import t
@@ -37,15 +38,19 @@ ENGINES = (
     "ours",
     "ours-all",
 )
-FILMED = ("pyzbar", "zxing", "four-stages", "ours")
+FILMED = ("pyzbar", "zxing", "four-stages", "ours", "ours-slow")
 SIZES = ((640, 480), (1280, 720), (1920, 1080))
 FILMS = ("presented", "hurried", "shaky", "far", "dark_mode")
 PAPERS = 5
 """Pictures of each kind of paper, for each that is asked for of the others."""
+PHONES = 100
+"""Phones before a counter's camera, likewise: all kinds together, by a seed by which no stage was chosen."""
 HARD = 2
 """Simulated photographs of each difficult kind, likewise."""
 DECOYS = 500
 """Pictures without a code: none may be read."""
+SOON = 800.0
+"""Milliseconds from the first frame that shows a code in which it is to be read."""
 FRAMES = 75
 """Of each film: two and a half seconds, in which the phone has come and the focus is found."""
 
@@ -60,6 +65,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         read: how many were read.
         wrong: of how many something else was read than what is there.
         mean_ms: milliseconds of the processor for a picture, which other programs do not lengthen.
+        median_ms: likewise, of the picture in the middle.
         p95_ms: and of the slowest but one in twenty.
         kinds: how many were read of each kind and severity, ``kind/severity``.
     """
@@ -70,6 +76,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     read: int
     wrong: int
     mean_ms: float
+    median_ms: float
     p95_ms: float
     kinds: dict[str, int] = {}
 
@@ -81,6 +88,7 @@ class Film(msgspec.Struct, frozen=True, kw_only=True):
         engine: the engine.
         count: how many films there are.
         read: in how many it was read.
+        soon: in how many within 0.8 s.
         median_ms: milliseconds from the first frame that shows the code to its text, over those that were read.
         mean_ms: likewise.
     """
@@ -88,6 +96,7 @@ class Film(msgspec.Struct, frozen=True, kw_only=True):
     engine: str
     count: int
     read: int
+    soon: int
     median_ms: float | None
     mean_ms: float | None
 
@@ -161,7 +170,9 @@ def measure_codes(
             if any(expected.values()) and "ours" in engines:
                 worth.add(run("ours", place, "--stages"), expected)
             _emptied(place)
-        films = _films(Path(folder), count, [engine for engine in FILMED if engine in engines], run, say)
+        films = _films(
+            Path(folder), count, [engine for engine in FILMED if engine.removesuffix("-slow") in engines], run, say
+        )
     return Codes(readings=tuple(readings), films=films, stages=worth.table, left_out=left_out)
 
 
@@ -233,6 +244,8 @@ def _sets(count: int, photographs: Path | None) -> Iterator[tuple[str, Made]]:
         yield f"{size[0]}×{size[1]}", _scenes(count, size)
     for size in SIZES:
         yield f"{size[0]}×{size[1]} {t('sans code', 'without a code')}", _empty(count * 10, size)
+    if PHONES:
+        yield t("téléphones au comptoir", "phones at a counter"), _phones(count * PHONES)
     if PAPERS:
         yield t("Datamatrix sur papier", "Datamatrix on paper"), _papers(count * PAPERS, paper.datamatrix)
         yield t("QR sur papier", "QR codes on paper"), _papers(count * PAPERS, paper.qr)
@@ -259,6 +272,11 @@ def _empty(count: int, size: tuple[int, int]) -> Made:
 
     for number, frame in enumerate(empty_scenes(count, seed=11, size=size)):
         yield f"empty~{number:04}", frame.picture, []
+
+
+def _phones(count: int) -> Made:
+    for number, (kind, pixels, content) in enumerate(screens(count, HELD_OUT)):
+        yield f"phone-{number:04}-{kind}", pixels, [content.decode("ascii")]
 
 
 def _papers(count: int, draw: Callable[[bytes], paper.Grey]) -> Made:
@@ -327,6 +345,7 @@ def _reading(name: str, engine: str, said: Sequence[_Said], expected: Mapping[st
         read=read,
         wrong=wrong,
         mean_ms=statistics.fmean(times),
+        median_ms=statistics.median(times),
         p95_ms=p95(times),
         kinds=kinds if len(kinds) > 1 and expected[said[0].name] else {},
     )
@@ -381,6 +400,7 @@ def _film(engine: str, taken: Sequence[float | None]) -> Film:
         engine=engine,
         count=len(taken),
         read=len(read),
+        soon=sum(one <= SOON for one in read),
         median_ms=statistics.median(read) if read else None,
         mean_ms=statistics.fmean(read) if read else None,
     )

@@ -27,7 +27,7 @@ PATIENCE = 30.0
 ALLOWED = Allowance(0.006, 0.009)
 """What a token may take more than OpenCV and zxing-cpp alone need for the text."""
 
-CORE = 1.0
+CORE = 0.15
 AT_REST = 0.005
 """Shares of a core: the promise while armed, and what a clock of 100 ticks a second can tell from nothing."""
 
@@ -79,7 +79,7 @@ async def _measured(
                 promise=ALLOWED.text(t("image", "frame")),
                 kept=ALLOWED.holds(glances, bare),
             ),
-            _load_line(t("armé, rien en vue", "armed, nothing in view"), load, CORE, t("< 1 cœur", "< 1 core")),
+            _load_line(t("armé, rien en vue", "armed, nothing in view"), load, CORE, t("< 15 %", "< 15 %")),
             _load_line(t("non armé", "not armed"), rest, AT_REST, t("rien", "nothing")),
         ]
         if codes.imager is not None:

@@ -43,7 +43,7 @@ import segno
 from tests.benchmarks.paper import datamatrix, ins
 from tests.benchmarks.perspective import Turned, perspective
 
-__all__ = ["KINDS", "Grey", "photographs"]
+__all__ = ["KINDS", "Grey", "Shot", "opaque", "photograph", "photographs", "qr"]
 
 Grey = npt.NDArray[np.uint8]
 Light = npt.NDArray[np.float32]
@@ -54,7 +54,7 @@ _FINE: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class _Shot:
+class Shot:
     """A code before the camera; lengths are in pixels of the frame, or of its modules where that is said.
 
     Attributes:
@@ -195,7 +195,7 @@ def photographs(
     """So many photographs of a kind, with what the code says: a QR code, or ``matrix`` a Datamatrix of an INS."""
     for number in range(count):
         random = np.random.default_rng((6626, sorted(KINDS).index(kind), int(matrix), seed, number))
-        shot = _Shot(
+        shot = Shot(
             module=random.uniform(3.0, 5.5),
             length=int(random.integers(25, 230)),
             roll=random.uniform(-8, 8),
@@ -205,14 +205,14 @@ def photographs(
             jpeg=int(random.integers(60, 95)),
         )
         shot = replace(shot, **KINDS[kind](random))  # type: ignore[arg-type]
-        content = ins(random) if matrix else _opaque(random, shot.length)
-        modules = datamatrix(content)[2:-2, 2:-2] if matrix else _qr(content, random)
+        content = ins(random) if matrix else opaque(random, shot.length)
+        modules = datamatrix(content)[2:-2, 2:-2] if matrix else qr(content, random)
         # A code that is far larger than the frame cannot be read by anybody.
         shot = replace(shot, module=min(shot.module, 0.9 * size[1] / len(modules)))
-        yield _photograph(modules, shot, size, random), content
+        yield photograph(modules, shot, size, random), content
 
 
-def _opaque(random: Random, length: int) -> bytes:
+def opaque(random: Random, length: int) -> bytes:
     return bytes(
         random.choice(
             np.frombuffer(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.", np.uint8), length
@@ -220,7 +220,7 @@ def _opaque(random: Random, length: int) -> bytes:
     )
 
 
-def _qr(content: bytes, random: Random) -> Grey:
+def qr(content: bytes, random: Random) -> Grey:
     made = segno.make(content, error="LMMQ"[int(random.integers(4))], micro=False, boost_error=False)
     return np.where(np.array([list(row) for row in made.matrix]) > 0, 0, 255).astype(np.uint8)
 
@@ -228,7 +228,7 @@ def _qr(content: bytes, random: Random) -> Grey:
 # ── the sheet or the screen ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _photograph(modules: Grey, shot: _Shot, size: tuple[int, int], random: Random) -> Grey:
+def photograph(modules: Grey, shot: Shot, size: tuple[int, int], random: Random) -> Grey:
     around = _room(size, random)
     sheet = _shaped(_sheet(modules, shot, random), shot, random)
     seen, mask = _placed(sheet, shot, size, random)
@@ -255,7 +255,7 @@ def _room(size: tuple[int, int], random: Random) -> Light:
     return np.clip(room, 0.01, 1)
 
 
-def _sheet(modules: Grey, shot: _Shot, random: Random) -> Light:
+def _sheet(modules: Grey, shot: Shot, random: Random) -> Light:
     """Draws what is printed or shown, as shares of the light that it gives back."""
     dark: npt.NDArray[np.bool_] = np.asarray(modules == 0, dtype=np.bool_)
     if shot.wear:
@@ -373,7 +373,7 @@ def _stain(light: Light, rim: int, random: Random) -> None:
 # ── how it lies ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _shaped(sheet: Light, shot: _Shot, random: Random) -> Light:
+def _shaped(sheet: Light, shot: Shot, random: Random) -> Light:
     """Bends, folds and crumples a sheet, as it is seen from above, with the shade that this gives."""
     high, wide = sheet.shape
     down, across = np.mgrid[:high, :wide].astype(np.float32)
@@ -410,7 +410,7 @@ def _shaped(sheet: Light, shot: _Shot, random: Random) -> Light:
     return np.asarray(bent * shade, np.float32)
 
 
-def _placed(sheet: Light, shot: _Shot, size: tuple[int, int], random: Random) -> tuple[Light, Light]:
+def _placed(sheet: Light, shot: Shot, size: tuple[int, int], random: Random) -> tuple[Light, Light]:
     less = min(1.0, 2 * shot.module / _FINE)
     small = cv2.resize(sheet, None, fx=less, fy=less, interpolation=cv2.INTER_AREA)
     if shot.moire:
@@ -435,7 +435,7 @@ def _grid(sheet: Light, depth: float, random: Random) -> Light:
 # ── light, lens and sensor ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _lit(light: Light, shot: _Shot, random: Random) -> Light:
+def _lit(light: Light, shot: Shot, random: Random) -> Light:
     high, wide = light.shape
     y, x = np.mgrid[:high, :wide].astype(np.float32) / np.float32(high)
     slope = random.uniform(-0.3, 0.3, 2)
@@ -455,7 +455,7 @@ def _lit(light: Light, shot: _Shot, random: Random) -> Light:
     return np.asarray(light * lit, np.float32)
 
 
-def _reflecting(light: Light, mask: Light, shot: _Shot, random: Random) -> Light:
+def _reflecting(light: Light, mask: Light, shot: Shot, random: Random) -> Light:
     if not (shot.lamp or shot.window):
         return light
     high, wide = light.shape
@@ -475,7 +475,7 @@ def _reflecting(light: Light, mask: Light, shot: _Shot, random: Random) -> Light
     return np.asarray(light + gloss * mask, np.float32)
 
 
-def _focused(light: Light, shot: _Shot, random: Random) -> Light:
+def _focused(light: Light, shot: Shot, random: Random) -> Light:
     radius = max(shot.defocus, 0.3)
     side = 2 * int(np.ceil(radius)) + 3
     y, x = np.mgrid[:side, :side] - side // 2
@@ -493,7 +493,7 @@ def _focused(light: Light, shot: _Shot, random: Random) -> Light:
     return np.asarray(spread, np.float32)
 
 
-def _taken(light: Light, shot: _Shot, random: Random) -> Grey:
+def _taken(light: Light, shot: Shot, random: Random) -> Grey:
     """The sensor counts, saturates, gets its curve; the camera sharpens and compresses."""
     counted = np.minimum(light * shot.exposure * 0.85, 1.0) * shot.photons
     counted = counted + random.normal(0, 1, light.shape) * np.sqrt(counted) + random.normal(0, 4, light.shape)

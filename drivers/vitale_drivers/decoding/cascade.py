@@ -12,7 +12,7 @@ from vitale_drivers.decoding.symbol import Symbol
 
 __all__ = ["MILLISECONDS", "decode"]
 
-MILLISECONDS = 12.0
+MILLISECONDS = 13.0
 """What a picture of a megapixel or less is worth by default, and each further megapixel. All stages take less where the
 processor has nothing else to do; 2 ms may come on top, since a stage that has begun is carried to its end."""
 

@@ -3,8 +3,6 @@
 A blur by motion has a spectrum with dark stripes across its direction, the narrower the longer it is. So the spectrum
 of that spectrum's logarithm, the *cepstrum*, has one deep point at the very vector of the motion. Nothing has to be
 known of the exposure, nor of the frame before. A code is dense in edges, which is why the stripes can be seen at all.
-
-Spectra are in the packed form of ``cv2.dft`` for real numbers, a fifth of the time of complex ones.
 """
 
 from functools import lru_cache
@@ -14,10 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vitale_drivers.decoding.picture import Grey
+from vitale_drivers.decoding.wiener import Values, even_side, frequencies, gain_of, packed, padded, undone
 
 __all__ = ["find_motion", "unmoved"]
-
-Values = npt.NDArray[np.float32]
 
 SHORTEST = 4
 """Pixels: what is less is the lens, or a module."""
@@ -28,17 +25,17 @@ LONGEST = 44
 AROUND = 41
 """Pixels over which light is evened out: what is larger than a few modules says nothing of motion."""
 
-EDGE = 24
-"""Pixels around what is undone, so that its opposite edges, neighbours to a Fourier transform, do not mix."""
+EVIDENT = 4.5
+"""Standard deviations of a cepstrum by which a motion stands out: what has none comes to four."""
 
 NOISE = 0.005
 """Of the picture's power: below, there is more noise in a stripe than code."""
 
 
-def find_motion(pixels: Grey) -> tuple[float, float]:
-    """The way across and down, in pixels, by which a motion explains these pixels best; which end is first is open."""
+def find_motion(pixels: Grey) -> tuple[float, float] | None:
+    """The way across and down, in pixels, of what moved; which end is first is open. None where nothing shows it."""
     height, width = pixels.shape
-    side = _side(max(height, width, 2 * LONGEST + 6))
+    side = even_side(max(height, width, 2 * LONGEST + 6))
     even = np.zeros((side, side), np.float32)
     even[:height, :width] = _window(height, width) * cv2.subtract(
         pixels, cv2.blur(pixels, (AROUND, AROUND)), dtype=cv2.CV_32F
@@ -54,28 +51,21 @@ def find_motion(pixels: Grey) -> tuple[float, float]:
 
 
 def unmoved(pixels: Grey, across: float, down: float) -> Grey:
-    """Undoes a motion of so many pixels, as far as noise permits (Wiener's filter)."""
-    height, width = pixels.shape
-    side = _side(max(height, width) + 2 * EDGE)
-    below, right = side - height - EDGE, side - width - EDGE
-    wide = cv2.copyMakeBorder(pixels, EDGE, below, EDGE, right, cv2.BORDER_REPLICATE)
-    columns, rows = _frequencies(side)
-    passed = np.sinc(columns * np.float32(across) + rows * np.float32(down))
-    gain = _packed(np.asarray(passed / (passed * passed + NOISE), np.float32))
-    sharp = cv2.idft(
-        cv2.mulSpectrums(cv2.dft(wide.astype(np.float32)), gain, 0), flags=cv2.DFT_REAL_OUTPUT | cv2.DFT_SCALE
-    )
-    inner = sharp[EDGE : EDGE + height, EDGE : EDGE + width]
-    return np.clip(inner, 0, 255).astype(np.uint8)
+    """Undoes a motion of so many pixels, as far as noise permits."""
+    side = padded(pixels)
+    columns, rows = frequencies(side)
+    return undone(pixels, side, gain_of(np.sinc(columns * np.float32(across) + rows * np.float32(down)), NOISE))
 
 
-def _deepest(cepstrum: Values) -> tuple[float, float]:
+def _deepest(cepstrum: Values) -> tuple[float, float] | None:
     """The deepest point of the half plane below, the farther the more it counts: it spreads there."""
     near = np.concatenate((cepstrum[: LONGEST + 2, -LONGEST - 1 :], cepstrum[: LONGEST + 2, : LONGEST + 2]), axis=1)
     smooth = np.asarray(cv2.GaussianBlur(near, (5, 5), 0.8), np.float32)
     weight = _weight()
-    depth = np.where(weight > 0, smooth[: LONGEST + 1] * weight, np.inf)
+    depth = smooth[: LONGEST + 1] * weight
     down, across = (int(at) for at in np.unravel_index(int(np.argmin(depth)), depth.shape))
+    if -depth[down, across] <= EVIDENT * float(depth[weight > 0].std()):
+        return None
     beside = smooth[down, across - 1 : across + 2]
     # Of the row above the first, the other half plane has the mirror image.
     above = smooth[down - 1, across] if down else smooth[1, 2 * (LONGEST + 1) - across]
@@ -96,37 +86,12 @@ def _weight() -> Values:
     return np.asarray(np.where((length >= SHORTEST) & (length <= LONGEST), np.sqrt(length), 0), np.float32)
 
 
-def _side(pixels: int) -> int:
-    """A side that is even, and quick to transform."""
-    return 2 * cv2.getOptimalDFTSize((pixels + 1) // 2)
-
-
 @lru_cache(maxsize=8)
 def _window(height: int, width: int) -> Values:
     return np.asarray(np.outer(np.hanning(height), np.hanning(width)), np.float32)
 
 
 @lru_cache(maxsize=4)
-def _frequencies(side: int) -> tuple[Values, Values]:
-    """Frequencies across and down, of the half of a spectrum that says all."""
-    return (
-        np.asarray(np.fft.rfftfreq(side)[None, :], np.float32),
-        np.asarray(np.fft.fftfreq(side)[:, None], np.float32),
-    )
-
-
-@lru_cache(maxsize=4)
 def _real(side: int) -> Values:
     """1 where a packed spectrum has a real part, 0 where an imaginary one."""
-    return _packed(np.ones((side, side // 2 + 1), np.float32))
-
-
-def _packed(half: Values) -> Values:
-    """Half a spectrum without imaginary parts, as ``cv2.dft`` packs them: of the outer columns, half the rows do."""
-    side = half.shape[0]
-    packed = np.zeros((side, side), np.float32)
-    packed[:, 1:-1:2] = half[:, 1:-1]
-    for column, source in ((0, 0), (-1, -1)):
-        packed[0, column] = half[0, source]
-        packed[1::2, column] = half[1 : side // 2 + 1, source]
-    return packed
+    return packed(np.ones((side, side // 2 + 1), np.float32))

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from vitale_drivers.decoding.regions import SIDE, Region, find_leaning, find_regions, halved
 
-__all__ = ["Grey", "Picture", "View", "grey_of"]
+__all__ = ["MARGIN", "Grey", "Picture", "View", "grey_of"]
 
 Grey = npt.NDArray[np.uint8]
 """Height × width, one byte a pixel."""

@@ -4,14 +4,22 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from vitale_drivers.decoding.picture import Grey
+from vitale_drivers.decoding.picture import MARGIN, Grey
+from vitale_drivers.decoding.wiener import Values, frequencies, gain_of, padded, undone
 
-__all__ = ["darkened", "deblurred", "lightened", "sharpened", "smoothed", "thickened", "thresholded"]
-
-EDGE = 16
-"""Pixels around what is deblurred, so that its opposite edges, neighbours to a Fourier transform, do not mix."""
+__all__ = [
+    "darkened",
+    "deblurred",
+    "flattened",
+    "lightened",
+    "refocused",
+    "sharpened",
+    "smoothed",
+    "softened",
+    "thickened",
+    "thresholded",
+]
 
 _DARKER = np.array([round(255 * (value / 255) ** 2.2) for value in range(256)], dtype=np.uint8)
 
@@ -66,24 +74,64 @@ def smoothed(pixels: Grey) -> Grey:
     return np.asarray(cv2.GaussianBlur(pixels, (3, 3), 0), dtype=np.uint8)
 
 
+def softened(pixels: Grey, radius: float) -> Grey:
+    """Smooths by a Gaussian of this standard deviation, against the noise of little light and spots of a printer."""
+    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), radius), dtype=np.uint8)
+
+
 def deblurred(pixels: Grey, radius: float) -> Grey:
-    """Undoes a Gaussian blur of this standard deviation, as far as noise permits (Wiener's filter)."""
-    height, width = pixels.shape
-    side = cv2.getOptimalDFTSize(max(height, width) + 2 * EDGE)
-    below, right = side - height - EDGE, side - width - EDGE
-    wide = cv2.copyMakeBorder(pixels, EDGE, below, EDGE, right, cv2.BORDER_REPLICATE)
-    # Real numbers in and out, so half of each spectrum (CCS) does.
-    spectrum = cv2.mulSpectrums(cv2.dft(wide.astype(np.float32)), _gain(side, radius), 0)
-    sharp = cv2.idft(spectrum, flags=cv2.DFT_REAL_OUTPUT | cv2.DFT_SCALE)
-    inner = sharp[EDGE : EDGE + height, EDGE : EDGE + width]
-    return np.clip(inner, 0, 255).astype(np.uint8)
+    """Undoes a Gaussian blur of this standard deviation, as far as noise permits."""
+    side = padded(pixels)
+    return undone(pixels, side, _gaussian(side, radius))
+
+
+def refocused(pixels: Grey, radius: float, noise: float) -> Grey:
+    """Undoes a lens out of focus, which makes a disc of a point; other than of a Gaussian blur, black becomes white.
+
+    Args:
+        pixels: the picture.
+        radius: of the disc, in pixels.
+        noise: its share of the picture's power.
+    """
+    side = padded(pixels)
+    return undone(pixels, side, _disc(side, radius, noise))
+
+
+def flattened(pixels: Grey, degrees: float, *, down: bool = False) -> Grey:
+    """Unrolls what goes round a bottle, from the picture of it made upright.
+
+    Args:
+        pixels: a square, as ``Picture.upright`` makes it.
+        degrees: half of the angle round which the code goes.
+        down: whether the bottle lies.
+    """
+    side = pixels.shape[0]
+    rolled = np.repeat(_rolled(side, degrees)[None, :], side, axis=0)
+    straight = np.repeat(np.arange(side, dtype=np.float32)[:, None], side, axis=1)
+    across, along = (straight.T, rolled.T) if down else (rolled, straight)
+    return np.asarray(cv2.remap(pixels, across, along, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
 @lru_cache(maxsize=8)
-def _gain(side: int, radius: float) -> npt.NDArray[np.float32]:
-    """Returns the gain of each frequency, as ``cv2.dft`` lays them out."""
-    frequencies = np.fft.fftfreq(side)
-    squares = frequencies[:, None] ** 2 + frequencies[None, :] ** 2
-    passed = np.exp(-2 * (np.pi * radius) ** 2 * squares)
-    kernel = np.fft.ifft2(passed / (passed**2 + NOISE)).real
-    return np.asarray(cv2.dft(kernel.astype(np.float32)), dtype=np.float32)
+def _gaussian(side: int, radius: float) -> Values:
+    across, down = frequencies(side)
+    return gain_of(np.exp(-2 * (np.pi * radius) ** 2 * (across**2 + down**2)), NOISE)
+
+
+@lru_cache(maxsize=8)
+def _disc(side: int, radius: float, noise: float) -> Values:
+    reach = int(radius) + 2
+    down, across = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    # The pixels at the rim are covered in part.
+    disc = np.clip(radius + 0.5 - np.hypot(across, down), 0, 1)
+    kernel = np.zeros((side, side))
+    kernel[: 2 * reach + 1, : 2 * reach + 1] = disc / disc.sum()
+    return gain_of(np.fft.rfft2(np.roll(kernel, (-reach, -reach), (0, 1))).real, noise)
+
+
+@lru_cache(maxsize=8)
+def _rolled(side: int, degrees: float) -> Values:
+    """Where each column of the flat code is in the one that is seen; its edges stay where they are."""
+    inner, half = 1 - 2 * MARGIN, np.deg2rad(degrees)
+    turn = np.clip(np.linspace(-1, 1, side) / inner * half, -1.5, 1.5)
+    return np.asarray((np.sin(turn) / np.sin(half) * inner + 1) / 2 * (side - 1), np.float32)

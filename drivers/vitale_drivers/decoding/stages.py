@@ -18,9 +18,12 @@ from vitale_drivers.decoding.picture import Grey, Picture, View
 from vitale_drivers.decoding.repairs import (
     darkened,
     deblurred,
+    flattened,
     lightened,
+    refocused,
     sharpened,
     smoothed,
+    softened,
     thickened,
     thresholded,
 )
@@ -30,6 +33,7 @@ from vitale_drivers.decoding.zxing import DATAMATRIX, GLOBAL, LOCAL, QR, READY, 
 __all__ = ["EASY_STAGES", "HARD_STAGES", "MOVED_STAGE", "STAGES", "Stage"]
 
 Repair = Callable[[Grey], Grey]
+Way = tuple[Repair | None, Binarizer]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,7 @@ class Stage:
         side: pixels of the longer side that the region is brought to.
         repair: what is done to the pixels first.
         binarizer: how zxing-cpp tells black from white.
+        ways: repairs after that, each with its binarizer, of which the first that reads anything ends it.
         formats: what is looked for.
         thorough: whether zxing-cpp tries other directions and sizes too.
         squared: whether a region is made as wide as high.
@@ -59,6 +64,7 @@ class Stage:
     side: int = 256
     repair: Repair | None = None
     binarizer: Binarizer = LOCAL
+    ways: tuple[Way, ...] = ()
     formats: tuple[BarcodeFormat, ...] = (QR,)
     thorough: bool = False
     squared: bool = False
@@ -77,17 +83,16 @@ class Stage:
             view = replace(view, pixels=self.repair(view.pixels))
         if self.by_zbar:
             return zbar.read(view, self.name)
-        if self.moved:
-            return self._moved(view)
         if self.again:
             return self._again(view, picture)
-        return read(view, self.name, self.binarizer, formats=self.formats, thorough=self.thorough)
-
-    def _moved(self, view: View) -> list[Symbol]:
-        pixels = smoothed(unmoved(view.pixels, *find_motion(view.pixels)))
-        for repair, binarizer in _STILL_BLURRED:
-            still = replace(view, pixels=pixels if repair is None else repair(pixels))
-            if found := read(still, self.name, binarizer, formats=self.formats, thorough=self.thorough):
+        if self.moved:
+            motion = find_motion(view.pixels)
+            if motion is None:
+                return []
+            view = replace(view, pixels=smoothed(unmoved(view.pixels, *motion)))
+        for repair, binarizer in self.ways or ((None, self.binarizer),):
+            seen = view if repair is None else replace(view, pixels=repair(view.pixels))
+            if found := read(seen, self.name, binarizer, formats=self.formats, thorough=self.thorough):
                 return found
         return []
 
@@ -146,7 +151,31 @@ def _deblur(radius: float) -> Repair:
     return lambda pixels: deblurred(pixels, radius)
 
 
-_REPAIRS: tuple[tuple[Repair | None, Binarizer], ...] = (
+def _refocus(radius: float, noise: float) -> Repair:
+    return lambda pixels: refocused(pixels, radius, noise)
+
+
+def _soft(radius: float) -> Repair:
+    return lambda pixels: softened(pixels, radius)
+
+
+def _smooth_light(pixels: Grey) -> Grey:
+    return lightened(smoothed(pixels))
+
+
+def _thick_threshold(parts: int) -> Repair:
+    return lambda pixels: thickened(thresholded(pixels, parts, 2))
+
+
+def _round(degrees: float) -> tuple[Way, ...]:
+    """A bottle that stands, and one that lies."""
+    return (
+        (lambda pixels: flattened(pixels, degrees), GLOBAL),
+        (lambda pixels: flattened(pixels, degrees, down=True), GLOBAL),
+    )
+
+
+_REPAIRS: tuple[Way, ...] = (
     (None, LOCAL),
     (_sharp(1.6, 5), LOCAL),
     (_threshold(24, 2), READY),
@@ -157,9 +186,6 @@ _REPAIRS: tuple[tuple[Repair | None, Binarizer], ...] = (
 )
 """For a symbol by itself."""
 
-_STILL_BLURRED: tuple[tuple[Repair | None, Binarizer], ...] = ((None, LOCAL), (_threshold(16, 0), READY))
-"""For what a motion was undone in."""
-
 EASY_STAGES = (
     Stage(name="half-global", where="half", binarizer=GLOBAL),
     Stage(name="global", where="whole", binarizer=GLOBAL, smaller=1000),
@@ -169,54 +195,69 @@ EASY_STAGES = (
 
 _DM = (DATAMATRIX,)
 
-MOVED_STAGE = Stage(name="moved", side=360, moved=True)
+MOVED_STAGE = Stage(name="moved", side=360, moved=True, ways=((None, LOCAL), (_threshold(16, 0), READY)))
 """For a hand that moves, which others read at a module or less: up to five modules, where there is light enough."""
 
+_ROUND = Stage(name="round", where="upright", side=280, ways=_round(40))
+_DAMAGED = Stage(name="again", side=256, repair=_sharp(1.6, 5), again=True)
+
 HARD_STAGES = (
-    Stage(name="light-datamatrix", side=320, formats=_DM, repair=lightened, binarizer=GLOBAL, thorough=True),
-    Stage(name="sharp", side=256, repair=_sharp(1.6, 5)),
+    Stage(name="local-datamatrix", side=320, formats=_DM),
     Stage(name="smooth-threshold", side=256, repair=_smooth_threshold(20), binarizer=READY),
-    Stage(name="half-datamatrix", where="half", formats=_DM),
-    Stage(name="dark-region", side=256, repair=darkened, binarizer=GLOBAL),
-    Stage(name="half-local", where="half"),
-    Stage(name="second-datamatrix", region=1, side=320, formats=_DM, binarizer=GLOBAL, thorough=True),
-    Stage(name="small-datamatrix", side=200, formats=_DM, binarizer=GLOBAL, thorough=True),
-    Stage(name="squared-sharp", side=256, squared=True, repair=_sharp(1.6, 5)),
-    Stage(name="light", where="whole", repair=lightened, binarizer=GLOBAL),
-    Stage(name="whole-datamatrix", where="whole", formats=_DM),
-    Stage(name="coarse-datamatrix", side=256, formats=_DM, repair=_threshold(12, 2), binarizer=READY, thorough=True),
-    Stage(name="coarse-threshold", side=256, repair=_smooth_threshold(12), binarizer=READY),
-    Stage(name="half-threshold-datamatrix", where="half", formats=_DM, repair=_threshold(30, 2), binarizer=READY),
-    Stage(name="local", where="whole"),
-    Stage(name="second-sharp", region=1, side=256, repair=_sharp(1.6, 5)),
-    Stage(name="zbar", side=256, by_zbar=True),
-    Stage(name="upright-datamatrix", where="upright", side=320, formats=_DM, binarizer=GLOBAL),
-    Stage(name="upright", where="upright", side=280, repair=_smooth_threshold(16), binarizer=READY),
-    Stage(name="deblur", side=256, repair=_deblur(2.0)),
-    Stage(name="again", side=256, repair=_sharp(1.6, 5), again=True),
-    Stage(name="second-threshold", region=1, side=256, repair=_smooth_threshold(16), binarizer=READY),
-    Stage(name="region-global", side=320, binarizer=GLOBAL),
-    Stage(name="whole-threshold", where="whole", repair=_threshold(24, 2), binarizer=READY),
-    Stage(name="zbar-threshold", side=256, by_zbar=True, repair=_threshold(24, 2)),
-    MOVED_STAGE,
-    Stage(name="second-moved", region=1, side=360, moved=True),
-    Stage(name="second-sharp-datamatrix", region=1, side=320, formats=_DM, repair=_sharp(1.6, 5), thorough=True),
-    Stage(name="threshold-datamatrix", side=320, formats=_DM, repair=_threshold(24, 2), binarizer=READY, thorough=True),
-    Stage(name="deblur-more", side=256, repair=_deblur(2.45)),
-    Stage(name="datamatrix-again", side=320, formats=_DM, repair=_threshold(24, 2), binarizer=READY, again=True),
-    Stage(name="second-region", region=1, side=256),
-    Stage(name="threshold", side=200, repair=_threshold(24, 2), binarizer=READY),
-    Stage(name="datamatrix", side=256, formats=_DM, binarizer=GLOBAL, thorough=True),
     Stage(name="whole-global", where="whole", binarizer=GLOBAL, larger=1000),
+    Stage(name="datamatrix", side=256, formats=_DM, binarizer=GLOBAL, thorough=True),
     Stage(name="finest-threshold", side=400, repair=_threshold(40, 2), binarizer=READY),
-    Stage(name="thick", side=320, repair=thickened),
-    Stage(name="small-sharp", side=200, repair=_sharp(2.5, 5)),
-    Stage(name="sharp-datamatrix", side=320, formats=_DM, repair=_sharp(1.6, 5), thorough=True),
+    Stage(name="coarse-threshold", side=256, repair=_smooth_threshold(12), binarizer=READY),
+    Stage(name="second-datamatrix", region=1, side=320, formats=_DM, thorough=True),
+    Stage(name="focus-global", side=256, repair=_refocus(3.5, 0.01), binarizer=GLOBAL),
+    Stage(name="thick", side=320, repair=_thick_threshold(24), binarizer=READY),
+    Stage(name="deblur-datamatrix", side=256, formats=_DM, repair=_deblur(2.0)),
+    Stage(name="upright-datamatrix", where="upright", side=320, formats=_DM, binarizer=GLOBAL),
+    MOVED_STAGE,
+    Stage(name="smooth-light-datamatrix", where="whole", formats=_DM, repair=_smooth_light),
+    Stage(name="whole-global-datamatrix", where="whole", formats=_DM, binarizer=GLOBAL),
+    _ROUND,
     Stage(name="dark", where="whole", repair=darkened, binarizer=GLOBAL),
-    Stage(name="large-sharp", side=400, repair=_sharp(1.6, 5)),
+    Stage(name="local", where="whole"),
+    Stage(name="region-global", side=320, binarizer=GLOBAL),
+    Stage(name="focus", side=256, repair=_refocus(3.0, 0.015)),
+    Stage(
+        name="second-deblur-datamatrix",
+        region=1,
+        side=320,
+        formats=_DM,
+        repair=_deblur(2.5),
+        binarizer=GLOBAL,
+        thorough=True,
+    ),
+    Stage(name="half-local", where="half"),
+    Stage(name="sharp", side=256, repair=_sharp(1.6, 5)),
+    Stage(name="squared-sharp", side=256, squared=True, repair=_sharp(1.6, 5)),
+    Stage(name="threshold-datamatrix", side=256, formats=_DM, repair=_threshold(24, 2), binarizer=READY, thorough=True),
+    replace(_DAMAGED, name="datamatrix-again", side=320, formats=_DM, repair=_threshold(24, 2), binarizer=READY),
+    Stage(name="zbar", side=256, by_zbar=True),
+    Stage(name="upright", where="upright", side=280, repair=_smooth_threshold(16), binarizer=READY),
+    _DAMAGED,
+    Stage(name="second-region", region=1, side=256),
+    Stage(name="second-sharp", region=1, side=256, repair=_sharp(1.6, 5)),
+    Stage(name="second-threshold", region=1, side=256, repair=_smooth_threshold(16), binarizer=READY),
+    Stage(name="zbar-threshold", side=256, by_zbar=True, repair=_threshold(24, 2)),
+    Stage(name="light-datamatrix", side=320, formats=_DM, repair=lightened, binarizer=GLOBAL, thorough=True),
+    Stage(name="coarse-datamatrix", side=256, formats=_DM, repair=_threshold(12, 2), binarizer=READY, thorough=True),
+    Stage(name="sharp-datamatrix", side=320, formats=_DM, repair=_sharp(1.6, 5), thorough=True),
+    Stage(name="threshold", side=200, repair=_threshold(24, 2), binarizer=READY),
+    Stage(name="light", where="whole", repair=lightened, binarizer=GLOBAL),
+    Stage(name="deblur", side=256, repair=_deblur(2.0)),
+    replace(_ROUND, name="round-datamatrix", side=320, formats=_DM),
+    replace(MOVED_STAGE, name="second-moved", region=1),
+    Stage(name="whole-datamatrix", where="whole", formats=_DM),
+    Stage(name="soft-datamatrix", where="whole", formats=_DM, repair=_soft(1.5)),
+    Stage(name="smooth-datamatrix", where="whole", formats=_DM, repair=_smooth_threshold(40), binarizer=READY),
+    Stage(name="zbar-half", where="half", by_zbar=True),
+    Stage(name="zbar-upright", where="upright", side=280, by_zbar=True),
     Stage(name="thorough", where="whole", smaller=1000, thorough=True),
     Stage(name="thorough-large", where="whole", larger=1400, thorough=True),
-    Stage(name="zbar-half", where="half", by_zbar=True),
+    Stage(name="thorough-datamatrix", where="whole", formats=_DM, thorough=True),
 )
 """For the rest; what reads most for its time comes first."""
 

@@ -25,7 +25,10 @@ from vitale_drivers.decoding.survey import distinct, survey
 from vitale_drivers.decoding.symbol import Symbol
 from vitale_drivers.decoding.zxing import DATAMATRIX, GLOBAL, LOCAL, QR, read
 
-__all__ = ["StreamDecoder"]
+__all__ = ["MILLISECONDS", "StreamDecoder"]
+
+MILLISECONDS = 16.0
+"""Half the time of a frame at 30 a second."""
 
 AROUND = 0.35
 """Of its size, that a symbol may have moved since the last frame."""
@@ -54,7 +57,7 @@ MOVED = 5
 class StreamDecoder:
     """Reads one camera's frames; not for several threads at once."""
 
-    def __init__(self, budget_ms: float = 16.0) -> None:
+    def __init__(self, budget_ms: float = MILLISECONDS) -> None:
         """A decoder that spends so many milliseconds of the processor on a frame in which nothing is found."""
         self._budget = budget_ms / 1000
         self._turn = 0

@@ -15,7 +15,7 @@ import numpy as np
 
 from vitale_drivers.decoding.picture import Grey, Picture
 from vitale_drivers.decoding.regions import Region
-from vitale_drivers.decoding.repairs import thresholded
+from vitale_drivers.decoding.repairs import lightened, smoothed, thresholded
 from vitale_drivers.decoding.stages import STAGES, Stage
 from vitale_drivers.decoding.symbol import Symbol
 from vitale_drivers.decoding.zxing import DATAMATRIX, GLOBAL, QR, READY
@@ -27,8 +27,15 @@ WHOLE = (
     Stage(name="survey-global", where="whole", binarizer=GLOBAL, thorough=True),
     Stage(name="survey-datamatrix", where="whole", binarizer=GLOBAL, formats=(DATAMATRIX,)),
     Stage(name="survey-threshold", where="whole", repair=lambda pixels: thresholded(pixels, 24, 2), binarizer=READY),
+    Stage(name="survey-light", where="whole", repair=lightened, binarizer=GLOBAL),
+    Stage(
+        name="survey-light-datamatrix",
+        where="whole",
+        repair=lambda pixels: lightened(smoothed(pixels)),
+        formats=(DATAMATRIX,),
+    ),
 )
-"""Those after the first take five milliseconds, and tell modules of two pixels from each other where it cannot."""
+"""Those after the first take ten milliseconds, and tell modules of two pixels from each other where it cannot."""
 
 _QR = {"region", "sharp", "smooth-threshold", "region-global", "threshold", "squared-sharp", "zbar"}
 _MATRIX = {"light-datamatrix", "coarse-datamatrix", "sharp-datamatrix"}

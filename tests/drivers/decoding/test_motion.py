@@ -34,7 +34,9 @@ def region(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 @pytest.mark.parametrize(("pixels", "degrees"), MOTIONS)
 def test_a_motion_is_found_in_one_frame(pixels: float, degrees: float) -> None:
-    across, down = find_motion(region(render(moving(pixels, degrees))))
+    found = find_motion(region(render(moving(pixels, degrees))))
+    assert found is not None
+    across, down = found
     x, y = pixels * cos(radians(degrees)), pixels * sin(radians(degrees))
     assert min(hypot(across - x, down - y), hypot(across + x, down + y)) < 1.5
 
@@ -64,6 +66,11 @@ def test_a_frame_of_something_that_comes_is_read_at_once() -> None:
 def test_any_pixels_are_borne(shape: tuple[int, int]) -> None:
     noise = np.random.default_rng(2).integers(0, 256, shape).astype(np.uint8)
     for pixels in (noise, np.zeros(shape, np.uint8), np.full(shape, 255, np.uint8)):
-        across, down = find_motion(pixels)
-        assert hypot(across, down) <= LONGEST + 1
-        assert unmoved(pixels, across, down).shape == shape
+        found = find_motion(pixels)
+        assert found is None or hypot(*found) <= LONGEST + 1
+        assert unmoved(pixels, 9.5, -3.0).shape == shape
+
+
+def test_noise_and_plain_surfaces_have_not_moved() -> None:
+    noise = np.random.default_rng(3).integers(0, 256, (360, 360)).astype(np.uint8)
+    assert [None, None] == [find_motion(pixels) for pixels in (noise, np.full((360, 360), 90, np.uint8))]
