@@ -9,7 +9,8 @@ Rules:
 - A frame that nothing is found in is worth ``budget_ms``. The stages for what is hard take turns, from where they
   stopped in the frame before. The next frame may be better where the next stage might not.
 - In one that differs from the last, something moves: its blur by motion is undone before anything else that is hard.
-- A picture that stands still gets one round of them, then one in ``AGAIN`` frames: its noise differs, and little else.
+- A picture that stands still gets one round of them. Then one frame in ``AGAIN`` is looked at, by one more of them: its
+  noise differs, and little else.
 """
 
 import time
@@ -45,7 +46,7 @@ MOST = 4
 """Places that are remembered."""
 
 AGAIN = 4
-"""Frames of a picture that stands still for one more stage of the hard ones, when all have looked at it."""
+"""Frames of a picture that stands still, of which one is looked at when all stages have looked at it."""
 
 GLANCE = (80, 45)
 """Columns and rows of the copy by which it is seen whether anything moves: a cell is a few modules wide."""
@@ -100,12 +101,16 @@ class StreamDecoder:
         return found
 
     def _look(self, picture: Picture, end: float) -> list[Symbol]:
+        moves = self._has_moved(picture)
+        left = len(HARD_STAGES) - self._tried
+        if left <= 0 and self._frames % AGAIN:
+            return []
         for stage in EASY_STAGES:
             if found := stage.symbols(picture):
                 return found
-        if self._has_moved(picture) and (found := MOVED_STAGE.symbols(picture)):
+        if moves and (found := MOVED_STAGE.symbols(picture)):
             return found
-        for _ in range(self._worth()):
+        for _ in range(max(left, 1)):
             stage = HARD_STAGES[self._turn]
             if found := stage.symbols(picture):
                 return found
@@ -122,11 +127,6 @@ class StreamDecoder:
             return False
         first, self._still, self._tried = self._still is None, glance, 0
         return not first
-
-    def _worth(self) -> int:
-        """Measures how many of the hard stages a picture is worth."""
-        left = len(HARD_STAGES) - self._tried
-        return left if left > 0 else int(self._frames % AGAIN == 0)
 
     def _remember(self, found: list[Symbol]) -> None:
         if found:

@@ -1,0 +1,35 @@
+"""Repairs that undo what a bottle and a lens do to a code."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from vitale_drivers.decoding.picture import Picture
+from vitale_drivers.decoding.repairs import flattened
+from vitale_drivers.decoding.stages import STAGES
+from vitale_firmware_sim.camera.picture import render
+from vitale_firmware_sim.camera.scene import scene
+
+
+@pytest.mark.parametrize("down", [False, True], ids=["stands", "lies"])
+def test_what_goes_round_a_bottle_is_unrolled(down: bool) -> None:
+    rows, columns = np.mgrid[:200, :200]
+    seen = np.where(((rows if down else columns) // 10) % 2, 255, 0).astype(np.uint8)
+    flat = flattened(seen, 40, down=down)
+    line = (flat[:, 100] if down else flat[100]).astype(int)
+    edges = np.flatnonzero(np.abs(np.diff((line > 127).astype(int))))
+    widths = np.diff(edges[(edges > 25) & (edges < 175)])
+    # What was of one width all along is wider where the bottle turns away.
+    assert widths[len(widths) // 2] < widths[0]
+    assert widths[len(widths) // 2] < widths[-1]
+    # The edges of the code are where they were, within its margin.
+    assert np.array_equal(flat[:, 25] if not down else flat[25], seen[:, 25] if not down else seen[25])
+
+
+def test_what_is_out_of_focus_is_read() -> None:
+    made = replace(scene("plain", seed=4), module=4.4, defocus=4.2)
+    held = Picture(render(made))
+    names = {stage.name for stage in STAGES if made.payload in {symbol.data for symbol in stage.symbols(held)}}
+    assert names & {"focus", "focus-global"}
+    assert not names & {"deblur", "sharp", "region"}
