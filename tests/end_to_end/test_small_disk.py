@@ -77,7 +77,7 @@ def within(pid: int, environ: dict[str, str], *arguments: str) -> subprocess.Com
 def test_a_disk_that_is_full_is_told_and_costs_nothing_once_there_is_room(
     home: Path, daemon: int, environ: dict[str, str]
 ) -> None:
-    filler = Path(f"/proc/{daemon}/root/{home}/state/filler")
+    filler = Path("/proc", str(daemon), "root", *home.parts[1:], "state", "filler")
     with vitale_reader.connect() as reader:
         kept = reader.read(timeout=60, acknowledge=False)
         fill(filler)

@@ -542,7 +542,7 @@ def test_a_client_with_many_requests_is_served_in_its_turn(hub: Hub, sessions: i
 
 
 def test_clients_with_one_request_each_are_served_in_the_order_in_which_they_asked(hub: Hub) -> None:
-    served_before = []
+    served_before = list[int | str]()
     hub.ask(ask(1, client="first"), 0.0)
     hub.ask(ask(2, client="second"), 0.0)
     for number in range(3, 9):

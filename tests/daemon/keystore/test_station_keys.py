@@ -41,7 +41,7 @@ def kids(keys: Keys) -> list[str]:
 
 def stored(keys: Keys) -> set[str]:
     """The names of all keys in the file."""
-    content = msgspec.json.decode(keys._file.read_bytes())
+    content = msgspec.json.decode(keys._file.read_bytes())  # pyright: ignore[reportPrivateUsage]
     return {key["jwk"]["kid"] for key in content["signing"]}
 
 
