@@ -9,8 +9,8 @@ import vitale_reader.web
 PAGE = Path(vitale_reader.web.__file__).parent / "page"
 SOURCE = (PAGE / "vitale-reader.js").read_text("utf-8")
 
-#: Bytes that a minifier may leave; and the part of a source without comments and indentation that terser leaves, rounded
-#: up: it shortens names too.
+#: Bytes that a minifier may leave; and the part of a source without comments and indentation that terser leaves, which
+#: shortens names too, rounded up.
 MOST, LEFT = 15_000, 0.75
 
 
