@@ -76,8 +76,9 @@ def test_every_text_of_a_reading_is_shown_by_a_situation() -> None:
 
 
 @pytest.mark.parametrize("one", ALL, ids=[one.english for one in ALL])
-def test_a_situation_is_told_as_the_page_says(at: Counter, together: dict[str, Heard], one: Situation) -> None:
-    found = row(together.get(one.english) or play(at, playing(one)), playing_language(one))
+def test_a_situation_is_told_as_the_page_says(at: Counter, one: Situation, request: pytest.FixtureRequest) -> None:
+    heard = request.getfixturevalue("together")[one.english] if one.together else play(at, playing(one))
+    found = row(heard, playing_language(one))
     said = expected(one)
     if waits(one):
         assert said.told == found.told
