@@ -878,6 +878,18 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             readers=second_imager,
             said=4.0,
         ),
+        Situation(
+            "Ce qui est à l’adresse de la douchette n’en est pas une",
+            "What is at the address of the imager is none",
+            SEALED,
+            nothing,
+            lambda counter: counter.second_imager_link.unlink(),
+            before=lambda counter: counter.second_imager_link.touch(),
+            lying=1,
+            plugged=1,
+            readers=second_imager,
+            said=4.0,
+        ),
     ),
     "The desk": (
         Situation(

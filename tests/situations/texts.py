@@ -92,7 +92,6 @@ ELSEWHERE: dict[str, str] = {
     ),
     **dict.fromkeys(
         (
-            "errors.reader_unavailable.no-device",
             "errors.resolver_unavailable.certificate",
             "errors.resolver_unavailable.host",
             "errors.resolver_unavailable.own-certificate",

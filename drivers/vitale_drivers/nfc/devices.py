@@ -20,7 +20,12 @@ from vitale_drivers.nfc.serial_line import SynchronisedTTY
 from vitale_drivers.nfc.settings import NfcAddress
 from vitale_drivers.nfc.transport import NfcPlace, ReaderTransport
 from vitale_drivers.readers.serial_ports import PortList
-from vitale_drivers.readers.terminals import is_behind_pseudo_terminal, is_pseudo_terminal, require_no_terminal
+from vitale_drivers.readers.terminals import (
+    is_behind_pseudo_terminal,
+    is_no_device,
+    is_pseudo_terminal,
+    require_no_terminal,
+)
 from vitale_protocol.errors import JsonValue, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
 
 __all__ = ["NfcpyBus"]
@@ -197,6 +202,8 @@ def _explained(error: Exception, place: NfcPlace, find_holders: FindHolders) -> 
         return ReaderUnavailable("libusb cannot open the reader", variant="nfc-driver")
     number = error.errno if isinstance(error, OSError) else None
     known = holder_of(place)
+    if place.address.kind == "serial" and is_no_device(place.address.path):
+        return ReaderUnavailable("this is no reader", variant="no-device")
     if number == errno.EACCES:
         return ReaderUnavailable("this user may not use the reader", variant="nfc-permission")
     if number == errno.EBUSY or (known and number in {errno.EIO, errno.ENODEV, errno.ETIMEDOUT}):

@@ -128,14 +128,14 @@ class SerialBus:
         number = error.errno if isinstance(error, OSError) else None
         # On Windows pyserial puts the system's error into its text; "access denied" is a port that is open elsewhere.
         said = str(error) if number is None else ""
+        if is_no_device(place.where):  # what confines the driver refuses files too: no right of the user is missing
+            return ReaderUnavailable("this is no port", variant="no-device")
         if number in _REFUSED:
             return ReaderUnavailable("this user may not use the port", variant="scanner-permission")
         if number in _BUSY or "PermissionError" in said:
             return _busy(self._find_holders(place.where))
         if number in _GONE or "FileNotFoundError" in said:
             return ReaderGone("the imager is not there any more")
-        if is_no_device(place.where):
-            return ReaderUnavailable("this is no port", variant="no-device")
         return ReaderUnavailable("the port cannot be used", variant="scanner")
 
 
