@@ -22,7 +22,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import NullPool, create_engine
 
-from vitale_reader.daemon.store.schema import prepare
+from vitale_reader.daemon.store.migrate import prepare
 from vitale_reader.daemon.store.tables import metadata, revision
 
 #: It stands in every URL that the tests give to a daemon; nothing that the daemon writes may hold it.

@@ -17,10 +17,12 @@ from vitale_protocol.records import Medium, Origin, Proof, Record
 from vitale_protocol.signing import PublicJwk
 
 __all__ = [
+    "LONGEST_LEASE_MS",
     "METHODS",
     "MOST_APDUS",
     "PROTOCOL_VERSION",
     "SCOPES",
+    "SHORTEST_LEASE_MS",
     "AuditChain",
     "AuditFault",
     "AuditVerified",
@@ -172,7 +174,8 @@ Identifiant = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 # 65 536 bytes: hashes and the summary of an invoice have a few thousand.
 Base64 = Annotated[str, msgspec.Meta(min_length=4, max_length=87_384, pattern=r"^[A-Za-z0-9+/]+={0,2}(?![\s\S])")]
 TimeoutMs = Annotated[int, msgspec.Meta(ge=1_000, le=600_000)]
-TtlMs = Annotated[int, msgspec.Meta(ge=100, le=60_000)]
+SHORTEST_LEASE_MS, LONGEST_LEASE_MS = 100, 60_000
+LeaseTtlMs = Annotated[int, msgspec.Meta(ge=SHORTEST_LEASE_MS, le=LONGEST_LEASE_MS)]
 LeaseId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 # Two digits a byte: four bytes at least, and no more than an extended APDU can have (ISO/IEC 7816-4 §5.2).
 Apdu = Annotated[str, msgspec.Meta(min_length=8, max_length=131_088, pattern=r"^([0-9A-Fa-f]{2})+(?![\s\S])")]
@@ -578,7 +581,7 @@ class LeaseAcquire(Params):
 
     reader: ReaderId
     previous: LeaseId | None
-    ttl_ms: TtlMs
+    ttl_ms: LeaseTtlMs
 
 
 class LeaseAcquired(Result):
@@ -593,7 +596,7 @@ class LeaseRenew(Params):
     """``lease.renew``: ``ttl_ms`` from now on, whatever was left."""
 
     lease: LeaseId
-    ttl_ms: TtlMs
+    ttl_ms: LeaseTtlMs
 
 
 class LeaseRenewed(Result):

@@ -10,7 +10,7 @@ from vitale_reader.cli.frame.command import as_json, command
 from vitale_reader.cli.frame.language import t
 
 if TYPE_CHECKING:
-    from tests.benchmarks.codes import Codes
+    from tests.benchmarks.decoder_comparison import Codes
     from tests.benchmarks.table import Measure
 
 __all__ = ["bench"]
@@ -192,7 +192,7 @@ def _row(measure: "Measure") -> tuple[str, ...]:
 
 
 def _compare(count: int, photos: Path | None, wechat: str | None, *, as_json: bool) -> None:
-    from tests.benchmarks.codes import measure_codes
+    from tests.benchmarks.decoder_comparison import measure_codes
 
     with output.progress(t("Mesures en cours…", "Measuring…")) as say:
         codes = measure_codes(count, photos, wechat, say)

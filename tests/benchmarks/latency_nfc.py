@@ -37,7 +37,7 @@ from vitale_firmware_sim.phone.profiles import profile_text
 from vitale_firmware_sim.pn532.faults import parse_nfc_faults
 from vitale_firmware_sim.pn532.reader import Pn532Reader
 from vitale_protocol.errors import ReaderUnavailable
-from vitale_protocol.media.profile import SIMULATOR_AID
+from vitale_protocol.media.apcv_profile import SIMULATOR_AID
 from vitale_reader.cli.frame.language import t
 
 __all__ = ["BAUD_RATES", "WAYS", "IdleLoad", "TapTimes", "fault_reports", "measure_idle", "measure_taps"]

@@ -19,7 +19,7 @@ from vitale_protocol.errors import ConfigurationInvalid, DaemonRunning
 from vitale_protocol.methods import METHODS
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
-from vitale_reader.daemon.fairness.rate_limits import Rate
+from vitale_reader.daemon.fairness.token_buckets import Rate
 from vitale_reader.daemon.handlers import sessions, topics
 from vitale_reader.daemon.handlers.services import CLIENT_LOADS
 from vitale_reader.daemon.transports import unix

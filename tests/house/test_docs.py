@@ -25,7 +25,7 @@ from docs.generator.meanings import MEANINGS
 from vitale_protocol import catalogue
 from vitale_protocol.errors import ConfigurationInvalid, concrete_errors
 from vitale_protocol.events import EVENTS
-from vitale_protocol.media.profile import parse_profile
+from vitale_protocol.media.apcv_profile import parse_profile
 from vitale_protocol.methods import METHODS
 from vitale_reader.cli.frame.exit_status import DONE, INTERRUPTED, exit_status
 from vitale_reader.daemon import config

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 from vitale_protocol.errors import DaemonUnreachable, LeaseConflict, LocalMisuse, ReaderBusy, ShuttingDown, VitaleError
 from vitale_protocol.events import Event, LeaseEnded, LeaseWhy
 from vitale_protocol.methods import (
+    LONGEST_LEASE_MS,
+    SHORTEST_LEASE_MS,
     CardTransmit,
     CardTransmitted,
     LeaseAcquire,
@@ -25,8 +27,6 @@ from vitale_reader.client.watching import Watch, Watchers
 
 __all__ = ["BlockingLease", "Lease", "LeaseFacts", "LeaseState", "Leases"]
 
-# docs/reference/wire.md, "lease.acquire": ttl_ms is 100 to 60 000.
-SHORTEST, LONGEST = 0.1, 60.0
 # Seconds after which a lease is asked for again where no change of the reader was heard of.
 RETRY = 0.5
 
@@ -202,6 +202,6 @@ class Leases:
 
 
 def _milliseconds(ttl: float) -> int:
-    if not SHORTEST <= ttl <= LONGEST:
+    if not SHORTEST_LEASE_MS <= 1_000 * ttl <= LONGEST_LEASE_MS:
         raise LocalMisuse("a lease is for 0.1 to 60 seconds at a time")
-    return round(ttl * 1000)
+    return round(1_000 * ttl)

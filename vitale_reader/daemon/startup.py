@@ -4,7 +4,7 @@ import asyncio
 
 from vitale_reader.daemon.audit_export import destinations
 from vitale_reader.daemon.config import Config
-from vitale_reader.daemon.issuing.profiles import Profiles, read_profiles
+from vitale_reader.daemon.issuing.apcv_profiles import Profiles, read_profiles
 from vitale_reader.daemon.issuing.trusted_signers import read_trust_list
 from vitale_reader.daemon.keystore import keyring_secrets
 from vitale_reader.daemon.site import open_store

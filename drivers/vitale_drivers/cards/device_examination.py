@@ -12,8 +12,8 @@ from vitale_protocol.diagnosis.atr import parse_atr
 from vitale_protocol.diagnosis.check_results import CheckResult, Subject, of_error
 from vitale_protocol.errors import MediumUnreadable, MediumUnsupported, VitaleError
 from vitale_protocol.media import interpret, reading_script, recognise
+from vitale_protocol.media.apcv_profile import Profile
 from vitale_protocol.media.pointers import parse_pointers
-from vitale_protocol.media.profile import Profile
 from vitale_protocol.media.vitale_card import ATTEMPTS, pointers_script, sequence_scripts
 
 __all__ = ["Connection", "examine_card", "examine_phone", "tell_atr"]

@@ -20,7 +20,7 @@ from vitale_protocol.errors import (
 )
 from vitale_protocol.events import LeaseWhy
 from vitale_protocol.media import apcv, reading_script, recognise
-from vitale_protocol.media.profile import Profile
+from vitale_protocol.media.apcv_profile import Profile
 from vitale_protocol.problems import Problem
 
 __all__ = [

@@ -8,7 +8,7 @@ from vitale_drivers.nfc.settings import NfcSettings
 from vitale_drivers.nfc.transport import NfcPlace, NfcTarget, ReaderTransport
 from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_protocol.errors import PresentationTimeout
-from vitale_protocol.media.profile import Profile
+from vitale_protocol.media.apcv_profile import Profile
 
 __all__ = ["examine"]
 

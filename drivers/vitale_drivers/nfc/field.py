@@ -47,7 +47,7 @@ from vitale_protocol.errors import (
 )
 from vitale_protocol.events import Reader, Step
 from vitale_protocol.media.apcv import selection_script
-from vitale_protocol.media.profile import Profile
+from vitale_protocol.media.apcv_profile import Profile
 from vitale_protocol.problems import Problem
 
 __all__ = ["MEDIUM", "RETRY_DELAYS", "SEVERAL", "SILENT_TRIES", "TRIES", "NfcField"]

@@ -18,7 +18,7 @@ from vitale_drivers.readers.lifecycle import PluggedReader
 from vitale_drivers.readers.presence import Presence
 from vitale_protocol.errors import ReaderError, ReaderGone
 from vitale_protocol.events import Reader
-from vitale_protocol.media.profile import Profile
+from vitale_protocol.media.apcv_profile import Profile
 
 __all__ = ["NfcReader"]
 

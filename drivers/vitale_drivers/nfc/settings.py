@@ -8,7 +8,7 @@ import msgspec
 
 from vitale_drivers.base import Options
 from vitale_protocol.configuration.settings import convert_settings, refusal
-from vitale_protocol.media.profile import Profile, parse_profile
+from vitale_protocol.media.apcv_profile import Profile, parse_profile
 
 __all__ = ["NfcAddress", "NfcSettings", "parse_address", "parse_options"]
 

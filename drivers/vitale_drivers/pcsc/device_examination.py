@@ -12,7 +12,7 @@ from vitale_drivers.pcsc.contactless import may_be_phone
 from vitale_drivers.pcsc.state import ReaderState
 from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_protocol.errors import MediumMute, MediumUnreadable, NoReader, PresentationTimeout, ReaderBusy, VitaleError
-from vitale_protocol.media.profile import Profile
+from vitale_protocol.media.apcv_profile import Profile
 
 __all__ = ["examine"]
 

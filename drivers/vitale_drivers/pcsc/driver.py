@@ -43,7 +43,7 @@ from vitale_drivers.pcsc.survey import survey
 from vitale_protocol.configuration.settings import convert_settings
 from vitale_protocol.errors import ReaderGone, ReaderUnavailable, VitaleError
 from vitale_protocol.events import Reader
-from vitale_protocol.media.profile import parse_profile
+from vitale_protocol.media.apcv_profile import parse_profile
 from vitale_protocol.problems import Problem
 
 __all__ = ["PcscDriver"]

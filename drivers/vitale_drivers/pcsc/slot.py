@@ -55,7 +55,7 @@ from vitale_protocol.errors import (
 )
 from vitale_protocol.events import Reader
 from vitale_protocol.media import recognise
-from vitale_protocol.media.profile import Profile
+from vitale_protocol.media.apcv_profile import Profile
 from vitale_protocol.problems import Problem
 
 __all__ = ["MEDIA", "PcscSlot"]

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 from vitale_drivers.base import Tell
-from vitale_drivers.scanner.aim import split_identifier
+from vitale_drivers.scanner.aim_identifiers import split_identifier
 from vitale_drivers.scanner.framing import LineReader, Scan, ScanFraming
 from vitale_drivers.scanner.settings import FRAMINGS, FramingName, ScannerSettings
 from vitale_drivers.scanner.transport import ScannerPlace, SerialTransport

@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
-from vitale_drivers.scanner.aim import split_identifier, without_escapes
-from vitale_drivers.scanner.makers import Maker, split_maker_identifier
+from vitale_drivers.scanner.aim_identifiers import split_identifier, without_escapes
+from vitale_drivers.scanner.maker_identifiers import Maker, split_maker_identifier
 
 __all__ = ["Dropped", "LineEvent", "LineReader", "Scan", "ScanFraming"]
 

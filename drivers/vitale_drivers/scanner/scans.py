@@ -35,7 +35,7 @@ from vitale_drivers.base import Arm, CodeScanned, Emit, Failed, Presented, Progr
 from vitale_drivers.readers.presence import Presence
 from vitale_drivers.scanner.framing import Dropped, LineEvent, Scan
 from vitale_drivers.scanner.gs1 import read_gs1
-from vitale_drivers.scanner.makers import is_proved, recognise_identifier
+from vitale_drivers.scanner.maker_identifiers import is_proved, recognise_identifier
 from vitale_protocol.errors import PayloadInvalid
 from vitale_protocol.events import Reader
 from vitale_protocol.media.codes import Code, classify

@@ -8,9 +8,9 @@ import msgspec
 
 from vitale_drivers.base import Options
 from vitale_drivers.scanner.framing import ScanFraming
-from vitale_drivers.scanner.makers import Maker
+from vitale_drivers.scanner.maker_identifiers import Maker
 from vitale_protocol.configuration.settings import convert_settings, refusal
-from vitale_protocol.media.profile import MAX_STRING
+from vitale_protocol.media.apcv_profile import MAX_STRING
 
 __all__ = [
     "FRAMINGS",

@@ -18,7 +18,7 @@ from typing import Final, Literal
 from vitale_protocol import tlv
 from vitale_protocol.apdu import MAX_SHORT, Command, Response, StatusWord
 from vitale_protocol.errors import LocalError, LocalMisuse, MediumUnreadable
-from vitale_protocol.media.profile import SIMULATOR_AID
+from vitale_protocol.media.apcv_profile import SIMULATOR_AID
 
 __all__ = ["AtsVariant", "PhoneCard", "PhoneRefusal", "contactless_atr"]
 

@@ -17,8 +17,8 @@ from typing import Final, Literal
 
 from vitale_protocol.apdu import ReadingScript
 from vitale_protocol.errors import MediumUnreadable, MediumUnsupported, PayloadInvalid
+from vitale_protocol.media.apcv_profile import MAX_STRING, Profile
 from vitale_protocol.media.medium import Evidence
-from vitale_protocol.media.profile import MAX_STRING, Profile
 from vitale_protocol.media.separators import WRITTEN
 from vitale_protocol.records import Proof, Reading, Record
 

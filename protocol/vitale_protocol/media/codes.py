@@ -20,7 +20,7 @@ from typing import Final, Literal, TypeAlias
 
 from vitale_protocol.errors import MediumUnsupported, PayloadInvalid
 from vitale_protocol.media.apcv import SIMULATED_PREFIX
-from vitale_protocol.media.profile import MAX_STRING
+from vitale_protocol.media.apcv_profile import MAX_STRING
 from vitale_protocol.media.public_formats import format_of
 from vitale_protocol.problems import Problem
 from vitale_protocol.records import Medium

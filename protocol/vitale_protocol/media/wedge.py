@@ -24,8 +24,8 @@ from typing import Final
 from vitale_protocol.errors import PayloadInvalid
 from vitale_protocol.media import ins_datamatrix
 from vitale_protocol.media.apcv import SIMULATED_PREFIX
+from vitale_protocol.media.apcv_profile import MAX_STRING
 from vitale_protocol.media.keyboard_layouts import DEAD, LAYOUTS, Layout
-from vitale_protocol.media.profile import MAX_STRING
 from vitale_protocol.media.two_d_doc import parsing as two_d_doc
 
 __all__ = ["MANGLINGS", "PAIRS", "Mangling", "repair"]

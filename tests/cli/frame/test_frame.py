@@ -28,7 +28,7 @@ from vitale_protocol.errors import (
     VitaleError,
     concrete_errors,
 )
-from vitale_reader.cli.config.showing import toml
+from vitale_reader.cli.config.show_and_check import toml
 from vitale_reader.cli.frame import language as text
 from vitale_reader.cli.frame.exit_status import exit_status
 from vitale_reader.cli.root import COMMANDS, root

@@ -25,7 +25,7 @@ from vitale_firmware_sim.phone.profiles import profile_text
 from vitale_firmware_sim.phone.strings import Sealer
 from vitale_firmware_sim.scenario import load_scenario, scenario_names
 from vitale_protocol.errors import MediumUnreadable
-from vitale_protocol.media.profile import parse_profile
+from vitale_protocol.media.apcv_profile import parse_profile
 from vitale_reader.cli.sim import group as sim
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from vitale_firmware_sim.serial.pseudo_terminal import PseudoTerminal
 from vitale_protocol.errors import ConfigurationInvalid
-from vitale_protocol.media.profile import SIMULATOR_AID
+from vitale_protocol.media.apcv_profile import SIMULATOR_AID
 from vitale_reader.cli.sim import group as sim
 
 PATIENCE_MS = 60_000

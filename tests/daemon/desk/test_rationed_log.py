@@ -11,7 +11,7 @@ from vitale_drivers.base import Health, ReaderAdded, ReaderRemoved
 from vitale_protocol.events import Reader
 from vitale_protocol.problems import Problem
 from vitale_reader.daemon.desk.rationed_log import LINES, RationedLog
-from vitale_reader.daemon.fairness.rate_limits import Rate
+from vitale_reader.daemon.fairness.token_buckets import Rate
 
 READER = Reader(id="pcsc:slot", name="Slot", driver="pcsc", media=("vitale-card",), state="empty")
 AWAY = Health(state="degraded", problem=Problem("reader_unavailable", "pcsc"))

@@ -22,7 +22,7 @@ from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.keystore.station_keys import Keys
 from vitale_reader.daemon.keystore.store_keys import Vault
-from vitale_reader.daemon.store import schema, tables
+from vitale_reader.daemon.store import migrate, tables
 from vitale_reader.daemon.store.audit_trail.chain import Chain
 from vitale_reader.daemon.store.inspection import inspect as inspect_rows
 from vitale_reader.daemon.store.local_anchor import Anchor, Remembered
@@ -69,15 +69,15 @@ def differences(connection: Connection) -> list[Any]:
 def test_a_file_of_version_0_1_gets_the_tables_of_today(tmp_path: Path) -> None:
     old_store(tmp_path / "store.db").close()
     assert on(tmp_path / "store.db", differences) == []
-    assert on(tmp_path / "store.db", schema.prepare) is None, "and once only"
+    assert on(tmp_path / "store.db", migrate.prepare) is None, "and once only"
 
 
 def test_the_migrations_make_on_postgresql_what_the_tables_say(empty_database: str) -> None:
-    def migrate(connection: Connection) -> list[Any]:
-        schema.upgrade(connection, "base")
+    def made(connection: Connection) -> list[Any]:
+        migrate.upgrade(connection, "base")
         return differences(connection)
 
-    assert on(empty_database, migrate, opening=False) == []
+    assert on(empty_database, made, opening=False) == []
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
@@ -92,13 +92,13 @@ def test_a_store_of_a_later_version_is_left_alone(kind: str, tmp_path: Path, req
 
 def test_a_migration_that_dies_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old_store(tmp_path / "store.db").close()
-    done = schema.upgrade
+    done = migrate.upgrade
 
     def dies(connection: Connection, found: str, _told: object) -> None:
         done(connection, found)
         raise OSError(28, "no space left on device")
 
-    monkeypatch.setattr(schema, "upgrade", dies)
+    monkeypatch.setattr(migrate, "upgrade", dies)
     with pytest.raises(StoreUnavailable):
         on(tmp_path / "store.db", lambda _: None)
     database = sqlite3.connect(tmp_path / "store.db")

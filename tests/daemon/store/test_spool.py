@@ -24,7 +24,7 @@ from vitale_reader.daemon.store.audit_trail.entries import Entry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.inspection import inspect
 from vitale_reader.daemon.store.local_anchor import Remembered
-from vitale_reader.daemon.store.schema import survey
+from vitale_reader.daemon.store.migrate import survey
 from vitale_reader.daemon.store.spool import SpooledStore
 from vitale_reader.daemon.store.spool_replay import Bringing
 from vitale_reader.daemon.store.store import Need, Store

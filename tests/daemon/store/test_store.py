@@ -21,7 +21,7 @@ from vitale_reader.daemon.database.target import CONNECT
 from vitale_reader.daemon.keystore.station_keys import Keys
 from vitale_reader.daemon.site.open_store import open_store
 from vitale_reader.daemon.store.local_anchor import Remembered
-from vitale_reader.daemon.store.schema import survey
+from vitale_reader.daemon.store.migrate import survey
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.daemon.store.tables import seen
 from vitale_reader.home import Home

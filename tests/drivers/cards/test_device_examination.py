@@ -10,7 +10,7 @@ from vitale_protocol.catalogue import LANGUAGES
 from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_protocol.diagnosis.findings import tell
 from vitale_protocol.errors import MediumRemoved
-from vitale_protocol.media.profile import parse_profile
+from vitale_protocol.media.apcv_profile import parse_profile
 
 IMAGE = load_image("adulte")
 NUMBERS = bytes((0x00, 0xB0, 0x82))  # READ BINARY by the short identifier of the numbers' file

@@ -38,7 +38,7 @@ from vitale_protocol.errors import (
     ToolMissing,
 )
 from vitale_protocol.events import Reader
-from vitale_protocol.media.profile import parse_profile
+from vitale_protocol.media.apcv_profile import parse_profile
 
 PROFILE = profile_text("simulator")
 FIRST = NfcPlace("nfc:1", "first", NfcAddress("usb"), usb=(1,))

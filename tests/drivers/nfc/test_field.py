@@ -14,7 +14,7 @@ from vitale_drivers.readers.presence import Presence
 from vitale_firmware_sim.phone.profiles import profile_text
 from vitale_protocol.errors import MediumRemoved, MediumUnreadable
 from vitale_protocol.events import Reader
-from vitale_protocol.media.profile import parse_profile
+from vitale_protocol.media.apcv_profile import parse_profile
 
 Answer = Callable[[bytes], bytes]
 PHONE = NfcTarget(b"\x08\x01\x02\x03", iso_dep=True)

@@ -17,7 +17,7 @@ from vitale_firmware_sim.phone.profiles import profile_text
 from vitale_firmware_sim.pn532.iso_dep import IsoDepCard
 from vitale_protocol.errors import MediumRemoved, MediumUnreadable, ReaderUnavailable
 from vitale_protocol.media import apcv
-from vitale_protocol.media.profile import parse_profile
+from vitale_protocol.media.apcv_profile import parse_profile
 
 STRING = b"an opaque string of the simulator" * 6
 PROFILES = (parse_profile(profile_text("simulator")),)

@@ -31,7 +31,7 @@ from vitale_firmware_sim.phone.card import AtsVariant, PhoneCard, PhoneRefusal
 from vitale_firmware_sim.phone.profiles import profile_text
 from vitale_firmware_sim.pn532.faults import NfcFaults, parse_nfc_faults
 from vitale_firmware_sim.pn532.reader import Pn532Reader
-from vitale_protocol.media.profile import SIMULATOR_AID
+from vitale_protocol.media.apcv_profile import SIMULATOR_AID
 from vitale_protocol.problems import Problem
 
 pytestmark = pytest.mark.posix

@@ -22,7 +22,7 @@ from vitale_firmware_sim.card.vpcd import VpcdLink
 from vitale_firmware_sim.phone.card import PhoneCard, PhoneRefusal, contactless_atr
 from vitale_firmware_sim.phone.profiles import profile_text
 from vitale_protocol.errors import ConfigurationInvalid, MediumUnreadable
-from vitale_protocol.media.profile import parse_profile
+from vitale_protocol.media.apcv_profile import parse_profile
 
 STRING = b"an opaque string of the simulator"
 

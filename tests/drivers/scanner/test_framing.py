@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitale_drivers.scanner.aim import split_identifier
+from vitale_drivers.scanner.aim_identifiers import split_identifier
 from vitale_drivers.scanner.framing import Dropped, LineEvent, LineReader, Scan, ScanFraming
 from vitale_drivers.scanner.settings import FRAMINGS
 

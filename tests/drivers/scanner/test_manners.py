@@ -6,7 +6,7 @@ from tests.drivers.scanner.desks import INS, Desk, MakeDesk
 from tests.problems import named
 from vitale_drivers.base import CodeScanned, Presented, Progress
 from vitale_drivers.scanner import framing
-from vitale_drivers.scanner.makers import MAKER_IDENTIFIERS, recognise_identifier, split_maker_identifier
+from vitale_drivers.scanner.maker_identifiers import MAKER_IDENTIFIERS, recognise_identifier, split_maker_identifier
 from vitale_firmware_sim.imager.faults import MAKERS, Behaviour, ImagerFaults
 from vitale_protocol.media.apcv import SIMULATED_PREFIX
 

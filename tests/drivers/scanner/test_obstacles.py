@@ -1,6 +1,7 @@
 """What keeps a port from being opened, seen without opening it."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,28 +18,44 @@ def at(path: Path | str) -> ScannerPlace:
     return ScannerPlace("scanner:p", "imager", ScannerAddress("port", str(path)), str(path))
 
 
-def test_a_port_that_is_free_has_none(tmp_path: Path) -> None:
+@pytest.fixture
+def port() -> Iterator[str]:
+    """A port with nobody at its other end."""
+    master, slave = os.openpty()
+    yield os.ttyname(slave)
+    os.close(slave)
+    os.close(master)
+
+
+@pytest.mark.posix("pseudo-terminals")
+def test_a_port_that_is_free_has_none(port: str) -> None:
+    assert obstacle(at(port)) is None
+
+
+@pytest.mark.posix("ports are files")
+def test_a_file_is_no_port(tmp_path: Path) -> None:
     (tmp_path / "port").touch()
-    assert obstacle(at(tmp_path / "port")) is None
+    assert obstacle(at(tmp_path / "port")) == Problem("reader_unavailable", "no-device")
 
 
 def test_a_port_of_windows_tells_by_being_opened_only() -> None:
     assert obstacle(at("COM3")) is None
 
 
-def test_a_port_that_this_user_may_not_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.posix("pseudo-terminals")
+def test_a_port_that_this_user_may_not_open(port: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def access(*_: object) -> bool:
         return False
 
     monkeypatch.setattr(os, "access", access)
-    assert obstacle(at(tmp_path)) == Problem("reader_unavailable", "scanner-permission")
+    assert obstacle(at(port)) == Problem("reader_unavailable", "scanner-permission")
 
 
-def test_a_survey_names_each_device_once_and_those_that_are_absent(tmp_path: Path) -> None:
-    (tmp_path / "port").touch()
-    here, nowhere = str(tmp_path / "port"), str(tmp_path / "nowhere")
-    seen = ScannerDriver({"devices": [here, here, nowhere]}).survey()
+@pytest.mark.posix("pseudo-terminals")
+def test_a_survey_names_each_device_once_and_those_that_are_absent(port: str, tmp_path: Path) -> None:
+    nowhere = str(tmp_path / "nowhere")
+    seen = ScannerDriver({"devices": [port, port, nowhere]}).survey()
     assert seen == (
-        Sighting(kind="reader", name=f"imager ({here})", device=here),
+        Sighting(kind="reader", name=f"imager ({port})", device=port, simulated=True),
         Sighting(kind="absent", name=nowhere),
     )

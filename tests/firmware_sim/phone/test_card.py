@@ -16,7 +16,7 @@ from vitale_protocol import tlv
 from vitale_protocol.apdu import Response
 from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse, MediumUnreadable, MediumUnsupported
 from vitale_protocol.media import apcv
-from vitale_protocol.media.profile import Profile, parse_profile
+from vitale_protocol.media.apcv_profile import Profile, parse_profile
 
 NOW = 1_795_000_000.0
 SELECT = "00A404000AF0564954414C4553494D"

@@ -22,7 +22,7 @@ from vitale_firmware_sim.pn532.frames import ACK, ERROR, NACK, Data, encode
 from vitale_firmware_sim.pn532.reader import Pn532Reader
 from vitale_firmware_sim.serial.line import SerialLine
 from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse
-from vitale_protocol.media.profile import SIMULATOR_AID
+from vitale_protocol.media.apcv_profile import SIMULATOR_AID
 
 pytestmark = posix_only()
 assert sys.platform != "win32"

@@ -28,9 +28,9 @@ from vitale_protocol.errors import (
     ReaderUnavailable,
 )
 from vitale_protocol.media import apcv, vitale_card
+from vitale_protocol.media.apcv_profile import Profile, parse_profile
 from vitale_protocol.media.medium import Recognised
 from vitale_protocol.media.pointers import parse_pointers
-from vitale_protocol.media.profile import Profile, parse_profile
 from vitale_protocol.records import Record
 
 __all__ = ["TARGETS"]

@@ -19,7 +19,7 @@ from vitale_drivers.camera.opencv import CvPicture, Form
 from vitale_drivers.decoding.cascade import decode
 from vitale_drivers.decoding.stream import StreamDecoder
 from vitale_drivers.decoding.symbol import Symbol
-from vitale_drivers.scanner.aim import split_identifier
+from vitale_drivers.scanner.aim_identifiers import split_identifier
 from vitale_drivers.scanner.framing import LineEvent, LineReader, Scan, ScanFraming
 from vitale_drivers.scanner.scans import Scans
 from vitale_protocol import media

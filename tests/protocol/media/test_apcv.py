@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from vitale_protocol.apdu import Response
 from vitale_protocol.errors import MediumUnreadable, MediumUnsupported, PayloadInvalid
 from vitale_protocol.media import apcv, interpret
-from vitale_protocol.media.profile import Profile, parse_profile
+from vitale_protocol.media.apcv_profile import Profile, parse_profile
 from vitale_protocol.records import Proof, Reading, Record
 from vitale_protocol.session.wire_errors import to_wire
 

@@ -2,7 +2,7 @@
 
 from vitale_reader.cli.config.init import init
 from vitale_reader.cli.config.setting import set_
-from vitale_reader.cli.config.showing import check, path, show
+from vitale_reader.cli.config.show_and_check import check, path, show
 from vitale_reader.cli.frame.command import Group
 from vitale_reader.cli.frame.language import t
 

@@ -8,7 +8,7 @@ import msgspec
 
 from vitale_protocol.errors import LocalMisuse, ToolMissing
 from vitale_protocol.methods import StationMode
-from vitale_reader.cli.config.showing import literal
+from vitale_reader.cli.config.show_and_check import literal
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import as_json, command, home_option
 from vitale_reader.cli.frame.language import Language, language, t

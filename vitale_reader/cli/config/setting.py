@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from vitale_reader.cli.config.showing import literal
+from vitale_reader.cli.config.show_and_check import literal
 from vitale_reader.cli.frame import completing, output
 from vitale_reader.cli.frame.command import as_json, command, home_option
 from vitale_reader.cli.frame.language import t

@@ -23,8 +23,8 @@ Rules (``docs/explanation/arbitration.md`` names the test of each; a stateful on
     it is no choice and is not ordered once more. A waiting request asks for a new one (``retry``, ``replayed``), which
     is a presentation like any other. A code that was returned, because it was not sent, counts as if it had not been
     presented.
-10. Subscriptions are served in turns. Of those that match, one of the client gets a presentation that got something
-    longest ago; of its own, the one that was served longest ago.
+10. Subscriptions are served in turns. Of those that match, the client that got something longest ago gets the
+    presentation; of its subscriptions, the one that was served longest ago.
 11. A subscription takes what comes: nothing is read once more for it, and two media are two presentations. A failure is
     reported to the one whose turn it would have been, and ends nothing. A subscription waits without a limit, with
     readers or without, until it or its session ends.

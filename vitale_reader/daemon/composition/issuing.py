@@ -11,12 +11,12 @@ from vitale_reader.daemon import lifecycle
 from vitale_reader.daemon.composition.station import Station
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.conversation import Conversations
+from vitale_reader.daemon.issuing.apcv_profiles import Profiles, read_profiles
 from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.daemon.issuing.delivery import Delivery
 from vitale_reader.daemon.issuing.issuer import Issuer
 from vitale_reader.daemon.issuing.opposition import Opposition
 from vitale_reader.daemon.issuing.outbox import Outbox
-from vitale_reader.daemon.issuing.profiles import Profiles, read_profiles
 from vitale_reader.daemon.issuing.replay import ReplayGuard
 from vitale_reader.daemon.issuing.trusted_signers import read_trust_list
 from vitale_reader.daemon.observation.events import Observe

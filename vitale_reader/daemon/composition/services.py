@@ -16,7 +16,7 @@ from vitale_reader.daemon.dashboard.simulators import Simulators
 from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.diagnostics import Diagnostics
 from vitale_reader.daemon.fairness.processor_shares import Shares
-from vitale_reader.daemon.handlers.page_limits import PageLimits
+from vitale_reader.daemon.handlers.page_rate_limits import PageLimits
 from vitale_reader.daemon.handlers.services import Services
 from vitale_reader.daemon.site.external_changes import ExternalChanges
 from vitale_reader.daemon.transports.listening import stream_limits

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from vitale_reader.daemon.fairness.rate_limits import Buckets, Rate
+from vitale_reader.daemon.fairness.token_buckets import Buckets, Rate
 
 __all__ = ["LINES", "RationedLog"]
 

@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from typing import Any, Protocol, TypeVar
 
 from vitale_protocol.errors import ShuttingDown
-from vitale_reader.daemon.fairness.rate_limits import Buckets, Rate
+from vitale_reader.daemon.fairness.token_buckets import Buckets, Rate
 
 __all__ = ["CLIENT_SHARE", "USER_SHARE", "Owner", "Shares", "alike", "give_way", "one_at_a_time", "spend"]
 

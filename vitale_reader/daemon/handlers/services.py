@@ -18,7 +18,7 @@ from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.diagnostics import Diagnostics
 from vitale_reader.daemon.fairness.audit_queue import Notes
 from vitale_reader.daemon.fairness.processor_shares import Shares
-from vitale_reader.daemon.handlers.page_limits import PageLimits
+from vitale_reader.daemon.handlers.page_rate_limits import PageLimits
 from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.keystore.certificates import Certificates

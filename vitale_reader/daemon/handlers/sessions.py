@@ -29,7 +29,7 @@ from vitale_protocol.web.handshake import Station as HandshakeStation
 from vitale_protocol.web.sealed_frames import SessionKeys
 from vitale_reader.daemon.clients.callers import LOCAL_CLIENT, Caller
 from vitale_reader.daemon.conversation import Challenge, Conversation
-from vitale_reader.daemon.fairness.rate_limits import Buckets, Rate
+from vitale_reader.daemon.fairness.token_buckets import Buckets, Rate
 from vitale_reader.daemon.handlers.services import Answer, Handlers, RequestId, Services
 
 __all__ = ["SessionCalls"]

@@ -24,7 +24,7 @@ from sqlalchemy.exc import IntegrityError
 from vitale_protocol.errors import StoreUnavailable, VitaleError
 from vitale_reader.daemon.database.database_errors import explained
 from vitale_reader.daemon.database.outage import OUTAGE, Outage
-from vitale_reader.daemon.store.schema import survey
+from vitale_reader.daemon.store.migrate import survey
 from vitale_reader.daemon.store.store import Need, Store
 from vitale_reader.daemon.store.tables import site
 

@@ -27,7 +27,7 @@ from vitale_reader.daemon.database.outage import Outage
 from vitale_reader.daemon.database.postgresql import Connections
 from vitale_reader.daemon.database.target import Target
 from vitale_reader.daemon.database.thread_pool import Job, ThreadPool
-from vitale_reader.daemon.store.schema import is_current, prepare
+from vitale_reader.daemon.store.migrate import is_current, prepare
 
 __all__ = ["Database", "Need", "Store"]
 

@@ -31,7 +31,7 @@ from vitale_protocol.web.sealed_frames import SessionKeys
 from vitale_reader.daemon.clients.callers import Peer
 from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.fairness.connection_turns import Turns
-from vitale_reader.daemon.fairness.rate_limits import Places, Unread
+from vitale_reader.daemon.fairness.token_buckets import Places, Unread
 from vitale_reader.daemon.process_ancestry import Kinship
 from vitale_reader.daemon.transports.peers import UNIX_SOCKETS, own_uid, peer_pid, peer_uid
 from vitale_reader.daemon.transports.stream import (

@@ -13,7 +13,7 @@ from vitale_protocol.problems import Problem
 from vitale_protocol.web.admission import Admitted, Asked, write
 from vitale_reader.daemon.dashboard.passes import Passes
 from vitale_reader.daemon.dispatcher import Service
-from vitale_reader.daemon.fairness.rate_limits import Places
+from vitale_reader.daemon.fairness.token_buckets import Places
 from vitale_reader.daemon.transports.channels import ChannelConnection
 from vitale_reader.daemon.transports.gateway import Gateway
 from vitale_reader.daemon.transports.stream import Room, StreamLimits

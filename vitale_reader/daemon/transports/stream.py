@@ -14,7 +14,7 @@ from vitale_reader.daemon.clients.callers import Peer
 from vitale_reader.daemon.conversation import Conversation
 from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.fairness.connection_turns import Turns
-from vitale_reader.daemon.fairness.rate_limits import Places, Unread
+from vitale_reader.daemon.fairness.token_buckets import Places, Unread
 
 __all__ = ["LITTLE_UNREAD", "SHARES_UNREAD", "Room", "StreamConnection", "StreamLimits", "room"]
 

@@ -18,7 +18,7 @@ import msgspec
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.daemon.clients.callers import Peer
 from vitale_reader.daemon.dispatcher import Service
-from vitale_reader.daemon.fairness.rate_limits import Places
+from vitale_reader.daemon.fairness.token_buckets import Places
 from vitale_reader.daemon.transports.owner import of_this_machine
 from vitale_reader.daemon.transports.stream import Room, StreamConnection, StreamLimits
 from vitale_reader.daemon.transports.tcp import TcpListener

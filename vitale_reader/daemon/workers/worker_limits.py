@@ -13,7 +13,7 @@ import msgspec
 from vitale_drivers.base import ReaderAdded, ReaderChanged, ReaderRemoved, Report
 from vitale_protocol.errors import LimitExceeded
 from vitale_protocol.problems import Problem
-from vitale_reader.daemon.fairness.rate_limits import Bucket, Rate
+from vitale_reader.daemon.fairness.token_buckets import Bucket, Rate
 from vitale_reader.daemon.workers.reports import reader_of
 
 __all__ = ["LINES", "MOST_READERS", "REPORTS", "Restraint"]

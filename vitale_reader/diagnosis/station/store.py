@@ -67,7 +67,7 @@ def _integrity(opened: "Opened") -> "Callable[[Connection], Looked]":
     from vitale_reader.daemon.store.audit_trail.chain import Chain  # noqa: PLC0415  part of an extra
     from vitale_reader.daemon.store.clock import StoreClock  # noqa: PLC0415
     from vitale_reader.daemon.store.inspection import inspect  # noqa: PLC0415
-    from vitale_reader.daemon.store.schema import survey  # noqa: PLC0415
+    from vitale_reader.daemon.store.migrate import survey  # noqa: PLC0415
 
     def work(connection: "Connection") -> Looked:
         survey(connection)

@@ -1,8 +1,8 @@
 """Shares: a rate with its burst and its debt, one bucket for each owner, places by owner."""
 
 from tests.clocks import Clock
-from vitale_reader.daemon.fairness import rate_limits
-from vitale_reader.daemon.fairness.rate_limits import Bucket, Buckets, Places, Rate, Unread
+from vitale_reader.daemon.fairness import token_buckets
+from vitale_reader.daemon.fairness.token_buckets import Bucket, Buckets, Places, Rate, Unread
 
 
 def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:
@@ -31,9 +31,9 @@ def test_each_owner_has_a_bucket_and_forgotten_ones_are_full() -> None:
     assert buckets.of("a").take()
     assert not buckets.of("a").take()
     assert buckets.of("b").take()
-    for number in range(rate_limits.MOST_BUCKETS):
+    for number in range(token_buckets.MOST_BUCKETS):
         buckets.of(number)
-    assert len(buckets) == rate_limits.MOST_BUCKETS
+    assert len(buckets) == token_buckets.MOST_BUCKETS
     assert buckets.of("a").take()
 
 

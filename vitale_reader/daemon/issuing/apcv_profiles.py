@@ -11,7 +11,7 @@ from vitale_protocol.methods import StationMode
 from vitale_protocol.records import Origin
 
 if TYPE_CHECKING:
-    from vitale_protocol.media.profile import Profile
+    from vitale_protocol.media.apcv_profile import Profile
 
 __all__ = ["DRIVERS", "Profiles", "read_profiles"]
 
@@ -59,7 +59,7 @@ def read_profiles(names: Sequence[str], mode: StationMode) -> Profiles:
     """
     if not names:
         return Profiles()
-    from vitale_protocol.media.profile import parse_profile  # noqa: PLC0415  not needed at desks without phones
+    from vitale_protocol.media.apcv_profile import parse_profile  # noqa: PLC0415  not needed at desks without phones
 
     texts = tuple(_text(name) for name in names)
     parsed = tuple(parse_profile(text, source=name) for name, text in zip(names, texts, strict=True))

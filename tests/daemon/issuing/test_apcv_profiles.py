@@ -8,7 +8,7 @@ import pytest
 
 from vitale_firmware_sim.phone.profiles import profile_text
 from vitale_protocol.errors import ConfigurationInvalid
-from vitale_reader.daemon.issuing.profiles import Profiles, read_profiles
+from vitale_reader.daemon.issuing.apcv_profiles import Profiles, read_profiles
 
 SIMULATOR = profile_text("simulator")
 

@@ -9,9 +9,9 @@ import segno
 from click.testing import CliRunner
 from PIL import Image
 
-from tests.benchmarks import codes
+from tests.benchmarks import decoder_comparison
 from tests.benchmarks.__main__ import bench
-from tests.benchmarks.codes import Codes, measure_codes
+from tests.benchmarks.decoder_comparison import Codes, measure_codes
 from vitale_protocol.errors import ConfigurationInvalid
 
 
@@ -22,13 +22,13 @@ def compared() -> Codes:
         patch.setattr("vitale_firmware_sim.camera.scene.KINDS", ("plain", "size", "blur"))
         patch.setattr("vitale_firmware_sim.camera.scene.COMBINED", ("size+blur",))
         patch.setattr("vitale_firmware_sim.camera.scene.SEVERITIES", ("light", "medium"))
-        patch.setattr(codes, "SIZES", ((640, 480),))
-        patch.setattr(codes, "FRAMES", 24)
-        patch.setattr(codes, "PHONES", 0)
-        patch.setattr(codes, "PAPERS", 0)
-        patch.setattr(codes, "HARD", 0)
-        patch.setattr(codes, "DECOYS", 0)
-        patch.setattr(codes, "FILMS", ("hurried",))
+        patch.setattr(decoder_comparison, "SIZES", ((640, 480),))
+        patch.setattr(decoder_comparison, "FRAMES", 24)
+        patch.setattr(decoder_comparison, "PHONES", 0)
+        patch.setattr(decoder_comparison, "PAPERS", 0)
+        patch.setattr(decoder_comparison, "HARD", 0)
+        patch.setattr(decoder_comparison, "DECOYS", 0)
+        patch.setattr(decoder_comparison, "FILMS", ("hurried",))
         return measure_codes(1, None, None, lambda _: None, ("zxing", "wechat", "ours"))
 
 
@@ -81,12 +81,12 @@ def test_photographs_are_read_with_their_texts(tmp_path: Path, monkeypatch: pyte
     modules = np.array([list(row) for row in segno.make("a photograph", micro=False).matrix_iter(border=4)])
     Image.fromarray(np.where(modules > 0, 0, 255).repeat(5, 0).repeat(5, 1).astype(np.uint8)).save(tmp_path / "one.png")
     (tmp_path / "manifest.json").write_text(json.dumps([{"file": "one.png", "texts": ["a photograph"]}]), "utf-8")
-    monkeypatch.setattr(codes, "SIZES", ())
-    monkeypatch.setattr(codes, "FILMS", ())
-    monkeypatch.setattr(codes, "PHONES", 0)
-    monkeypatch.setattr(codes, "PAPERS", 0)
-    monkeypatch.setattr(codes, "HARD", 0)
-    monkeypatch.setattr(codes, "DECOYS", 0)
+    monkeypatch.setattr(decoder_comparison, "SIZES", ())
+    monkeypatch.setattr(decoder_comparison, "FILMS", ())
+    monkeypatch.setattr(decoder_comparison, "PHONES", 0)
+    monkeypatch.setattr(decoder_comparison, "PAPERS", 0)
+    monkeypatch.setattr(decoder_comparison, "HARD", 0)
+    monkeypatch.setattr(decoder_comparison, "DECOYS", 0)
     found = measure_codes(1, tmp_path, None, lambda _: None, ("ours",))
     assert [(one.count, one.read, one.wrong) for one in found.readings] == [(1, 1, 0)]
 
@@ -100,7 +100,7 @@ def test_the_tables_show_all(compared: Codes, monkeypatch: pytest.MonkeyPatch) -
     def measured(*_arguments: object) -> Codes:
         return compared
 
-    monkeypatch.setattr(codes, "measure_codes", measured)
+    monkeypatch.setattr(decoder_comparison, "measure_codes", measured)
     shown = CliRunner().invoke(bench, ["--codes", "1"])
     assert shown.exit_code == 0
     for word in ("zxing", "ours", "640×480", "plain/light", "wechat"):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from vitale_protocol.errors import LimitExceeded
 from vitale_reader.daemon.conversation import Conversation, Conversations
-from vitale_reader.daemon.fairness.rate_limits import Buckets, Rate
+from vitale_reader.daemon.fairness.token_buckets import Buckets, Rate
 
 __all__ = ["CALLS", "TOKENS", "PageLimits"]
 

@@ -7,7 +7,7 @@ import pytest
 
 from vitale_protocol.errors import LimitExceeded
 from vitale_reader.daemon.clients.callers import Caller
-from vitale_reader.daemon.handlers.page_limits import CALLS, TOKENS, PageLimits
+from vitale_reader.daemon.handlers.page_rate_limits import CALLS, TOKENS, PageLimits
 
 
 def waiting(session: Any) -> int:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from vitale_protocol.apdu import Command, ReadingScript, Response
 from vitale_protocol.errors import ConfigurationInvalid, MediumUnreadable, MediumUnsupported
-from vitale_protocol.media.profile import (
+from vitale_protocol.media.apcv_profile import (
     MAX_STRING,
     SIMULATOR_AID,
     Assembly,
