@@ -131,7 +131,7 @@ def _disc(side: int, radius: float, noise: float) -> Values:
 
 @lru_cache(maxsize=8)
 def _rolled(side: int, degrees: float) -> Values:
-    """Where each column of the flat code is in the one that is seen; its edges stay where they are."""
+    """Place of each column of the flat code in the one that is seen; its edges stay where they are."""
     inner, half = 1 - 2 * MARGIN, np.deg2rad(degrees)
     turn = np.clip(np.linspace(-1, 1, side) / inner * half, -1.5, 1.5)
     return np.asarray((np.sin(turn) / np.sin(half) * inner + 1) / 2 * (side - 1), np.float32)
