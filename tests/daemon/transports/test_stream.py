@@ -88,8 +88,13 @@ def run(work: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(main())
 
 
+def turns() -> Turns:
+    """Turns that last until all is read, however slow the machine is."""
+    return Turns(Shares(used=lambda: 0.0))
+
+
 def two_places() -> Room:
-    return room(LIMITS, Turns(Shares()), each=2)
+    return room(LIMITS, turns(), each=2)
 
 
 def connection(service: Service, place: Room, *, vouched: bool = True) -> StreamConnection:
@@ -155,7 +160,7 @@ def test_one_too_many_is_refused_and_leaves_the_room_as_it_was() -> None:
 
 def test_of_those_that_open_no_session_a_holder_has_fewer_and_leaves_the_room_as_it_was() -> None:
     async def work() -> None:
-        service, place = Service(), room(replace(LIMITS, unopened=1), Turns(Shares()), each=2)
+        service, place = Service(), room(replace(LIMITS, unopened=1), turns(), each=2)
         transports = [Transport(), Transport()]
         made = [connection(service, place) for _ in transports]
         for one, transport in zip(made, transports, strict=True):
@@ -266,7 +271,7 @@ def test_who_reads_nothing_on_many_connections_is_cut_off_before_each_has_its_fi
     async def work() -> None:
         service = Service()
         several = SHARES_UNREAD + 1
-        place = room(replace(LIMITS, connections=several), Turns(Shares()), each=several)
+        place = room(replace(LIMITS, connections=several), turns(), each=several)
         transports = [Transport() for _ in range(several)]
         made = [connection(service, place) for _ in transports]
         for one, transport in zip(made, transports, strict=True):
