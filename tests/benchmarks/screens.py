@@ -26,7 +26,7 @@ from tests.benchmarks.photographs import Grey, Shot, opaque, photograph, qr
 
 __all__ = ["HELD_OUT", "KINDS", "SHARES", "screens", "shuffled"]
 
-HELD_OUT: Final = 1000
+HELD_OUT: Final = 1001
 """The first seed by which no stage was chosen."""
 
 Draw = Callable[[np.random.Generator], Mapping[str, float | bool]]
