@@ -3,7 +3,7 @@
 The core calls ``interpret``; a driver for chip cards calls ``recognise`` and ``reading_script``. A new medium is one
 new module here, and one line in the tables below.
 
-For other rooms: ``apcv``, ``codes``, ``ins_datamatrix``, ``medium``, ``nir``, ``pointers``, ``profile``,
+For other rooms: ``apcv``, ``codes``, ``ins_datamatrix``, ``medium``, ``nir``, ``pointers``, ``apcv_profile``,
 ``separators``, ``two_d_doc``, ``vitale_card``, ``wedge``.
 """
 

@@ -37,6 +37,7 @@ class Asking:
     """A session that notes what it is told, beside what drivers are ordered."""
 
     number = 4_711
+    owner = group = None
 
     def __init__(self) -> None:
         self.order: list[str] = []

@@ -41,9 +41,10 @@ OTHER_KEY = "b" * 43 + "=\n"
 class Site:
     """Two desks, each with the key in a file of its own."""
 
-    def __init__(self, folder: Path, database: str) -> None:
+    def __init__(self, folder: Path, database: str, postgres: PostgresServer) -> None:
         self._folder = folder
         self._database = database
+        self._postgres = postgres
         self.settings = SETTINGS
 
     def home(self, name: str) -> Home:
@@ -79,6 +80,11 @@ class Site:
         done = CliRunner().invoke(root, [*words, "--home", str(self.home(name).config.parent)])
         return done.exit_code, done.output
 
+    def cut(self, name: str, *words: str) -> None:
+        """Has a command fail, and its sessions end as those of a process that died."""
+        assert self.command(name, *words)[0] != 0
+        self._postgres.end_sessions(str(make_url(self._database).database))
+
     def rekey(self, name: str, *words: str) -> Json:
         status, said = self.command(name, "site", "rekey", *words, "--json")
         assert status == 0, said
@@ -108,8 +114,8 @@ def pair() -> Json:
 
 
 @pytest.fixture
-def site(tmp_path: Path, site_database: str) -> Site:
-    return Site(tmp_path, site_database)
+def site(tmp_path: Path, site_database: str, postgres: PostgresServer) -> Site:
+    return Site(tmp_path, site_database, postgres)
 
 
 def used(site: Site) -> tuple[str, str, str]:
@@ -178,7 +184,7 @@ def test_what_was_interrupted_goes_on(site: Site, monkeypatch: pytest.MonkeyPatc
                 raise KeyboardInterrupt
 
             patch.setattr(procedure, step, cut)
-            assert site.command(name, "site", "rekey", *words)[0] != 0
+            site.cut(name, "site", "rekey", *words)
         site.rekey(name, *words)
     hold(site, *kept)
 
@@ -191,7 +197,7 @@ def test_what_failed_within_the_database_changed_nothing(site: Site, monkeypatch
             raise KeyboardInterrupt
 
         patch.setattr(procedure, "_noted", cut)
-        assert site.command("left", "site", "rekey")[0] != 0
+        site.cut("left", "site", "rekey")
     hold(site, *kept)
     site.rekey("left")
     site.rekey("right", "--key", str(site.carry(site.key("left"), "right")))

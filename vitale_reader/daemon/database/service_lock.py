@@ -8,6 +8,7 @@ The server lets go of the lock with the connection. It asks the machine at the o
 whose machine was switched off holds a site up for a minute at most.
 """
 
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,9 @@ _HOLDERS = text(
 
 _PREFIX = "vitale-reader "
 
+#: Seconds in which the server notices that a desk which stopped has gone.
+MOMENT = 1.0
+
 
 def named(station: str) -> str:
     """The name under which the connections of a serving desk stand in ``pg_stat_activity``."""
@@ -71,8 +75,16 @@ def share(connection: "psycopg.Connection[Any]") -> None:
 
 
 def hold_alone(connection: Connection) -> tuple[str, ...]:
-    """Takes the lock for this connection alone, for as long as it lasts; who serves, where it cannot be had."""
-    if connection.execute(_ALONE, {"key": KEY}).scalar():
+    """Takes the lock for this connection alone, for as long as it lasts; who serves, where it cannot be had.
+
+    The server needs a moment to let go of a desk that has just stopped.
+    """
+    end = time.monotonic() + MOMENT
+    while not connection.execute(_ALONE, {"key": KEY}).scalar():
+        if time.monotonic() > end:
+            break
+        time.sleep(MOMENT / 20)
+    else:
         return ()
     holders = connection.execute(_HOLDERS).scalars()
     # One that let go between the two questions served a moment ago.

@@ -1,4 +1,4 @@
 """Handlers of the calls of the wire, by topic; ``vitale_reader.daemon.dispatcher`` puts the tables together.
 
-For other rooms: ``page_limits``, ``services``, ``topics``.
+For other rooms: ``page_rate_limits``, ``services``, ``topics``.
 """
