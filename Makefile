@@ -14,9 +14,9 @@ demo:            ## a virtual carte Vitale behind a real pcscd, the daemon, a cl
 	@.ci/setup run
 	@.venv/bin/vitale-reader demo
 
-# Three at a time, on two cores as well, or WORKERS=8 of them: most tests wait for a process or a device. A file stays
+# Four at a time, on two cores as well, or WORKERS=8 of them: most tests wait for a process or a device. A file stays
 # together, for what its tests share; the files are begun in the order of tests/conftest.py, the long ones first.
-WORKERS = 3
+WORKERS = 4
 AT_A_TIME = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # Programs are started hundreds of times, and each process loads every test: byte code is kept, whatever images of
