@@ -328,8 +328,10 @@ def test_addresses_that_are_held_open_are_waited_for(home: Home, monkeypatch: py
 
 
 #: Writes a file whole.
-WRITE = "import sys; from pathlib import Path; from vitale_reader.atomic_files import *; "
-WRITE += "write_atomically(Path(sys.argv[1]), b'after')"
+WRITE = (
+    "import sys; from pathlib import Path; from vitale_reader.atomic_files import *; "
+    "write_atomically(Path(sys.argv[1]), b'after')"
+)
 
 
 @pytest.mark.parametrize("scanned", ["addresses", ".addresses.new"])
@@ -796,8 +798,10 @@ def test_windows_names_the_programs_that_use_cards_and_the_service_that_does(
 PNPUTIL = r"""#!/bin/sh
 printf 'Instance ID: USB\\VID_072F&PID_2200\\1\r\n'
 """
-PLUGGED = "from vitale_reader.diagnosis.desk.usb import plugged; from vitale_reader.diagnosis.machine import Machine; "
-PLUGGED += "print([(each.vendor, each.product) for each in plugged(Machine())])"
+PLUGGED = (
+    "from vitale_reader.diagnosis.desk.usb import plugged; from vitale_reader.diagnosis.machine import Machine; "
+    "print([(each.vendor, each.product) for each in plugged(Machine())])"
+)
 
 
 def test_a_program_of_windows_is_the_systems_and_none_of_the_current_folder(tmp_path: Path) -> None:

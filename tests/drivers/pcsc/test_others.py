@@ -115,7 +115,7 @@ def test_a_card_that_is_not_let_go_is_told_as_busy_with_its_holder(
         driver.arm(arm(FIRST))
         assert inbox.wait(Failed).problem.reason == "reader_busy", "one more request gets one more answer"
         # The next is to wait until the card is let go, however long that takes.
-        slot = vars(driver)["_slots"]["Virtual PCD 00 00"]
+        slot: object = vars(driver)["_slots"]["Virtual PCD 00 00"]
         monkeypatch.setattr(vars(slot)["_contention"], "_settings", PcscSettings(busy_timeout=600.0))
         driver.arm(arm(FIRST))
         release()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.posix import raw_terminal
 from vitale_drivers.base import Sighting
 from vitale_drivers.scanner.driver import ScannerDriver
 from vitale_drivers.scanner.obstacles import obstacle
@@ -21,10 +22,10 @@ def at(path: Path | str) -> ScannerPlace:
 @pytest.fixture
 def port() -> Iterator[str]:
     """A port with nobody at its other end."""
-    master, slave = os.openpty()
-    yield os.ttyname(slave)
-    os.close(slave)
-    os.close(master)
+    *ends, path = raw_terminal()
+    yield path
+    for end in ends:
+        os.close(end)
 
 
 @pytest.mark.posix("pseudo-terminals")

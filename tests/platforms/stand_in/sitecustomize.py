@@ -40,7 +40,7 @@ assert sys.platform != "win32"
 libraries: Any = importlib.import_module("libraries")
 
 PRODUCT = frozenset({"vitale_reader", "vitale_drivers", "vitale_protocol", "vitale_firmware_sim"})
-SEEING = PRODUCT | ({"tests"} if os.environ.get("VITALE_STAND_IN_TESTS") else set())
+SEEING = PRODUCT | (frozenset({"tests"}) if os.environ.get("VITALE_STAND_IN_TESTS") else frozenset[str]())
 
 #: Standard modules that the system has not.
 MODULES = {
