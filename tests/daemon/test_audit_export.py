@@ -341,7 +341,7 @@ def test_ends_that_stay_on_the_disk_of_the_trail_are_told(
 ) -> None:
     async def main() -> None:
         async with contextlib.AsyncExitStack() as stack:
-            config = parse(f'[audit]\nexport = ["{tmp_path / "ends"}"]')
+            config = parse(f"[audit]\nexport = ['{tmp_path / 'ends'}']")
             ending = Ending(bounded=False)
             stack.push_async_callback(ending.finish)
             station._open_exporter(stack, Home.under(tmp_path), config, VAULT, STATION, ending)

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import sqlite3
 import ssl
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -393,17 +395,27 @@ def test_refusals_fill_no_audit_trail(tools: Any, monkeypatch: pytest.MonkeyPatc
         assert (2,) == store.execute(query).fetchone()
 
 
-def test_a_user_who_may_not_connect_gets_no_word(tools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def nobody_we_know(_: object) -> int:
-        return 4_000_000
+def _nobody_we_know(_: object) -> int:
+    return 4_000_000
 
-    monkeypatch.setattr(unix, "peer_uid", nobody_we_know)
+
+def _nobody_any_more(_: object) -> int:
+    raise OSError(errno.ENOTCONN, "gone")
+
+
+@pytest.mark.parametrize("uid", [_nobody_we_know, _nobody_any_more])
+def test_a_user_who_may_not_connect_gets_no_word(
+    tools: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, uid: Callable[[object], int]
+) -> None:
+    """Nor one of whom the kernel does not say who it is, as macOS of one that has gone."""
+    monkeypatch.setattr(unix, "peer_uid", uid)
 
     async def work(endpoints: Endpoints) -> None:
         async with tools.unix_line(endpoints) as line:
             assert b"" == await line.reader.read()
 
     tools.run(work)
+    assert [] == [record.message for record in caplog.records if record.name == "asyncio"]
 
 
 def test_a_method_that_nobody_answers_is_a_fault_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ import zxingcpp
 from PIL import Image
 
 from tests.clocks import Clock
+from tests.posix import FOLDERS_ARE_REAL
 from vitale_firmware_sim.card.unix import is_root
 from vitale_firmware_sim.phone.application import QR_RENEWS_EVERY
 from vitale_firmware_sim.phone.screen_page import PhoneScreen, lan_address
@@ -223,6 +224,7 @@ def state_in_the_end(screen: PhoneScreen) -> dict[str, object]:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium or Chrome, to look at the page")
+@FOLDERS_ARE_REAL
 @pytest.mark.slow
 def test_a_browser_draws_a_code_that_is_read(tmp_path: Path) -> None:
     clock = Clock(1_800_000_000.0)

@@ -59,6 +59,30 @@ def value(handle: Any) -> int:
     return handle.value or 0
 
 
+# ── the files of the C library ──
+
+#: A flag of ``open`` that nothing else uses here: the file goes when its descriptor is closed.
+TEMPORARY = 1 << 29
+
+_temporary: dict[int, Any] = {}
+
+
+def open_file(path: Any, flags: int, *mode: int) -> int:
+    """``os.open``, which knows files that go."""
+    descriptor = os.open(path, flags & ~TEMPORARY, *mode)
+    if flags & TEMPORARY:
+        _temporary[descriptor] = path
+    return descriptor
+
+
+def close_file(descriptor: int) -> None:
+    """``os.close``, with which such a file goes."""
+    path = _temporary.pop(descriptor, None)
+    os.close(descriptor)
+    if path is not None:
+        Path(path).unlink()
+
+
 # ── kernel32 ──
 
 #: More than 32 bits, so that a handle that is cut is noticed.
@@ -360,8 +384,10 @@ def close_registry_key(handle: Any) -> int:
     return 0 if value(handle) else INVALID_PARAMETER
 
 
-def system_library(name: None) -> types.SimpleNamespace:
-    """The library of macOS that is always loaded; a test names the run of the machine."""
+def system_library(name: str | None) -> Any:
+    """The library of macOS that is always loaded; a test names the run of the machine, and may load others itself."""
+    if name is not None and os.environ.get("VITALE_STAND_IN_TESTS"):
+        return ctypes.CDLL(name)
 
     def ask(name: bytes, where: Any, size: Any, new: None, length: int) -> int:
         assert (name, new, length) == (b"kern.bootsessionuuid", None, 0)

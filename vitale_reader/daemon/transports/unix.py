@@ -41,7 +41,10 @@ async def listen(
 
     def identify(transport: asyncio.Transport) -> Peer | None:
         connection = transport.get_extra_info("socket")
-        uid, pid = peer_uid(connection), peer_pid(connection)
+        try:
+            uid, pid = peer_uid(connection), peer_pid(connection)
+        except OSError:  # the kernel does not say who it is, as macOS of one that has gone
+            return None
         if uid not in allowed:
             return None
         return Peer(transport="unix", own_user=uid == own, uid=uid, pid=pid, started_here=kinship.started_here(pid))
