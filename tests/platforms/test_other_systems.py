@@ -292,7 +292,9 @@ def test_the_demonstration_plays_without_a_unix_socket(tmp_path: Path, launched:
     assert {result["transport"] for result in told["results"]} == {"tls"}
 
 
-@pytest.mark.parametrize("end", [signal.SIGUSR2, signal.SIGUSR1], ids=["Ctrl-Break", "closed window"])
+@pytest.mark.parametrize(
+    "end", [signal.SIGUSR2, signal.SIGUSR1, signal.SIGPROF], ids=["Ctrl-Break", "closed window", "log-off"]
+)
 def test_windows_ends_the_daemon_in_good_order(home: Home, end: int) -> None:
     with daemon("win32", home, end=end) as said:
         pass

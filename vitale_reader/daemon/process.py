@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from vitale_drivers.host.confinement import undumpable, without_core_dumps
+from vitale_reader.daemon.session_end import tell_session_end
 
 __all__ = [
     "adopts",
@@ -88,20 +89,21 @@ if sys.platform == "win32":
             with suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(stop)
 
+        def end() -> None:
+            broken(0, None)
+            threading.Event().wait(LAST_SECONDS)  # in a thread of the system's; the process ends meanwhile
+
         def ends(event: int) -> bool:
             if event not in CONSOLE_ENDS:
                 return False  # for the handler that Python has
-            if at_once is not None:
-                at_once()
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(stop)
-            threading.Event().wait(LAST_SECONDS)  # in a thread of the system's; the process ends meanwhile
+            end()
             return True
 
         signal.signal(signal.SIGBREAK, broken)
         handler = ctypes.WINFUNCTYPE(ctypes.c_int, ctypes.c_uint32)(ends)
         _handlers.append(handler)  # the system calls it for as long as the process lives
         ctypes.WinDLL("kernel32").SetConsoleCtrlHandler(handler, 1)
+        tell_session_end(end)
 
     _handlers: list[object] = []
 

@@ -162,6 +162,65 @@ def close_window() -> None:
     threading.Thread(target=lambda: [handler(2) for handler in tuple(_console)], daemon=True).start()
 
 
+# ── user32: a window ──
+
+_shapes: dict[str, Any] = {}
+_windows: dict[int, Any] = {}
+_log_off = threading.Event()
+
+
+class WindowClass(ctypes.Structure):
+    """WNDCLASSW, as far as its procedure and its name, on a machine of 64 bits."""
+
+    _fields_ = (
+        ("style", ctypes.c_uint32),
+        (
+            "procedure",
+            ctypes.CFUNCTYPE(ctypes.c_ssize_t, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_size_t, ctypes.c_ssize_t),
+        ),
+        ("bytes", ctypes.c_int * 2),
+        ("handles", ctypes.c_void_p * 4),
+        ("menu", ctypes.c_wchar_p),
+        ("name", ctypes.c_wchar_p),
+    )
+
+
+def register_class(shape: Any) -> int:
+    found = ctypes.cast(shape, ctypes.POINTER(WindowClass)).contents
+    _shapes[found.name] = found.procedure
+    return 1
+
+
+def create_window(_more: int, shape: str, _title: str, style: int, *place: Any) -> int:
+    assert (style, len(place)) == (0, 8), "nobody sees it"
+    handle = _new_handle()
+    _windows[handle] = _shapes[shape]
+    return handle
+
+
+def get_message(message: Any, window: Any, first: int, last: int) -> int:
+    """Waits; what is sent to a window is told to its procedure meanwhile, and no message of the queue."""
+    _log_off.wait()
+    for handle, procedure in _windows.items():
+        if procedure(handle, 0x11, 0, 0):
+            procedure(handle, 0x16, 1, 0)
+    threading.Event().wait()
+    return 0
+
+
+def other_message(window: Any, message: int, parameter: int, more: int) -> int:
+    return 0
+
+
+def dispatch(message: Any) -> int:
+    return 0
+
+
+def log_off() -> None:
+    """The user logs off: the windows are asked and told, in the thread that waits for messages."""
+    _log_off.set()
+
+
 # ── advapi32: access lists of files, as text in a file of the test ──
 
 ME = "S-1-5-21-1004336348-1177238915-682003330-1001"
@@ -451,7 +510,14 @@ LIBRARIES: dict[str, dict[str, Callable[..., int]]] = {
         "SetInformationJobObject": limit_job,
         "TerminateJobObject": terminate,
     },
-    "user32": {"GetSystemMetrics": system_metric},
+    "user32": {
+        "CreateWindowExW": create_window,
+        "DefWindowProcW": other_message,
+        "DispatchMessageW": dispatch,
+        "GetMessageW": get_message,
+        "GetSystemMetrics": system_metric,
+        "RegisterClassW": register_class,
+    },
     "winscard": {"SCardGetReaderDeviceInstanceIdW": device_instance},
 }
 

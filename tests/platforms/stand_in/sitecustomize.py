@@ -44,6 +44,8 @@ SEEING = PRODUCT | (frozenset({"tests"}) if os.environ.get("VITALE_STAND_IN_TEST
 
 #: Of the options of Unix sockets of macOS: the process at the other end. The other one that is asked is for its user.
 LOCAL_PEERPID = 2
+#: And the one of Linux, which tells both (asm-generic/socket.h).
+SO_PEERCRED = 17
 
 #: Standard modules that the system has not.
 MODULES = {
@@ -186,6 +188,7 @@ def install(platform: str) -> None:
         _refuse_what_is_held()
         _note_flags()
         signal.signal(signal.SIGUSR1, _close_window)
+        signal.signal(signal.SIGPROF, _log_off)
 
 
 def _close_window(number: int, frame: object) -> None:
@@ -199,11 +202,15 @@ def _tell_peers() -> None:
     def ask(self: socket.socket, level: int, option: int, *size: int) -> Any:
         if (self.family, level) != (socket.AF_UNIX, 0):
             return real(self, level, option, *size)
-        pid, uid, gid = struct.unpack("3i", real(self, socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+        pid, uid, gid = struct.unpack("3i", real(self, socket.SOL_SOCKET, SO_PEERCRED, struct.calcsize("3i")))
         return pid if option == LOCAL_PEERPID else struct.pack("=IIh2x16I", 0, uid, 1, gid, *[0] * 15)
 
     of_all: Any = socket.socket
     of_all.getsockopt = ask
+
+
+def _log_off(number: int, frame: object) -> None:
+    libraries.log_off()
 
 
 def _without_posix_loops() -> None:
