@@ -18,7 +18,6 @@ import pytest
 
 __all__ = [
     "AS_ROOT",
-    "FOLDERS_ARE_REAL",
     "NOBODY",
     "OWN_DOOR",
     "UNIX_SOCKETS",
@@ -37,11 +36,6 @@ __all__ = [
     "unix_streams",
     "user_of_servers",
 ]
-
-#: For programs that are no stand-ins: in a path, a backslash is a slash to some.
-FOLDERS_ARE_REAL = pytest.mark.skipif(
-    "VITALE_STAND_IN" in os.environ, reason="under a stand-in, folders have names that other programs do not take"
-)
 
 LACKING = "this system has neither Unix sockets nor pseudo-terminals nor the signals of POSIX"
 

@@ -17,7 +17,7 @@ import zxingcpp
 from PIL import Image
 
 from tests.clocks import Clock
-from tests.posix import FOLDERS_ARE_REAL
+from tests.real_folders import FOLDERS_ARE_REAL
 from vitale_firmware_sim.card.unix import is_root
 from vitale_firmware_sim.phone.application import QR_RENEWS_EVERY
 from vitale_firmware_sim.phone.screen_page import PhoneScreen, lan_address

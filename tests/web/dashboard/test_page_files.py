@@ -9,8 +9,8 @@ from typing import get_args
 import pytest
 
 from tests.node_programs import run_node
-from tests.posix import FOLDERS_ARE_REAL
 from tests.protocol.test_catalogue import MISPRINTS, UNUSUAL, without_code
+from tests.real_folders import FOLDERS_ARE_REAL
 from vitale_protocol.catalogue import LANGUAGES
 from vitale_protocol.errors import concrete_errors
 from vitale_protocol.events import ReaderState, SimulatorKind
