@@ -22,7 +22,7 @@ if sys.platform == "win32":
     )
 
     class _WindowClass(ctypes.Structure):
-        """WNDCLASSW."""
+        """The shape of a window (WNDCLASSW)."""
 
         _fields_ = (
             ("style", ctypes.c_uint32),
