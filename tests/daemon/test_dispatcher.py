@@ -24,7 +24,7 @@ from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.fairness.token_buckets import Rate
 from vitale_reader.daemon.handlers import sessions, topics
 from vitale_reader.daemon.handlers.services import CLIENT_LOADS
-from vitale_reader.daemon.transports import unix
+from vitale_reader.daemon.transports import peers
 from vitale_reader.home import Endpoints
 
 pytestmark = pytest.mark.posix
@@ -408,7 +408,7 @@ def test_a_user_who_may_not_connect_gets_no_word(
     tools: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, uid: Callable[[object], int]
 ) -> None:
     """Nor one of whom the kernel does not say who it is, as macOS of one that has gone."""
-    monkeypatch.setattr(unix, "peer_uid", uid)
+    monkeypatch.setattr(peers, "_peer_uid", uid)
 
     async def work(endpoints: Endpoints) -> None:
         async with tools.unix_line(endpoints) as line:

@@ -1,6 +1,7 @@
 """Pages at the core, over real channels: pairing, sealed sessions, tokens, and everything that a liar might try."""
 
 import asyncio
+import errno
 import json
 import os
 import sys
@@ -15,11 +16,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.daemon.web.idle import begin_no_gateway
 from tests.daemon.web.pages import PATIENCE, SITE, Json, Page, page
+from tests.posix import open_unix_connection
 from tests.protocol.web import independent
 from vitale_protocol.web.extensions import CHROMIUM_ID, FIREFOX_ID
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.handlers import sessions
-from vitale_reader.daemon.transports import channels
+from vitale_reader.daemon.transports import channels, peers
 from vitale_reader.daemon.transports.stream import StreamLimits
 
 pytestmark = pytest.mark.posix
@@ -670,6 +672,22 @@ def test_a_driver_opens_no_channel(
         async with asyncio.timeout(PATIENCE):
             told, _ = await process.communicate(f"{door.socket}\n".encode())
         assert (0 if is_driver else 1) == int(told)
+
+    at_a_camera(work)
+
+
+def test_who_has_gone_when_the_kernel_is_asked_opens_no_channel(
+    at_a_camera: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(_: object) -> int:
+        raise OSError(errno.ENOTCONN, "gone")
+
+    async def work(door: Door) -> None:
+        monkeypatch.setattr(peers, "_peer_uid", gone)
+        reader, writer = await open_unix_connection(str(door.socket))
+        async with asyncio.timeout(PATIENCE):
+            assert b"" == await reader.read()
+        writer.close()
 
     at_a_camera(work)
 

@@ -33,7 +33,7 @@ from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.fairness.connection_turns import Turns
 from vitale_reader.daemon.fairness.token_buckets import Places, Unread
 from vitale_reader.daemon.process_ancestry import Kinship
-from vitale_reader.daemon.transports.peers import UNIX_SOCKETS, own_uid, peer_pid, peer_uid
+from vitale_reader.daemon.transports.peers import UNIX_SOCKETS, own_uid, peer
 from vitale_reader.daemon.transports.stream import (
     FAREWELL,
     LITTLE_UNREAD,
@@ -281,8 +281,8 @@ async def listen(
         )
 
     def admits(transport: asyncio.Transport) -> bool:
-        connection = transport.get_extra_info("socket")
-        return peer_uid(connection) == own and not kinship.started_here(peer_pid(connection))
+        found = peer(transport.get_extra_info("socket"))
+        return found is not None and found[0] == own and not kinship.started_here(found[1])
 
     umask = os.umask(0o177)
     try:

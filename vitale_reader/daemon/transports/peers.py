@@ -9,7 +9,7 @@ from typing import Final
 
 from vitale_protocol.configuration.settings import refusal
 
-__all__ = ["LONGEST_PATH", "UNIX_SOCKETS", "own_uid", "peer_pid", "peer_uid", "uids"]
+__all__ = ["LONGEST_PATH", "UNIX_SOCKETS", "own_uid", "peer", "uids"]
 
 # Linux: struct ucred {pid_t, uid_t, gid_t}, socket(7).
 # macOS: struct xucred {version, uid, ngroups, groups[16]}, unix(4).
@@ -27,7 +27,7 @@ LONGEST_PATH = 107 if sys.platform == "linux" else 103
 
 if sys.platform == "win32":
 
-    def peer_uid(connection: socket.socket) -> int:  # noqa: ARG001
+    def _peer_uid(connection: socket.socket) -> int:  # noqa: ARG001
         """The user id of the process at the other end.
 
         Raises:
@@ -35,7 +35,7 @@ if sys.platform == "win32":
         """
         raise OSError("this system has no Unix sockets")
 
-    def peer_pid(connection: socket.socket) -> int:  # noqa: ARG001
+    def _peer_pid(connection: socket.socket) -> int:  # noqa: ARG001
         """The process at the other end, as it was when it connected; 0 for one of another PID namespace.
 
         Raises:
@@ -45,7 +45,7 @@ if sys.platform == "win32":
 
 elif sys.platform == "darwin":
 
-    def peer_uid(connection: socket.socket) -> int:
+    def _peer_uid(connection: socket.socket) -> int:
         """The user id of the process at the other end.
 
         Raises:
@@ -53,7 +53,7 @@ elif sys.platform == "darwin":
         """
         return int(XUCRED.unpack(connection.getsockopt(0, LOCAL_PEERCRED, XUCRED.size))[1])
 
-    def peer_pid(connection: socket.socket) -> int:
+    def _peer_pid(connection: socket.socket) -> int:
         """The process at the other end, as it was when it connected; 0 for one of another PID namespace.
 
         Raises:
@@ -63,7 +63,7 @@ elif sys.platform == "darwin":
 
 else:
 
-    def peer_uid(connection: socket.socket) -> int:
+    def _peer_uid(connection: socket.socket) -> int:
         """The user id of the process at the other end.
 
         Raises:
@@ -71,13 +71,25 @@ else:
         """
         return int(UCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED.size))[1])
 
-    def peer_pid(connection: socket.socket) -> int:
+    def _peer_pid(connection: socket.socket) -> int:
         """The process at the other end, as it was when it connected; 0 for one of another PID namespace.
 
         Raises:
             OSError: the kernel does not say.
         """
         return int(UCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED.size))[0])
+
+
+def peer(connection: socket.socket) -> tuple[int, int] | None:
+    """The user id and the process at the other end, as it was when it connected; 0 for one of another PID namespace.
+
+    Returns:
+        None where the kernel does not say, as macOS of one that has gone.
+    """
+    try:
+        return _peer_uid(connection), _peer_pid(connection)
+    except OSError:
+        return None
 
 
 if sys.platform == "win32":

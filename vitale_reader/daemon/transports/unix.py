@@ -8,7 +8,7 @@ from pathlib import Path
 from vitale_reader.daemon.clients.callers import Peer
 from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.process_ancestry import Kinship
-from vitale_reader.daemon.transports.peers import own_uid, peer_pid, peer_uid
+from vitale_reader.daemon.transports.peers import own_uid, peer
 from vitale_reader.daemon.transports.stream import Room, StreamConnection, StreamLimits
 
 __all__ = ["listen"]
@@ -40,13 +40,10 @@ async def listen(
     allowed = {own, *other_users}
 
     def identify(transport: asyncio.Transport) -> Peer | None:
-        connection = transport.get_extra_info("socket")
-        try:
-            uid, pid = peer_uid(connection), peer_pid(connection)
-        except OSError:  # the kernel does not say who it is, as macOS of one that has gone
+        found = peer(transport.get_extra_info("socket"))
+        if found is None or found[0] not in allowed:
             return None
-        if uid not in allowed:
-            return None
+        uid, pid = found
         return Peer(transport="unix", own_user=uid == own, uid=uid, pid=pid, started_here=kinship.started_here(pid))
 
     umask = os.umask(0o177 if not other_users else 0o111)
