@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-__all__ = ["MILLISECONDS", "Allowance", "Measure", "p50", "p95"]
+__all__ = ["MILLISECONDS", "Allowance", "Measure", "compared_with_unix", "p50", "p95"]
 
 MILLISECONDS = 1_000.0
 
@@ -48,3 +48,21 @@ def p50(values: Sequence[float]) -> float:
 def p95(values: Sequence[float]) -> float:
     """The 95th percentile; of a single value, that."""
     return values[0] if len(values) == 1 else statistics.quantiles(values, n=20)[-1]
+
+
+def compared_with_unix(
+    what: str, name: str, unix: Sequence[float], ours: Sequence[float], *, allowed: float
+) -> Measure:
+    """The times of one way beside those of the Unix socket, seconds each; the promise allows some milliseconds more."""
+    return Measure(
+        name=what,
+        unit="ms",
+        baseline="unix",
+        baseline_p50=p50(unix) * MILLISECONDS,
+        baseline_p95=p95(unix) * MILLISECONDS,
+        ours=name,
+        p50=p50(ours) * MILLISECONDS,
+        p95=p95(ours) * MILLISECONDS,
+        promise=f"unix + {allowed:g} ms p50",
+        kept=p50(ours) <= p50(unix) + allowed / MILLISECONDS,
+    )

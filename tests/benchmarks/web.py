@@ -30,7 +30,7 @@ from tests.benchmarks.blocking_page import blocking_page
 from tests.benchmarks.floods import FLOODING, Client
 from tests.benchmarks.native_host import host_page, start_line
 from tests.benchmarks.processes import MEBIBYTE, resident
-from tests.benchmarks.table import MILLISECONDS, Measure, p50, p95
+from tests.benchmarks.table import MILLISECONDS, Measure, compared_with_unix, p50, p95
 from tests.benchmarks.web_desk import configured, pair, serving
 from tests.benchmarks.web_flood import KINDS, handshake
 from tests.daemon.web.browsers import Browser, Chromium, Firefox, browser, is_installed
@@ -267,18 +267,7 @@ def _by_turns(desk: Client, ping: Callable[[], object], samples: int) -> tuple[l
 
 
 def _line(name: str, unix: Sequence[float], ours: Sequence[float], *, allowed: float = MORE) -> Measure:
-    return Measure(
-        name="session.ping",
-        unit="ms",
-        baseline="unix",
-        baseline_p50=p50(unix) * MILLISECONDS,
-        baseline_p95=p95(unix) * MILLISECONDS,
-        ours=name,
-        p50=p50(ours) * MILLISECONDS,
-        p95=p95(ours) * MILLISECONDS,
-        promise=f"unix + {allowed:g} ms p50",
-        kept=p50(ours) <= p50(unix) + allowed / MILLISECONDS,
-    )
+    return compared_with_unix("session.ping", name, unix, ours, allowed=allowed)
 
 
 async def _from_a_page(kind: type[Browser], desk: Client, port: int, folder: Path, samples: int) -> list[Measure]:

@@ -19,7 +19,7 @@ from tests.benchmarks.blocking_page import blocking_page
 from tests.benchmarks.floods import Client
 from tests.benchmarks.native_host import host_page
 from tests.benchmarks.processes import MEBIBYTE, loads, resident
-from tests.benchmarks.table import MILLISECONDS, Measure, p50, p95
+from tests.benchmarks.table import Measure, compared_with_unix
 from tests.benchmarks.web_desk import configured, pair, serving
 from tests.daemon.web.browsers import Chromium, browser
 from vitale_firmware_sim.card.control import control
@@ -87,7 +87,8 @@ async def _readings(desk: Client, home: Home, port: int, slot: Path, samples: in
             for name, read in ways.items():
                 times[name].append(await _one(read, slot, reader, f"{len(times[name]):030d}"))
     allowed = {"WebSocket": MORE, t("hôte natif", "native host"): MORE_BY_A_HOST}
-    return [_line(name, times["unix"], times[name], most) for name, most in allowed.items()]
+    what = t("carte → jeton", "card → token")
+    return [compared_with_unix(what, name, times["unix"], times[name], allowed=most) for name, most in allowed.items()]
 
 
 @asynccontextmanager
@@ -119,21 +120,6 @@ async def _one(read: Read, slot: Path, reader: str, nonce: str) -> float:
     await putting
     await asyncio.to_thread(control, slot, f"remove {reader}")
     return taken
-
-
-def _line(name: str, unix: list[float], ours: list[float], allowed: float) -> Measure:
-    return Measure(
-        name=t("carte → jeton", "card → token"),
-        unit="ms",
-        baseline="unix",
-        baseline_p50=p50(unix) * MILLISECONDS,
-        baseline_p95=p95(unix) * MILLISECONDS,
-        ours=name,
-        p50=p50(ours) * MILLISECONDS,
-        p95=p95(ours) * MILLISECONDS,
-        promise=f"unix + {allowed:g} ms p50",
-        kept=p50(ours) <= p50(unix) + allowed / MILLISECONDS,
-    )
 
 
 # ── memory ──
