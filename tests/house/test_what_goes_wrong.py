@@ -61,6 +61,10 @@ def playing(one: Situation) -> Playing:
     return Playing(one, playing_language(one), enough if waits(one) else None)
 
 
+def errors(told: Row) -> set[str]:
+    return {key for key in told.keys if key.startswith("errors.")}
+
+
 def test_the_page_has_them_all() -> None:
     assert {one.english for one in ALL} == ROWS.keys()
     assert page(ROWS) == TEXT
@@ -80,8 +84,9 @@ def test_a_situation_is_told_as_the_page_says(at: Counter, one: Situation, reque
     heard = request.getfixturevalue("together")[one.english] if one.together else play(at, playing(one))
     found = row(heard, playing_language(one))
     said = expected(one)
-    if waits(one):
-        assert said.told == found.told
-        assert said.keys >= found.keys
-    else:
-        assert said == found
+    assert said.told == found.told
+    # What breaks off on a busy machine and begins again says "detected" and "reading" no second time.
+    assert said.keys >= found.keys
+    if not waits(one):
+        assert said.end == found.end
+        assert errors(said) == errors(found)
