@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
+from websockets.protocol import State
 from websockets.typing import Origin, Subprotocol
 from websockets.uri import parse_uri
 
@@ -69,8 +70,10 @@ class SocketPage(Page):
                     self.writer.write_eof()
 
     def send_frame(self, frame: bytes) -> None:
-        self.protocol.send_text(frame)
-        self.write()
+        """Sends a frame; as in browsers, it is dropped once the other end closes."""
+        if self.protocol.state is State.OPEN:
+            self.protocol.send_text(frame)
+            self.write()
 
     async def receive_frame(self) -> Json | None:
         while (event := await self._event()) is not None:
