@@ -321,7 +321,8 @@ UNTRUSTED: list[dict[str, Any]] = [
     {"keys": [JWK | {"crv": "P-384"}]},
     {"keys": [JWK | {"crv": "secp256k1"}]},
     {"keys": [JWK | {"alg": "ES384"}]},
-    {"keys": [JWK | {"use": "enc"}]},
+    *({"keys": [JWK | {"use": use}]} for use in ("enc", "", "SIG", ["sig"], None)),
+    *({"keys": [JWK | {"key_ops": operations}]} for operations in (["sign"], [], "verify", None, ["Verify"], {})),
     {"keys": [JWK | {"x": JWK["y"]}]},
     {"keys": [JWK | {"x": ""}]},
     {"keys": [JWK | {"x": "!"}]},
@@ -336,6 +337,12 @@ UNTRUSTED: list[dict[str, Any]] = [
 @pytest.mark.parametrize("jwks", UNTRUSTED, ids=[str(number) for number in range(len(UNTRUSTED))])
 def test_a_key_set_that_cannot_be_trusted_is_refused(jwks: dict[str, Any]) -> None:
     assert refused(TOKEN, jwks) == "key"
+
+
+@pytest.mark.parametrize("members", [{}, {"use": "sig"}, {"key_ops": ["sign", "verify"]}, {"key_ops": ["verify"]}])
+def test_a_key_that_is_meant_to_verify_does(members: dict[str, Any]) -> None:
+    key = {name: value for name, value in JWK.items() if name != "use"}
+    assert verified(TOKEN, {"keys": [key | members]}).jti == verified(TOKEN).jti
 
 
 # ── form and signature ───────────────────────────────────────────────────────────────────────────────────────────
