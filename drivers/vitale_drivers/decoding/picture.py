@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vitale_drivers.decoding.regions import SIDE, Region, find_leaning, find_regions, halved
+from vitale_drivers.decoding.regions import SIDE, Busy, Region, find_busy, find_leaning, find_regions, find_squares, halved
 
-__all__ = ["MARGIN", "Grey", "Picture", "View", "grey_of"]
+__all__ = ["MARGIN", "Grey", "Outline", "Picture", "Projection", "View", "grey_of"]
 
 Grey = npt.NDArray[np.uint8]
 """Height × width, one byte a pixel."""
@@ -75,7 +75,17 @@ class Picture:
     @cached_property
     def regions(self) -> tuple[Region, ...]:
         """Regions that may hold a code, the likeliest first."""
-        return find_regions(self.half.pixels, 2) if min(self.grey.shape) >= 2 * SIDE else find_regions(self.grey)
+        return find_regions(self.busy)
+
+    @cached_property
+    def squares(self) -> tuple[Region, ...]:
+        """Regions that may hold one square code, the likeliest first."""
+        return find_squares(self.busy)
+
+    @cached_property
+    def busy(self) -> Busy:
+        """How busy each part of it is."""
+        return find_busy(self.half.pixels, 2) if min(self.grey.shape) >= 2 * SIDE else find_busy(self.grey)
 
     def region(self, number: int, side: int) -> View | None:
         """The view of a region, so that its longer side has so many pixels; None where there is no such region."""
@@ -99,12 +109,13 @@ class Picture:
         """The busy part of a region, turned upright and made square; None where nothing is busy."""
         if number not in self._leaning:
             view = self.region(number, LOOKED_AT)
-            corners = None if view is None else find_leaning(view.pixels)
-            self._leaning[number] = (
-                None if view is None or corners is None else tuple(view.point(x, y) for x, y in corners.tolist())
-            )
+            self._leaning[number] = None if view is None else _leaning(view)
         outline = self._leaning[number]
         return None if outline is None else self.straightened(outline, side)
+
+    def square(self, number: int) -> Outline | None:
+        """The corners of the busy part of a square, turned as it may be; None where there is none."""
+        return _leaning(self.cut(self.squares[number], LOOKED_AT)) if number < len(self.squares) else None
 
     def straightened(self, corners: Sequence[tuple[float, float]], side: int) -> View:
         """The part between four corners and a margin around it, seen straight on: a square of so many pixels."""
@@ -132,6 +143,11 @@ class Picture:
         From there it is less than halved, which interpolation does well, and several times quicker than a mean.
         """
         return self.half if region.side / 2 >= side else self.whole
+
+
+def _leaning(view: View) -> Outline | None:
+    corners = find_leaning(view.pixels)
+    return None if corners is None else tuple(view.point(x, y) for x, y in corners.tolist())
 
 
 def grey_of(image: npt.NDArray[np.uint8]) -> Grey:

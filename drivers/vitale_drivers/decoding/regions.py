@@ -5,13 +5,14 @@ codes and the borders of things have one direction. Edges count by the contrast 
 screen is as strong as one in full light. What is found may be wrong: it only says where to look harder.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["SIDE", "Region", "find_leaning", "find_regions", "halved"]
+__all__ = ["SIDE", "Busy", "Region", "find_busy", "find_leaning", "find_regions", "find_squares", "halved"]
 
 SIDE = 170
 """Pixels that the shorter side has at least where edges are looked for: a code of a sixteenth of it keeps its edges."""
@@ -36,6 +37,21 @@ LEAST = 11
 
 MOST = 2
 """Regions that are worth looking at."""
+
+LEVELS = (1.0, 1.25, 1.5, 1.8)
+"""Thresholds by which squares are cut out, as multiples of Otsu's."""
+
+SLIMMEST = 0.35
+"""Height to width of a square that is seen aslant."""
+
+SQUARES = 3
+"""Squares that are worth looking at."""
+
+SAME = 0.45
+"""Of what two squares cover together, that both cover: then the likelier stands for both."""
+
+BESIDE = 0.1
+"""Of its longer side, that a square is widened by."""
 
 MARGIN = 0.08
 """Of its longer side, that a region is widened by: what has no edge, as the quiet zone, belongs to it."""
@@ -70,6 +86,10 @@ class Region:
             min(height, self.bottom + more),
         )
 
+    def enlarged(self, factor: int) -> "Region":
+        """The same region in a picture so many times larger."""
+        return Region(self.left * factor, self.top * factor, self.right * factor, self.bottom * factor)
+
     def shares(self, other: "Region") -> float:
         """The share of what this and another region cover together that both cover."""
         wide = min(self.right, other.right) - max(self.left, other.left)
@@ -83,6 +103,28 @@ class Region:
         return (self.right - self.left) * (self.bottom - self.top)
 
 
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """How many edges of both directions are around each pixel of a small copy of a picture.
+
+    Attributes:
+        pixels: of the copy.
+        factor: how many times smaller it is.
+        width: of the picture.
+        height: likewise.
+    """
+
+    pixels: npt.NDArray[np.uint8] = field(repr=False)
+    factor: int
+    width: int
+    height: int
+
+    @property
+    def threshold(self) -> float:
+        """From where on a pixel is busy, by Otsu's method."""
+        return cv2.threshold(self.pixels, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)[0]
+
+
 def halved(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Halves height and width; each pixel is the mean of four."""
     rows, columns = grey.shape[0] // 2, grey.shape[1] // 2
@@ -92,8 +134,8 @@ def halved(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.asarray(cv2.resize(even, (columns, rows), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def find_regions(grey: npt.NDArray[np.uint8], factor: int = 1) -> tuple[Region, ...]:
-    """The regions of a picture, the likeliest first, ``MOST`` at most.
+def find_busy(grey: npt.NDArray[np.uint8], factor: int = 1) -> Busy:
+    """Finds how busy each part of a picture is.
 
     Args:
         grey: the picture, or a smaller copy of it.
@@ -107,26 +149,75 @@ def find_regions(grey: npt.NDArray[np.uint8], factor: int = 1) -> tuple[Region, 
     even = _evened(small)
     across = cv2.blur(cv2.convertScaleAbs(cv2.Sobel(even, cv2.CV_16S, 1, 0)), (BLUR, BLUR))
     down = cv2.blur(cv2.convertScaleAbs(cv2.Sobel(even, cv2.CV_16S, 0, 1)), (BLUR, BLUR))
-    both = cv2.min(across, down)
-    _, busy = cv2.threshold(both, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    busy = cv2.morphologyEx(busy, cv2.MORPH_OPEN, SPECK)
-    # Their outlines, not their pixels: a tenth of the time of labelling.
-    outlines, _ = cv2.findContours(busy, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    return Busy(np.asarray(cv2.min(across, down), dtype=np.uint8), factor, width, height)
+
+
+def find_regions(busy: Busy) -> tuple[Region, ...]:
+    """The regions of a picture, the likeliest first, ``MOST`` at most."""
     found: list[tuple[float, Region]] = []
-    for outline in outlines:
-        left, top, wide, high = cv2.boundingRect(outline)
+    for part in _parts(busy, busy.threshold):
+        left, top, wide, high = cv2.boundingRect(part.outline)
         if min(wide, high) < LEAST:
             continue
-        part = (slice(top, top + high), slice(left, left + wide))
-        strength = cv2.mean(both[part], busy[part])[0]
-        # A code is about as wide as high, and all of it is busy. How large it is says little: a counter is full of
-        # larger things.
-        filled = cv2.contourArea(outline) / (wide * high)
-        likeness = filled**2 * min(wide, high) / max(wide, high) * strength * max(wide, high) ** 0.5
-        box = Region(left * factor, top * factor, (left + wide) * factor, (top + high) * factor)
-        found.append((likeness, box.widened(MARGIN, width, height)))
+        box = Region(left, top, left + wide, top + high).enlarged(busy.factor)
+        found.append((part.likeness(wide, high), box.widened(MARGIN, busy.width, busy.height)))
     found.sort(key=lambda entry: -entry[0])
     return tuple(region for _, region in found[:MOST])
+
+
+def find_squares(busy: Busy) -> tuple[Region, ...]:
+    """Regions that may hold one square code, however it is turned, the likeliest first, ``SQUARES`` at most.
+
+    What is beside a code is often busy too, and less so. So parts are cut out at several levels, each within the last.
+    """
+    found: list[tuple[float, Region]] = []
+    for level in LEVELS:
+        for part in _parts(busy, busy.threshold * level):
+            _, (wide, high), _ = cv2.minAreaRect(part.outline)
+            if min(wide, high) < max(LEAST, SLIMMEST * max(wide, high)):
+                continue
+            left, top, across, down = cv2.boundingRect(part.outline)
+            box = Region(left, top, left + across, top + down).enlarged(busy.factor)
+            found.append((part.likeness(wide, high), box.widened(BESIDE, busy.width, busy.height)))
+    found.sort(key=lambda entry: -entry[0])
+    kept: list[Region] = []
+    for _, region in found:
+        if not any(region.shares(other) > SAME for other in kept):
+            kept.append(region)
+        if len(kept) == SQUARES:
+            break
+    return tuple(kept)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part that is busy: its outline, and how busy it is in the mean."""
+
+    outline: npt.NDArray[np.int32]
+    strength: float
+
+    def likeness(self, wide: float, high: float) -> float:
+        """How much it is like a code, in a rectangle of this size.
+
+        A code is about as wide as high, and all of it is busy. How large it is says little: a counter is full of
+        larger things.
+        """
+        filled = cv2.contourArea(self.outline) / (wide * high)
+        return float(filled**2 * min(wide, high) / max(wide, high) * self.strength * max(wide, high) ** 0.5)
+
+
+def _parts(busy: Busy, threshold: float) -> Iterator[_Part]:
+    """What is busier than a threshold, each part by itself."""
+    _, there = cv2.threshold(busy.pixels, threshold, 255, cv2.THRESH_BINARY)
+    there = cv2.morphologyEx(there, cv2.MORPH_OPEN, SPECK)
+    # Their outlines, not their pixels: a tenth of the time of labelling.
+    outlines, _ = cv2.findContours(there, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    for outline in outlines:
+        left, top, wide, high = cv2.boundingRect(outline)
+        if max(wide, high) < LEAST:
+            continue
+        part = (slice(top, top + high), slice(left, left + wide))
+        yield _Part(np.asarray(outline, dtype=np.int32), cv2.mean(busy.pixels[part], there[part])[0])
 
 
 def find_leaning(region: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32] | None:

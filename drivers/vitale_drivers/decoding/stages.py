@@ -13,6 +13,7 @@ from typing import Literal
 from zxingcpp import BarcodeFormat, Binarizer
 
 from vitale_drivers.decoding import zbar
+from vitale_drivers.decoding.matrix import read_matrix
 from vitale_drivers.decoding.motion import find_motion, unmoved
 from vitale_drivers.decoding.picture import Grey, Picture, View
 from vitale_drivers.decoding.repairs import (
@@ -52,6 +53,7 @@ class Stage:
         thorough: whether zxing-cpp tries other directions and sizes too.
         squared: whether a region is made as wide as high.
         by_zbar: whether zbar looks, instead of zxing-cpp.
+        by_modules: whether a Datamatrix is read by its grid of modules; its region is one of the squares then.
         moved: whether a region's motion during the exposure is found and undone; its side is at most ``side`` then.
         again: whether a symbol that is found, and has more faults than can be corrected, is looked at by itself.
         smaller: the longer side of the picture has at most so many pixels, or the stage is left out.
@@ -69,6 +71,7 @@ class Stage:
     thorough: bool = False
     squared: bool = False
     by_zbar: bool = False
+    by_modules: bool = False
     moved: bool = False
     again: bool = False
     smaller: int | None = None
@@ -76,6 +79,8 @@ class Stage:
 
     def symbols(self, picture: Picture) -> list[Symbol]:
         """Reads the symbols of a picture by this stage."""
+        if self.by_modules:
+            return read_matrix(picture, self.region, self.name)
         view = self._view(picture)
         if view is None:
             return []
@@ -202,6 +207,9 @@ _ROUND = Stage(name="round", where="upright", side=280, ways=_round(40))
 _DAMAGED = Stage(name="again", side=256, repair=_sharp(1.6, 5), again=True)
 
 HARD_STAGES = (
+    Stage(name="modules", by_modules=True),
+    Stage(name="second-modules", by_modules=True, region=1),
+    Stage(name="third-modules", by_modules=True, region=2),
     Stage(name="local-datamatrix", side=320, formats=_DM),
     Stage(name="smooth-threshold", side=256, repair=_smooth_threshold(20), binarizer=READY),
     Stage(name="whole-global", where="whole", binarizer=GLOBAL, larger=1000),

@@ -5,14 +5,15 @@ Formats are restricted to what a patient may show, which is the biggest lever on
 ``LEAST_BYTES`` counts for nothing; those of INS and 2D-Doc have a hundred and more.
 """
 
+import numpy as np
 import zxingcpp
 from zxingcpp import BarcodeFormat, BarcodeFormats, Binarizer, TextMode
 
 from vitale_drivers.decoding.appended import sequence_of
-from vitale_drivers.decoding.picture import View
+from vitale_drivers.decoding.picture import Grey, View
 from vitale_drivers.decoding.symbol import Corners, Symbol
 
-__all__ = ["DATAMATRIX", "GLOBAL", "LOCAL", "QR", "READY", "find_damaged", "read"]
+__all__ = ["DATAMATRIX", "GLOBAL", "LOCAL", "QR", "READY", "find_damaged", "read", "read_drawn"]
 
 QR = BarcodeFormat.QRCodeModel2
 DATAMATRIX = BarcodeFormat.DataMatrix
@@ -23,6 +24,9 @@ READY = Binarizer.BoolCast
 """For pixels that are black and white already."""
 
 LEAST_BYTES = 12
+
+DRAWN = 3
+"""Pixels of a module that is drawn."""
 
 _NAMES = {QR: "qr", BarcodeFormat.QRCode: "qr", DATAMATRIX: "datamatrix"}
 
@@ -66,6 +70,30 @@ def find_damaged(view: View, binarizer: Binarizer, *, formats: tuple[BarcodeForm
         return_errors=True,
     )
     return [_corners(one, view) for one in found if not one.valid]
+
+
+def read_drawn(drawn: Grey, corners: Corners, stage: str) -> list[Symbol]:
+    """The Datamatrix that was drawn as it should be: a pixel a module, and nothing but its quiet zone around it.
+
+    Args:
+        drawn: its modules and a quiet zone of one.
+        corners: where it is in the picture.
+        stage: said of what is found.
+    """
+    pixels = np.repeat(np.repeat(drawn, DRAWN, axis=0), DRAWN, axis=1)
+    found = zxingcpp.read_barcodes(
+        pixels,
+        formats=BarcodeFormats(DATAMATRIX),
+        binarizer=READY,
+        is_pure=True,
+        try_rotate=False,
+        try_downscale=False,
+        try_invert=False,
+        text_mode=TextMode.Plain,
+    )
+    # A symbol that is no more than drawn is given all the same, without content and not valid.
+    good = [one for one in found if one.valid and len(one.bytes) >= LEAST_BYTES]
+    return [Symbol(one.bytes, one.text, "datamatrix", corners, stage) for one in good]
 
 
 def _corners(found: zxingcpp.Barcode, view: View) -> Corners:

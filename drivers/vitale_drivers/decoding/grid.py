@@ -1,0 +1,192 @@
+"""The grid of a square code's modules: how many there are, and where each of them lies, to a fraction of a pixel.
+
+Print that is worn, blurred or dim still has its edges where modules end, at one distance all over the code. So:
+
+- the number of modules is the frequency of edges across what was made upright;
+- where a module ends is the *phase* of that frequency, block by block. A smooth surface through the phases undoes what
+  a rectangle does not: perspective, a bottle, a sheet that is bent;
+- then the middle of each module is a place, and its light is known without a finder that would have to be whole.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vitale_drivers.decoding.picture import MARGIN, Grey, Outline, Picture, Projection
+
+__all__ = ["AROUND", "Grid", "Levels", "count_modules", "find_grid"]
+
+Levels = npt.NDArray[np.float32]
+"""Light of modules, row by row."""
+
+Numbers = npt.NDArray[np.float64]
+
+MODULE = 6
+"""Pixels of a module in which phases are taken."""
+
+AROUND = 3
+"""Modules around the outline that are looked at too, for it may be wrong by as many."""
+
+BLOCKS = 6
+"""Along each side, that have a phase each: of a code of 36 modules, six modules wide and high."""
+
+COUNTED = 320
+"""Pixels of what is made upright, in which modules are counted."""
+
+BANDS = 8
+"""Of its rows, that are counted by themselves: in so few a line of modules that leans stays in step."""
+
+FEWEST = 11
+"""Modules across what may be a code."""
+
+MOST = 110
+
+CLEAR = 3.2
+"""How far a frequency stands out from those around it where there are modules: of a blurred code 3, of a good one 9."""
+
+VERY_CLEAR = 5.0
+"""From where on one direction is enough: aslant, the other is blurred by its perspective."""
+
+ALIKE = 0.13
+"""By what share the counts of both directions may differ, since an outline is not the code."""
+
+_PADDED = 1024
+_SURROUNDINGS = 61
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """The modules of a code and of ``AROUND`` more on each side.
+
+    Attributes:
+        levels: the light of each.
+        count: how many there are between the outline's sides.
+        back: projection of the pixels in which the grid was found to those of the picture.
+        across: surface of the shift of modules across, by powers of their place.
+        down: likewise.
+    """
+
+    levels: Levels
+    count: int
+    back: Projection
+    across: Numbers
+    down: Numbers
+
+    def point(self, column: float, row: float) -> tuple[float, float]:
+        """The point of the picture where ``column`` modules of ``levels`` end, and ``row`` of them downwards."""
+        place = np.array(((column - AROUND, row - AROUND),)) / self.count * 2 - 1
+        x, y = _seen(place[:, 0], place[:, 1], self.count, self.across, self.down)
+        right, below, share = self.back @ (float(x[0]), float(y[0]), 1.0)
+        return float(right / share), float(below / share)
+
+
+def count_modules(picture: Picture, outline: Outline) -> int | None:
+    """The number of modules across what lies between four corners; None where nothing is at one distance."""
+    pixels = cv2.GaussianBlur(picture.straightened(outline, COUNTED).pixels, (3, 3), 0)
+    (across, clear_across), (down, clear_down) = _frequency(pixels), _frequency(pixels.T)
+    clear = max(clear_across, clear_down)
+    if clear < CLEAR:
+        return None
+    if abs(across - down) <= ALIKE * max(across, down):
+        return round((across * clear_across + down * clear_down) / (clear_across + clear_down))
+    if clear < VERY_CLEAR:
+        return None
+    return round(across if clear_across > clear_down else down)
+
+
+def find_grid(picture: Picture, outline: Outline, count: int) -> Grid:
+    """Finds the grid of what lies between four corners, of about so many modules a side."""
+    for powers in (2, 3):
+        pixels, back = _flat(picture.grey, outline, count)
+        edges = cv2.GaussianBlur(pixels, (3, 3), 0)
+        across = _surface(*_phases(edges, count), powers)
+        phase, weight = _phases(edges.T, count)
+        down = _surface(phase.T, weight.T, powers)
+        if powers == 2:
+            outline = _corners(count, back, across, down)
+    place = (np.arange(-AROUND, count + AROUND) + 0.5) / count * 2 - 1
+    x, y = _seen(*np.meshgrid(place, place), count, across, down)
+    softened = cv2.blur(pixels, (3, 3))
+    levels = cv2.remap(
+        softened, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return Grid(levels=levels.astype(np.float32), count=count, back=back, across=across, down=down)
+
+
+def _frequency(pixels: Grey) -> tuple[float, float]:
+    """How many modules there are across, and how far their frequency stands out."""
+    inner = slice(round(COUNTED * MARGIN), round(COUNTED * (1 - MARGIN)))
+    edges = cv2.absdiff(pixels[inner, inner.start : inner.stop], pixels[inner, inner.start + 1 : inner.stop + 1])
+    width = edges.shape[1]
+    bands = cv2.resize(edges.astype(np.float32), (width, BANDS), interpolation=cv2.INTER_AREA)
+    bands = (bands - cv2.blur(bands, (31, 1))) * np.hanning(width)
+    power = (np.abs(np.fft.rfft(bands, _PADDED, axis=1)) ** 2).sum(axis=0).astype(np.float32)
+    power /= cv2.blur(power[None], (_SURROUNDINGS, 1))[0] + 1e-6
+    first, last = FEWEST * _PADDED // width, MOST * _PADDED // width
+    best = first + int(np.argmax(power[first:last]))
+    return best * width / _PADDED, float(power[best])
+
+
+def _flat(grey: Grey, outline: Outline, count: int) -> tuple[Grey, Projection]:
+    near, far = AROUND * MODULE - 0.5, (AROUND + count) * MODULE - 0.5
+    square = np.array(((near, near), (far, near), (far, far), (near, far)), dtype=np.float32)
+    back = cv2.getPerspectiveTransform(square, np.array(outline, dtype=np.float32))
+    side = (count + 2 * AROUND) * MODULE
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    pixels = cv2.warpPerspective(grey, back, (side, side), flags=how, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(pixels, dtype=np.uint8), np.asarray(back, dtype=np.float64)
+
+
+def _phases(pixels: Grey, count: int) -> tuple[Numbers, Numbers]:
+    """By how much of a turn modules end later than they should, in each block, and how sure that is."""
+    first, last = AROUND * MODULE, (AROUND + count) * MODULE
+    edges = cv2.absdiff(pixels[first:last, first:last], pixels[first:last, first - 1 : last - 1])
+    rows = cv2.resize(edges.astype(np.float32), (last - first, BLOCKS), interpolation=cv2.INTER_AREA)
+    turned = rows * np.exp(2j * np.pi * np.arange(first, last) / MODULE)
+    starts = np.linspace(0, last - first, BLOCKS + 1).astype(int)[:-1]
+    sums = np.add.reduceat(turned, starts, axis=1)
+    return np.angle(sums), np.abs(sums) / (np.add.reduceat(rows, starts, axis=1) + 1e-3)
+
+
+def _surface(phase: Numbers, weight: Numbers, powers: int) -> Numbers:
+    """Lays a surface of so many powers through phases, and leaves out what is far from it."""
+    place = (np.arange(BLOCKS) + 0.5) / BLOCKS * 2 - 1
+    terms = _terms(*(one.ravel() for one in np.meshgrid(place, place)), powers)
+    turns = np.unwrap(np.unwrap(phase, axis=1), axis=0).ravel()
+    trust = squared = weight.ravel() ** 2 + 1e-9
+    found = np.zeros(terms.shape[1])
+    for _ in range(2):
+        weighted = terms.T * trust
+        stiff = 1e-3 * trust.mean() * np.eye(terms.shape[1])
+        found = np.linalg.solve(weighted @ terms + stiff, weighted @ turns)
+        trust = squared / (1 + ((turns - terms @ found) / FAR) ** 2)
+    return np.asarray(found * MODULE / (2 * np.pi), dtype=np.float64)
+
+
+FAR = 0.6
+"""Of a phase in radians, from the surface: a tenth of a module."""
+
+
+def _terms(x: Numbers, y: Numbers, powers: int) -> Numbers:
+    pairs = [(i, j) for total in range(powers + 1) for i in range(total + 1) if (j := total - i) >= 0]
+    return np.stack([x**i * y**j for i, j in pairs], axis=-1)
+
+
+def _seen(x: Numbers, y: Numbers, count: int, across: Numbers, down: Numbers) -> tuple[Numbers, Numbers]:
+    """Where places of the code, from -1 to 1, are seen in the pixels of ``_flat``."""
+    terms = _terms(x, y, POWERS[len(across)])
+    middle, half = AROUND * MODULE - 0.5 + count * MODULE / 2, count * MODULE / 2
+    return middle + x * half + terms @ across, middle + y * half + terms @ down
+
+
+POWERS = {6: 2, 10: 3}
+"""Of a surface, by how many terms it has."""
+
+
+def _corners(count: int, back: Projection, across: Numbers, down: Numbers) -> Outline:
+    x, y = _seen(np.array((-1.0, 1, 1, -1)), np.array((-1.0, -1, 1, 1)), count, across, down)
+    points = cv2.perspectiveTransform(np.stack((x, y), axis=-1)[None], back)[0]
+    return cast("Outline", tuple(map(tuple, points.tolist())))

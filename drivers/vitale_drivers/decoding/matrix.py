@@ -1,0 +1,191 @@
+"""Datamatrix read by its grid of modules: what is around it is drawn anew, and its correction works on modules alone.
+
+A decoder that looks for the L of a Datamatrix and counts along its dotted sides loses both where a printer spoilt them,
+and with them all of the code. Here the grid is found by all modules together (``grid``); then:
+
+- the code lies where its L and its dotted sides fit best, and light is around the L; however it is turned, and light on
+  dark too;
+- a module is dark if it is darker than those around it; where that has more faults than can be corrected, by what a
+  filter of its neighbours says, which is learnt from the code itself: it undoes blur;
+- the symbol is drawn as it should be, and handed to zxing-cpp.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vitale_drivers.decoding.grid import AROUND, Grid, Levels, count_modules, find_grid
+from vitale_drivers.decoding.picture import Grey, Picture
+from vitale_drivers.decoding.symbol import Corners, Symbol
+from vitale_drivers.decoding.zxing import read_drawn
+
+__all__ = ["read_matrix"]
+
+SIZES = (16, 18, 20, 22, 24, 26, 32, 36, 40, 44, 48, 52, 64, 72, 80, 88, 96, 104)
+"""Modules a side of those that hold twelve bytes and more (ISO/IEC 16022, table 7), without the five largest."""
+
+FITS = 0.5
+"""How well the L and the dotted sides must fit, from -1 to 1: they do by chance to 0.4, blurred to 0.6."""
+
+SURROUNDINGS = 9
+"""Modules across, of whose mean one is darker or lighter."""
+
+TAPS = 2
+"""Neighbours on each side that blur a module."""
+
+SHARP = (0.0, 2.0, 5.0)
+"""How much a module's difference from its neighbours grows before the first filter is learnt."""
+
+ROUNDS = 2
+"""A filter learns from what the one before it said."""
+
+
+class Place(NamedTuple):
+    """Where a symbol lies in a grid: how well it fits, its side, quarter turns to the left, row, column, polarity."""
+
+    fit: float
+    side: int
+    turns: int
+    row: int
+    column: int
+    sign: int
+
+
+def read_matrix(picture: Picture, number: int, stage: str) -> list[Symbol]:
+    """Reads the Datamatrix in one of the squares of a picture, if there is one."""
+    outline = picture.square(number)
+    if outline is None:
+        return []
+    count = count_modules(picture, outline)
+    if count is None:
+        return []
+    grid = find_grid(picture, outline, count)
+    place = _find_place(np.sign(_darkness(_sharpened(grid.levels, SHARP[1]))), count)
+    if place.fit < FITS:
+        return []
+    levels = np.rot90(grid.levels, place.turns) * place.sign
+    for modules in _readings(levels, place):
+        if found := read_drawn(_drawn(modules), _corners(grid, place), stage):
+            return found
+    return []
+
+
+def _darkness(levels: Levels) -> Levels:
+    around = cv2.blur(levels, (SURROUNDINGS, SURROUNDINGS), borderType=cv2.BORDER_REFLECT_101)
+    return np.asarray(around - levels, dtype=np.float32)
+
+
+def _sharpened(levels: Levels, amount: float) -> Levels:
+    near = cv2.blur(levels, (3, 3), borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(levels + amount * (levels - near), dtype=np.float32)
+
+
+def _find_place(dark: Levels, count: int) -> Place:
+    """Where what is dark (1) and light (-1) fits best, of all places and turns and sizes that are likely."""
+    best = Place(0.0, 0, 0, 0, 0, 1)
+    sides = [side for side in SIZES if count - 4 <= side <= count + 2]
+    for turns in range(4):
+        sums = _Sums(np.rot90(dark, turns))
+        for side in sides:
+            fits = sums.fits(side)
+            at = int(np.argmax(np.abs(fits)))
+            fit = float(fits.flat[at])
+            if abs(fit) > best.fit:
+                row, column = divmod(at, fits.shape[1])
+                best = Place(abs(fit), side, turns, row, column + 1, 1 if fit > 0 else -1)
+    return best
+
+
+class _Sums:
+    """Sums of modules along rows and columns, plain and by turns added and taken away."""
+
+    def __init__(self, dark: Levels) -> None:
+        size = len(dark)
+        self._size = size
+        by_turns = np.where(np.arange(size) % 2, -1, 1)
+        self._signs = by_turns
+        self._down = np.pad(np.cumsum(dark, axis=0), ((1, 0), (0, 0)))
+        self._along = np.pad(np.cumsum(dark, axis=1), ((0, 0), (1, 0)))
+        self._dotted_down = np.pad(np.cumsum(dark * by_turns[:, None], axis=0), ((1, 0), (0, 0)))
+        self._dotted_along = np.pad(np.cumsum(dark * by_turns[None], axis=1), ((0, 0), (1, 0)))
+
+    def fits(self, side: int) -> npt.NDArray[np.float64]:
+        """How well a symbol of this side fits at each row and each column but the first, from -1 to 1."""
+        free = self._size - side
+        rows, columns = np.arange(free)[:, None], np.arange(1, free + 1)[None]
+        solid = self._down[rows + side] - self._down[rows]
+        solid = np.squeeze(solid, 1)
+        left = solid[:, 1 : free + 1] - solid[:, :free]
+        low = rows + side - 1
+        bottom = self._along[low, columns + side] - self._along[low, columns]
+        bottom = bottom - (self._along[low + 1, columns + side] - self._along[low + 1, columns])
+        top = (self._dotted_along[rows, columns + side] - self._dotted_along[rows, columns]) * self._signs[columns]
+        last = columns + side - 1
+        right = (self._dotted_down[rows, last] - self._dotted_down[rows + side, last]) * self._signs[rows]
+        return np.asarray((left / 2 + bottom / 2 + top + right) / (4 * side), dtype=np.float64)
+
+
+def _readings(levels: Levels, place: Place) -> Iterator[Levels]:
+    """The modules of a symbol, by ways that undo more and more blur; above 0 is dark."""
+    rows, columns = slice(place.row, place.row + place.side), slice(place.column, place.column + place.side)
+    known = _known(place.side)
+    near = np.pad(levels, TAPS, mode="edge")
+    near = near[place.row : place.row + place.side + 2 * TAPS, place.column : place.column + place.side + 2 * TAPS]
+    taps = _neighbours(near - cv2.blur(near, (15, 15)), place.side)
+    for amount in SHARP:
+        modules = _darkness(_sharpened(levels, amount))[rows, columns]
+        yield modules
+        for _ in range(ROUNDS):
+            said = np.where(known == 0, np.sign(modules), known).ravel()
+            modules = _filtered(taps, said).reshape(place.side, place.side)
+            yield modules
+
+
+def _neighbours(levels: Levels, side: int) -> Levels:
+    """A line for each module: its own level and those of its neighbours."""
+    reach = range(2 * TAPS + 1)
+    return np.stack([levels[row : row + side, column : column + side].ravel() for row in reach for column in reach], 1)
+
+
+def _filtered(taps: Levels, said: Levels) -> Levels:
+    """What the filter says that differs least, in the mean of squares, from what was said before."""
+    products = taps.T @ taps
+    stiff = 0.01 * np.trace(products) / len(products) * np.eye(len(products), dtype=np.float32)
+    return np.asarray(taps @ np.linalg.solve(products + stiff, taps.T @ said), dtype=np.float32)
+
+
+@lru_cache(maxsize=len(SIZES))
+def _known(side: int) -> Levels:
+    """The modules that are the same in all symbols of a size: 1 is dark, -1 light, and 0 what says something."""
+    regions = 1 if side <= 26 else 2 if side <= 52 else 4
+    step = side // regions
+    dotted = np.where(np.arange(step) % 2, -1, 1)
+    region = np.zeros((step, step), np.float32)
+    region[0, :] = dotted
+    region[:, -1] = -dotted
+    region[:, 0] = region[-1, :] = 1
+    return np.tile(region, (regions, regions))
+
+
+def _drawn(modules: Levels) -> Grey:
+    known = _known(len(modules))
+    dark = np.where(known == 0, modules > 0, known > 0)
+    return np.pad(np.where(dark, 0, 255).astype(np.uint8), 1, constant_values=255)
+
+
+def _corners(grid: Grid, place: Place) -> Corners:
+    """Corners of the symbol in the picture, from its top left as it is read."""
+    size = len(grid.levels)
+    left, top, right, bottom = place.column, place.row, place.column + place.side, place.row + place.side
+    points: list[tuple[float, float]] = []
+    for column, row in ((left, top), (right, top), (right, bottom), (left, bottom)):
+        x, y = column, row
+        for _ in range(place.turns):
+            x, y = size - y, x
+        points.append(grid.point(x, y))
+    first, second, third, fourth = points
+    return first, second, third, fourth
