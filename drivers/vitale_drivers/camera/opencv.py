@@ -110,6 +110,11 @@ def _from_jpeg(pixels: Pixels, how: int) -> Pixels | None:
     return None if found is None else _bytes(found)
 
 
+def _taken(pixels: object) -> Pixels:
+    """The bytes of a picture that was retrieved; none where there was nothing to retrieve."""
+    return np.empty(0, np.uint8) if pixels is None else _bytes(pixels)
+
+
 def _bytes(pixels: object) -> Pixels:
     """Narrows the type of OpenCV's results, which it declares as anything."""
     return np.asarray(pixels, dtype=np.uint8)
@@ -145,7 +150,7 @@ class OpenCvBus:
                 await_answer(place.where, self._settings.open_limit)
                 left = max(self._settings.open_limit - (time.monotonic() - began), _LEAST_LEFT)
                 source = self._opened(place, place.where, cv2.CAP_FFMPEG, _limits(self._settings, left))
-                return _Device(place, source, patience=self._settings.frame_limit)
+                return _Device(place, source, _as_sent(source), patience=self._settings.frame_limit)
             case "index":
                 backend = cv2.CAP_DSHOW if BY_DIRECT_SHOW else cv2.CAP_ANY
                 # Opened bare: DirectShow (OpenCV 4.10) and AVFoundation do not open where one wish cannot be met.
@@ -205,6 +210,12 @@ def _raw(source: cv2.VideoCapture) -> Form:
     return form
 
 
+def _as_sent(source: cv2.VideoCapture) -> Form:
+    """Asks a stream of JPEGs for these, not decoded: grey is made in less time, and of those looked at alone."""
+    is_jpeg = int(source.get(cv2.CAP_PROP_FOURCC)) == cv2.VideoWriter.fourcc(*"MJPG")
+    return "mjpg" if is_jpeg and source.set(cv2.CAP_PROP_FORMAT, -1) else "bgr"
+
+
 class _Device(Capture):
     """A camera or a stream: its pictures come when they come."""
 
@@ -229,8 +240,9 @@ class _Device(Capture):
             # With a picture that is damaged, some of OpenCV's ways end in an exception.
             with suppress(cv2.error):
                 found, pixels = self._source.retrieve()
-                if found and pixels.size:
-                    return CvPicture(self._form, _bytes(pixels))
+                # Of a JPEG of no bytes there is nothing at all.
+                if found and (taken := _taken(pixels)).size:
+                    return CvPicture(self._form, taken)
         if not is_there(self._place):
             raise ReaderGone("the camera is not there any more")
         raise ReaderUnavailable("the camera gives no pictures", variant="camera")

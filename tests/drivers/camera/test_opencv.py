@@ -242,7 +242,8 @@ def test_a_stream_comes_as_it_is_sent_and_its_end_is_told(stream: tuple[str, thr
     capture = OpenCvBus(CameraSettings(open_limit=30.0), nobody).open(place_at(f"{url}?3"))
     picture = capture.read()
     assert isinstance(picture, CvPicture)
-    assert picture.form == "bgr"
+    assert picture.form == "mjpg"
+    assert picture.pixels.tobytes() == jpeg(ramp()).tobytes()
     over.set()
     with pytest.raises(ReaderUnavailable):
         deque(iter(capture.read, None), maxlen=0)
