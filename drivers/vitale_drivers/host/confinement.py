@@ -12,6 +12,7 @@ Landlock says nothing of connecting to a Unix socket. The daemon itself refuses 
 
 import contextlib
 import ctypes
+import functools
 import logging
 import os
 import stat
@@ -126,39 +127,49 @@ if sys.platform == "linux":
         if ruleset < 0:
             return None
         try:
-            _allow(ruleset, reach, Path("/"), READ_DIR & handled)
+            _allow(ruleset, reach, "/", READ_DIR & handled)
             for root, rights in (("/", READ), *((each, WRITE) for each in (*WRITABLE, tempfile.gettempdir()))):
-                for place in _beside(Path(os.path.realpath(root)), kept_out):
+                for place in _beside(os.path.realpath(root), tuple(map(str, kept_out))):
                     _allow(ruleset, reach, place, rights & handled)
             for device in reach.devices:
-                _allow(ruleset, reach, device, WRITE & handled)
+                _allow(ruleset, reach, str(device), WRITE & handled)
             return reach if _call(RESTRICT_SELF, ruleset, 0) == 0 else None
         finally:
             os.close(ruleset)
 
-    def _beside(root: Path, kept_out: tuple[Path, ...]) -> Iterator[Path]:
+    # Beside the daemon's own may lie thousands of temporary files of others: paths stay texts, none is looked at twice.
+
+    def _beside(root: str, kept_out: tuple[str, ...]) -> Iterator[str]:
         """Yields what lies under a root without what is kept out, in as few places as can be."""
-        if any(root.is_relative_to(each) for each in kept_out):
+        above = f"{root.rstrip('/')}/"
+        if any(above.startswith(f"{each.rstrip('/')}/") for each in kept_out):
             return
-        if not any(each.is_relative_to(root) for each in kept_out):
+        ways = {each.removeprefix(above).partition("/")[0] for each in kept_out if each.startswith(above)}
+        if not ways:
             yield root
             return
         with contextlib.suppress(OSError):
             for entry in os.scandir(root):
-                if not entry.is_symlink():
-                    yield from _beside(root / entry.name, kept_out)
+                if entry.is_symlink():
+                    continue
+                if entry.name in ways:
+                    yield from _beside(entry.path, kept_out)
+                else:
+                    yield entry.path
 
-    def _allow(ruleset: int, reach: Reach, place: Path, rights: int) -> None:
-        with contextlib.suppress(OSError):  # gone, or not for this user
+    def _allow(ruleset: int, reach: Reach, place: str, rights: int) -> None:
+        try:
             descriptor = os.open(place, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
-            try:
-                status = os.fstat(descriptor)
-                if not stat.S_ISDIR(status.st_mode):
-                    rights &= OF_FILES
-                if _call(ADD_RULE, ruleset, PATH_BENEATH, BENEATH.pack(rights, descriptor), 0) == 0:
-                    reach.allow(status, read=bool(rights & READ_FILE), write=bool(rights & WRITE_FILE))
-            finally:
-                os.close(descriptor)
+        except OSError:  # gone, or not for this user
+            return
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISDIR(status.st_mode):
+                rights &= OF_FILES
+            if _call(ADD_RULE, ruleset, PATH_BENEATH, BENEATH.pack(rights, descriptor), 0) == 0:
+                reach.allow(status, read=bool(rights & READ_FILE), write=bool(rights & WRITE_FILE))
+        finally:
+            os.close(descriptor)
 
     def _known(rights: int, version: int) -> int:
         """The rights that a version of Landlock knows of."""
@@ -169,7 +180,7 @@ if sys.platform == "linux":
 
     def _drop_capabilities() -> None:
         """Drops what a person's process does not have; only an administrator's changes."""
-        library = ctypes.CDLL(None, use_errno=True)
+        library = _library()
         header = struct.pack("=Ii", CAPABILITIES_VERSION, 0)
         held = ctypes.create_string_buffer(24)
         if library.capget(header, held):
@@ -181,13 +192,18 @@ if sys.platform == "linux":
             logger.warning("capset is refused: %s", os.strerror(ctypes.get_errno()))
 
     def _prctl(option: int, value: int) -> None:
-        if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0):
+        if _library().prctl(option, value, 0, 0, 0):
             logger.warning("prctl %d is refused: %s", option, os.strerror(ctypes.get_errno()))
 
     def _call(number: int, *arguments: int | bytes | None) -> int:
         """A system call that the C library has no function for; -1 where it is refused."""
         converted = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
-        return int(ctypes.CDLL(None, use_errno=True).syscall(ctypes.c_long(number), *converted))
+        return int(_library().syscall(ctypes.c_long(number), *converted))
+
+    @functools.cache
+    def _library() -> ctypes.CDLL:
+        """The C library; each time that it is opened, Python makes a class for its functions."""
+        return ctypes.CDLL(None, use_errno=True)
 
 else:
 
