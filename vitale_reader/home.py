@@ -1,18 +1,17 @@
 """Home folders of a station, and ``endpoints.json``, by which a client finds the daemon."""
 
-import os
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Generator, Mapping
 from pathlib import Path
+from typing import Self
 
 import msgspec
-import platformdirs
 
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import DaemonUnreachable, LocalMisuse, ParseError
+from vitale_reader.folders import Folders
 
 __all__ = ["Endpoints", "Home", "TlsEndpoint", "WebEndpoint", "own_folder"]
-
-APPLICATION = "vitale-reader"
 
 
 def own_folder() -> Path:
@@ -21,14 +20,17 @@ def own_folder() -> Path:
     Raises:
         LocalMisuse: there is none.
     """
-    try:
+    with _at_home():
         return Path.home()
+
+
+@contextlib.contextmanager
+def _at_home() -> Generator[None]:
+    """Tells in the catalogue's words that there is no home."""
+    try:
+        yield
     except RuntimeError as error:
-        raise _homeless(error) from error
-
-
-def _homeless(error: RuntimeError) -> LocalMisuse:
-    return LocalMisuse(str(error), variant="no_home")
+        raise LocalMisuse(str(error), variant="no_home") from error
 
 
 class TlsEndpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,49 +63,33 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     web: WebEndpoint | None = None
 
 
-class Home(msgspec.Struct, frozen=True):
-    """The folders of one station: one daemon at most runs in a home."""
+class Home(Folders):
+    """The folders of one station, and the files by which its daemon is found."""
 
-    config: Path
-    state: Path
-    run: Path
+    __slots__ = ()
 
     @classmethod
-    def locate(cls, environ: Mapping[str, str] | None = None) -> "Home":
+    def locate(cls, environ: Mapping[str, str] | None = None) -> Self:
         """``VITALE_READER_HOME`` if it is set, else the platform's own folders for this user.
 
         Raises:
             LocalMisuse: this user has no home, as in a container.
         """
-        environ = os.environ if environ is None else environ
-        if root := environ.get("VITALE_READER_HOME"):
-            return cls.under(Path(root))
-        folders = platformdirs.PlatformDirs(APPLICATION, appauthor=False)
-        try:
-            config, state = folders.user_config_path, folders.user_state_path
-        except RuntimeError as error:
-            raise _homeless(error) from error
-        # Without a session's runtime folder (a service, a bare shell) the state folder is as private, and as stable.
-        # A relative one counts for nothing (XDG Base Directory Specification).
-        runtime = Path(environ.get("XDG_RUNTIME_DIR", ""))
-        run = runtime / APPLICATION if runtime.is_absolute() else state / "run"
-        return cls(config=config / "config.toml", state=state, run=run)
+        with _at_home():
+            return super().locate(environ)
 
     @classmethod
-    def under(cls, root: Path) -> "Home":
+    def under(cls, root: Path) -> Self:
         """Everything under one folder: ``config.toml``, ``state/``, ``run/``.
 
         Raises:
             LocalMisuse: the folder is below a home that there is not.
         """
-        try:
-            root = root.expanduser().absolute()
-        except RuntimeError as error:
-            raise _homeless(error) from error
-        return cls(config=root / "config.toml", state=root / "state", run=root / "run")
+        with _at_home():
+            return super().under(root)
 
     @classmethod
-    def chosen(cls, root: Path | str | None) -> "Home":
+    def chosen(cls, root: Path | str | None) -> Self:
         """The home under a folder that is named, else ``locate``."""
         return cls.locate() if root is None else cls.under(Path(root))
 

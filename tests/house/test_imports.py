@@ -20,7 +20,7 @@ CONNECTING_MAY_LOAD = {
     "vitale_protocol",
     "vitale_reader",
 }
-HELP_MAY_LOAD = {"click", "msgspec", "platformdirs", "typing_extensions", "vitale_protocol", "vitale_reader"}
+HELP_MAY_LOAD = {"click", "platformdirs", "vitale_reader"}
 
 LISTING = """
 import json, sys
@@ -64,6 +64,7 @@ from vitale_reader.cli import main
 sys.argv = ["vitale-reader", "--help"]
 with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
     main()
+assert {"ctypes", "json", "plistlib", "tomllib"}.isdisjoint(sys.modules), "too much"
 """
     assert loaded_after(run_help) <= HELP_MAY_LOAD
 

@@ -1,7 +1,6 @@
 """The language of the command line: French or English, chosen once, and what is said in either."""
 
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from itertools import zip_longest
@@ -58,14 +57,18 @@ def _option(arguments: Sequence[str], option: str) -> str:
 def _configured(home: str, environ: Mapping[str, str]) -> Language | None:
     """The language of the station's configuration; what is wrong with the file is told by what needs it."""
     try:
-        from vitale_reader.home import Home
-    except ModuleNotFoundError:  # not installed for this Python, which is told in the system's language
+        from vitale_reader.folders import Folders
+
+        place = Folders.under(Path(home)) if home else Folders.locate(environ)
+        content = place.config.read_text("utf-8-sig")
+    # Nothing there; or there is no home, or platformdirs is not installed for this Python, which is told in the
+    # language of the system.
+    except (OSError, ValueError, RuntimeError, ModuleNotFoundError):
         return None
-    from vitale_protocol.errors import LocalMisuse
+    import tomllib
 
     try:
-        place = Home.under(Path(home)) if home else Home.locate(environ)
-        chosen = tomllib.loads(place.config.read_text("utf-8-sig"))["station"]["language"]
-    except (LocalMisuse, OSError, ValueError, LookupError, TypeError, RecursionError):
+        chosen = tomllib.loads(content)["station"]["language"]
+    except (ValueError, LookupError, TypeError, RecursionError):
         return None
     return chosen if chosen in {"fr", "en"} else None

@@ -1,7 +1,5 @@
 """The language that the system is set to, for programs that no shell gave a locale: launchd's, and all of Windows."""
 
-import ctypes
-import plistlib
 import sys
 from pathlib import Path
 
@@ -14,6 +12,7 @@ PRIMARY_LANGUAGE, LANG_FRENCH = 0x3FF, 0x0C
 PREFERENCES = Path("Library", "Preferences", ".GlobalPreferences.plist")
 
 if sys.platform == "win32":
+    import ctypes
 
     def system_language() -> str:
         """Language tag, or empty where nothing tells."""
@@ -21,6 +20,7 @@ if sys.platform == "win32":
         return "fr" if identifier & PRIMARY_LANGUAGE == LANG_FRENCH else "en"
 
 elif sys.platform == "darwin":
+    import plistlib
 
     def system_language() -> str:
         """Language tag, or empty where nothing tells."""
