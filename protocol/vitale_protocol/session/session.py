@@ -187,7 +187,7 @@ class Session:
     @property
     def _is_unopened(self) -> bool:
         """True if nobody has said yet who speaks to this server."""
-        return self.role == "server" and self.state in {State.OPENING, State.ANSWERING}
+        return self.role == "server" and (self.state is State.OPENING or self.state is State.ANSWERING)
 
     def _end_of_patience(self) -> Ended:
         """The end that a message brings which is longer than may be."""

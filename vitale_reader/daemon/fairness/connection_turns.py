@@ -54,24 +54,21 @@ class Turns:
         owner = taker.owner
         if owner in self._waiting:
             self._waiting[owner].append(taker)
-        elif self._wait(taker) or self._turn(taker):
+        elif self._shares.wait(owner, taker.group) or self._turn(owner, taker):
             self._waiting[owner] = deque((taker,))
             self._line_up(owner, taker)
 
-    def _turn(self, taker: Taker) -> bool:
-        """One turn; whether there is more."""
-        owner, group, began = taker.owner, taker.group, self._shares.used()
+    def _turn(self, owner: Hashable, taker: Taker) -> bool:
+        """One turn, charged to who speaks as it begins; whether there is more."""
+        group, began = taker.group, self._shares.used()
         more = taker.take_piece()
         while more and self._shares.used() - began < TURN:
             more = taker.take_piece()
         self._shares.spend(owner, group, self._shares.used() - began)
         return more
 
-    def _wait(self, taker: Taker) -> float:
-        return self._shares.wait(taker.owner, taker.group)
-
     def _line_up(self, owner: Hashable, taker: Taker) -> None:
-        if wait := self._wait(taker):
+        if wait := self._shares.wait(taker.owner, taker.group):
             asyncio.get_running_loop().call_later(wait, self._rested, owner)
         else:
             self._rested(owner)
@@ -91,7 +88,7 @@ class Turns:
         takers = self._waiting[owner]
         taker = takers.popleft()
         try:
-            more = self._turn(taker)
+            more = self._turn(taker.owner, taker)  # who it is may have become known while it waited
         finally:
             # A connection whose owner became known in its turn goes on under that name.
             if takers:
