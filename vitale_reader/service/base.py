@@ -27,7 +27,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         installed: whether the system knows it.
         running: whether its daemon runs.
         starts: whether it starts by itself.
-        off: whether it is another's, as of a package, and this user has switched it off.
+        packaged: whether its file is a package's, and it is switched on by whoever wants it.
+        off: whether it is a package's, and this user has switched it off.
         file: the file that describes it; empty where the system keeps that itself.
         program: the path of the program that it runs.
         program_missing: whether nothing is there any more.
@@ -37,6 +38,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     installed: bool
     running: bool
     starts: bool
+    packaged: bool = False
     off: bool = False
     file: str = ""
     program: str = ""

@@ -146,6 +146,7 @@ class SystemdService(Service):
             installed=file is not None and not self.masked,
             running=told.get("ActiveState") in {"active", "activating", "reloading"},
             starts=told.get("UnitFileState") == "enabled",
+            packaged=self.packaged is not None,
             off=file is not None and self.masked,
             file="" if file is None else str(file),
             program=program,

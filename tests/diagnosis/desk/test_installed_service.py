@@ -45,6 +45,22 @@ def test_a_service_runs_is_ended_and_loses_its_program(tmp_path: Path, platform:
     assert str(program) in tell(row, "fr").title
 
 
+@pytest.mark.posix("units of systemd")
+def test_the_unit_of_a_package_is_told_of_once_it_is_switched_on(tmp_path: Path) -> None:
+    system = Systemd()
+    unit = tmp_path / "usr/lib/systemd/system/vitale-reader.service"
+    unit.parent.mkdir(parents=True)
+    program = tmp_path / "vitale-reader"
+    program.touch()
+    unit.write_text(f"[Service]\nExecStart={program} serve\n")
+    machine = Machine(root=tmp_path, system="linux", environ={"HOME": str(tmp_path / "own")})
+    told = []
+    for system.active, system.enabled in ((False, False), (True, False), (True, True), (False, True)):
+        told.append([row.id for row in look(machine, system)])
+    expected = [[], ["service_runs"], ["service_runs"], ["service_stopped"]]
+    assert expected == told
+
+
 def test_a_system_that_is_not_known_has_none(tmp_path: Path) -> None:
     machine = Machine(root=tmp_path, system="openbsd7", environ={"HOME": str(tmp_path)})
     assert [] == list(look(machine, Systemd()))

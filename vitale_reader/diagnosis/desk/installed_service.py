@@ -29,9 +29,14 @@ def look(machine: Machine, run: Run = places.run) -> Iterator[CheckResult]:
     for scope in _SCOPES:
         state = _state(machine, scope, run)
         # On Windows one task has one name, whoever made it.
-        if state is not None and state.installed and state.file not in told:
+        if state is not None and state.installed and not _is_left_off(state) and state.file not in told:
             told.add(state.file)
             yield _row(state, scope)
+
+
+def _is_left_off(state: State) -> bool:
+    """True if a package brought it and nobody wants it: that of the machine, where each user has a daemon."""
+    return state.packaged and not state.running and not state.starts
 
 
 def _state(machine: Machine, scope: Scope, run: Run) -> State | None:
