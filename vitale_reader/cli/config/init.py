@@ -218,7 +218,7 @@ def _answers(
     seen = {} if drivers else _seen()
     chosen = drivers or _chosen(seen, mode, asks=asks)
     if web is None:
-        question = t("Des pages web s’en serviront-elles ?", "Will web pages use it?")
+        question = t("Un logiciel ouvert dans un navigateur s’en servira-t-il ?", "Will software in a browser use it?")
         web = asks and agreed(question, default=False)
     return Answers(name=name, mode=mode, language=language(), drivers=chosen, web=web, seen=seen)
 
