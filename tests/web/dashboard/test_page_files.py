@@ -12,7 +12,7 @@ from tests.node_programs import run_node
 from tests.protocol.test_catalogue import MISPRINTS, UNUSUAL, without_code
 from tests.real_folders import FOLDERS_ARE_REAL
 from vitale_protocol.catalogue import LANGUAGES
-from vitale_protocol.errors import concrete_errors
+from vitale_protocol.errors import by_code, concrete_errors
 from vitale_protocol.events import ReaderState, SimulatorKind
 from vitale_protocol.methods import DriverHealth, ShownScope, StationMode
 from vitale_reader.daemon.config import Config
@@ -99,8 +99,17 @@ def test_what_the_wire_can_say_has_a_word() -> None:
     states |= {f"scope.{each}" for each in get_args(ShownScope)}
     parts = {f"settings.part.{name}" for name in Config.__struct_fields__ if not _is_plain(name)}
     assert (states | parts) - OWN["fr"].keys() == set()
+    told = {error.reason for error in concrete_errors() if by_code(error.code)}
     for language in LANGUAGES:
-        assert {error.reason for error in concrete_errors()} <= words(language)["reasons"].keys()
+        assert told | {"configuration_invalid", "tool_missing"} <= words(language)["reasons"].keys()
+
+
+def test_no_title_is_sent_twice_for_one_reason() -> None:
+    for language in LANGUAGES:
+        titles = words(language)["reasons"]
+        exact = {key: title for key, title in titles.items() if "." in key}
+        assert exact
+        assert {} == {key: title for key, title in exact.items() if title == titles[key.partition(".")[0]]}
 
 
 def _is_plain(name: str) -> bool:

@@ -8,6 +8,7 @@ import msgspec
 from vitale_protocol import catalogue
 from vitale_protocol.catalogue import LANGUAGES, Language
 from vitale_protocol.errors import (
+    ConfigurationInvalid,
     ReaderGone,
     ReaderUnavailable,
     ResolverUnavailable,
@@ -21,6 +22,12 @@ PAGE: Final = Path(__file__).parent / "page"
 
 #: Reasons that a driver or the resolver gives for its state, and that are told more exactly.
 VARIED: Final = {ReaderUnavailable.reason, ReaderGone.reason, ResolverUnavailable.reason, ToolMissing.reason}
+
+#: Reasons that a desk can tell: those of the wire, and of a driver that cannot begin.
+TOLD: Final = {error.reason for error in concrete_errors() if error.code} | {
+    ConfigurationInvalid.reason,
+    ToolMissing.reason,
+}
 
 KINDS: Final = {
     ".html": "text/html; charset=utf-8",
@@ -45,11 +52,13 @@ def load(folder: Path = PAGE) -> dict[str, tuple[str, bytes]]:
 
 
 def words(language: Language, folder: Path = PAGE) -> dict[str, Any]:
-    """The words of the page in a language: its own, and the titles of the catalogue's errors by reason."""
+    """The words of the page in a language: its own, and the titles of the errors that a desk can tell, by reason."""
     own: dict[str, Any] = msgspec.json.decode((folder / f"words.{language}.json").read_bytes())
     titles: dict[str, str] = {}
-    for reason in sorted({error.reason for error in concrete_errors()}):
-        titles[reason] = catalogue.text(reason, language).title
+    for reason in sorted(TOLD):
+        title = titles[reason] = catalogue.text(reason, language).title
         for variant in catalogue.variants(reason) if reason in VARIED else ():
-            titles[f"{reason}.{variant}"] = catalogue.text(reason, language, variant).title
+            exact = catalogue.text(reason, language, variant).title
+            if exact != title:
+                titles[f"{reason}.{variant}"] = exact
     return own | {"reasons": titles}

@@ -1,7 +1,7 @@
 // The dashboard: lets its reader in, keeps what the daemon tells, and shows one view of it.
 
 import { Connection } from "/connection.js";
-import { apart, button, fill, h, icon, note, pill, say } from "/dom.js";
+import { apart, button, fill, h, icon, note, pill, say, submit } from "/dom.js";
 import { overview } from "/overview.js";
 import { present } from "/present.js";
 import { once } from "/once.js";
@@ -36,22 +36,16 @@ function count(key, number) {
 }
 
 function reason(name, variant) {
-  return words.reasons?.[`${name}.${variant}`] ?? words.reasons?.[name] ?? name;
-}
-
-/** The name of a client; those that were never paired have none. */
-function client(name) {
-  return words[`client.${name}`] ?? name;
+  return words.reasons[`${name}.${variant}`] ?? words.reasons[name] ?? name;
 }
 
 /** A word that may not be there. */
-function named(key) {
-  return words[key];
-}
+const named = (key) => words[key];
 
-function medium(name) {
-  return words[`medium.${name}`] ?? name;
-}
+/** The name of a client; those that were never paired have none. */
+const client = (name) => named(`client.${name}`) ?? name;
+
+const medium = (name) => named(`medium.${name}`) ?? name;
 
 function list(names) {
   return new Intl.ListFormat(language, { type: "disjunction" }).format(names);
@@ -70,11 +64,12 @@ async function speak(chosen) {
 
 // ── what the daemon tells ──
 
+const NOTHING = { waiting: [], drivers: [], last: null };
 const desk = {
   station: null,
   info: null,
   readers: new Map(),
-  now: { waiting: [], drivers: [], last: null },
+  now: NOTHING,
   t,
   count,
   client,
@@ -140,7 +135,7 @@ const connection = new Connection("", {
     const [info, watched, here] = await Promise.all([desk.call("station.info"), desk.call("readers.watch"), desk.call("desk.watch")]);
     desk.info = info;
     desk.readers = new Map(watched.readers.map((reader) => [reader.id, reader]));
-    desk.now = { waiting: [], drivers: [], last: null, ...here.desk };
+    desk.now = { ...NOTHING, ...here.desk };
     state = "open";
     frame();
   },
@@ -151,7 +146,7 @@ const connection = new Connection("", {
       else desk.readers.set(reader.id, reader);
       if (name !== "reader.changed") say(t(name === "reader.added" ? "said.added" : "said.removed", { name: reader.name }));
     } else if (name === "desk.changed") {
-      desk.now = { waiting: [], drivers: [], last: null, ...params };
+      desk.now = { ...NOTHING, ...params };
     }
     view?.event?.(name, params);
     desk.refresh();
@@ -183,15 +178,14 @@ function views() {
 /** The frame around the views: what can be looked at, and in which language. */
 function frame() {
   document.body.classList.remove("lost");
-  document.title = `${t(`nav.${wanted()}`)} · ${apart(desk.station.name)}`;
   const nav = h("nav", { "aria-label": t("nav.label") }, h("ul", {}, views().map(entry)));
   main = h("main", { id: "main", tabindex: "-1" });
   const head = h(
     "header",
     {},
-    h("a", { class: "skip", href: "#main", onclick: toMain }, t("skip")),
+    h("a", { class: "skip", href: "#main", onclick: (event) => (event.preventDefault(), main.focus()) }, t("skip")),
     h("div", { class: "brand" }, icon("card", "1.6em"), h("span", {}, h("strong", {}, desk.station.name), h("small", {}, t("door.title")))),
-    h("span", { class: `mode ${desk.station.mode}` }, t(`mode.${desk.station.mode}`)),
+    h("span", { class: `pill ${desk.station.mode === "production" ? "good" : "odd"}` }, t(`mode.${desk.station.mode}`)),
     h("div", { class: "lost-note" }, icon("wait"), t("lost.short")),
     button(language === "fr" ? "English" : "Français", changeLanguage, { kind: "quiet", key: "language" }),
   );
@@ -200,19 +194,12 @@ function frame() {
   show(wanted(), { focus: false });
 }
 
-function toMain(event) {
-  event.preventDefault();
-  main.focus();
-}
-
 function entry(name) {
   return h("li", {}, h("a", { href: `#${name}`, "data-view": name }, icon(PICTURES[name]), h("span", {}, t(`nav.${name}`))));
 }
 
 function show(name, { focus = true } = {}) {
   view?.leave?.();
-  document.body.className = document.body.classList.contains("lost") ? "lost" : "";
-  document.body.classList.add(`view-${name}`);
   document.title = `${t(`nav.${name}`)} · ${apart(desk.station.name)}`;
   for (const link of app.querySelectorAll("nav a")) {
     if (link.dataset.view === name) link.setAttribute("aria-current", "page");
@@ -222,7 +209,7 @@ function show(name, { focus = true } = {}) {
   const body = h("div", { class: "body" });
   fill(main, title, body);
   view = VIEWS[name](desk, body);
-  view.update?.();
+  view?.update?.();
   if (focus) title.focus();
   scrollTo(0, 0);
 }
@@ -241,7 +228,7 @@ function door(why) {
   view?.leave?.();
   view = null;
   state = "door";
-  document.body.className = "view-door";
+  document.body.className = "";
   document.title = `${t("door.title")} · vitale-reader`;
   const code = h("input", {
     id: "code",
@@ -250,8 +237,6 @@ function door(why) {
     autocomplete: "off",
     autocapitalize: "characters",
     spellcheck: "false",
-    minlength: "8",
-    maxlength: "11",
     pattern: "[A-Za-z]{4}[ \\-]?[A-Za-z]{4}",
     "aria-describedby": "how",
   });
@@ -269,7 +254,7 @@ function door(why) {
         { method: "post", action: "/enter" },
         h("label", { for: "code" }, t("door.code")),
         code,
-        h("button", { type: "submit", class: "main" }, h("span", {}, t("door.enter"))),
+        submit(t("door.enter")),
       ),
     ),
   );

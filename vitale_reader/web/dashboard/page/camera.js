@@ -1,6 +1,6 @@
 // What a camera sees, to aim a phone with. A camera is open only while a program waits for a code.
 
-import { drawn, fill, h, icon, problem } from "/dom.js";
+import { button, drawn, fill, h, icon, tried } from "/dom.js";
 
 export function camera(desk, body) {
   const { t } = desk;
@@ -24,13 +24,7 @@ export function camera(desk, body) {
     await stop();
     chosen = reader?.id ?? null;
     dark();
-    if (!chosen) return;
-    try {
-      await desk.call("preview.start", { reader: chosen, every_ms: 200 });
-      trouble.replaceChildren();
-    } catch (error) {
-      trouble.replaceChildren(problem(error));
-    }
+    if (chosen) await tried(trouble, () => desk.call("preview.start", { reader: chosen, every_ms: 200 }));
   }
 
   async function stop() {
@@ -75,8 +69,8 @@ export function camera(desk, body) {
     fill(
       choice,
       here.map((reader) => {
-        const made = h("button", { type: "button", class: "small", "aria-pressed": String(reader.id === chosen), "data-key": reader.id }, h("span", {}, reader.name));
-        made.addEventListener("click", () => choose(reader).then(update));
+        const made = button(reader.name, () => choose(reader).then(update), { kind: "small", key: reader.id });
+        made.setAttribute("aria-pressed", String(reader.id === chosen));
         return made;
       }),
     );

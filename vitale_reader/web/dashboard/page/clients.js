@@ -1,19 +1,17 @@
 // Programs and pages that may ask for readings; a page is paired by the digits that it shows, typed here.
 
-import { button, confirmed, fill, h, note, problem, say, table, waits } from "/dom.js";
+import { button, confirmed, fill, h, note, problem, region, say, submit, table, ticked, ticks, waits } from "/dom.js";
 
 // Milliseconds for which what has just appeared cannot be accepted: nobody has read it by then.
 const READ = 500;
-const TICKED = ["identity"];
 
 export function clients(desk, body) {
   const { t } = desk;
   let known = [];
-  let gone = false;
   let turn = 0;
   let clock = null;
-  const pairing = h("section", { class: "panel", "aria-labelledby": "pairing" });
-  const list = h("section", { "aria-labelledby": "paired" });
+  const pairing = region("pairing", "panel");
+  const list = region("paired");
   body.append(pairing, list);
 
   // ── the list ──
@@ -25,7 +23,7 @@ export function clients(desk, body) {
       fill(list, problem(error));
       return;
     }
-    if (!gone) listed();
+    if (body.isConnected) listed();
   }
 
   function listed() {
@@ -65,16 +63,12 @@ export function clients(desk, body) {
 
   // ── the pairing ──
 
+  const panel = (...parts) => fill(pairing, h("h2", { id: "pairing" }, t("pair.title")), ...parts);
+
   function closed(...above) {
     turn += 1;
     clearInterval(clock);
-    fill(
-      pairing,
-      h("h2", { id: "pairing" }, t("pair.title")),
-      ...above,
-      h("p", {}, t("pair.how")),
-      button(t("pair.open"), open, { kind: "main", key: "open" }),
-    );
+    panel(...above, h("p", {}, t("pair.how")), button(t("pair.open"), open, { kind: "main", key: "open" }));
   }
 
   async function open() {
@@ -105,9 +99,7 @@ export function clients(desk, body) {
     clearInterval(clock);
     clock = setInterval(tick, 1000);
     tick();
-    fill(
-      pairing,
-      h("h2", { id: "pairing" }, t("pair.title")),
+    panel(
       waits(t("pair.waiting"), " ", left),
       h("p", {}, t("pair.waiting.why")),
       opened.attempts?.length
@@ -132,21 +124,14 @@ export function clients(desk, body) {
   }
 
   function shown(asked) {
-    const boxes = asked.scopes.map((scope) =>
-      h(
-        "label",
-        { class: "tick" },
-        h("input", { type: "checkbox", name: "scope", value: scope, checked: TICKED.includes(scope) }),
-        h("span", {}, t(`scope.${scope}`)),
-      ),
-    );
+    const boxes = ticks(asked.scopes, t);
     const code = h("input", { id: "digits", inputmode: "numeric", autocomplete: "off", maxlength: "7", pattern: "[0-9]{3} ?[0-9]{3}", required: true, "aria-describedby": "why digits-wrong" });
     const wrong = h("div", { id: "digits-wrong" });
-    const accept = h("button", { type: "submit", class: "main", disabled: true }, h("span", {}, t("pair.accept")));
-    const ticked = () => boxes.filter((box) => box.firstChild.checked).map((box) => box.firstChild.value);
+    const accept = submit(t("pair.accept"), true);
+    const digits = () => code.value.replaceAll(" ", "");
     let read = false;
     const ready = () => {
-      accept.disabled = !read || !ticked().length || code.value.replaceAll(" ", "").length !== 6;
+      accept.disabled = !read || !ticked(boxes).length || digits().length !== 6;
     };
     setTimeout(() => {
       read = true;
@@ -163,7 +148,7 @@ export function clients(desk, body) {
           accept.disabled = true;
           const mine = turn;
           try {
-            const accepted = await desk.call("pairing.accept", { code: code.value.replaceAll(" ", ""), scopes: ticked() });
+            const accepted = await desk.call("pairing.accept", { code: digits(), scopes: ticked(boxes) });
             if (mine !== turn) return;
             closed(note("good", "check", h("strong", {}, t("pair.done", { site: accepted.site })), { role: "status" }));
             await load();
@@ -192,7 +177,7 @@ export function clients(desk, body) {
       h("div", { class: "row" }, accept, button(t("pair.refuse"), close, { key: "refuse" })),
     );
     clearInterval(clock);
-    fill(pairing, h("h2", { id: "pairing" }, t("pair.title")), form);
+    panel(form);
     say(t("pair.asks"));
     code.focus();
   }
@@ -201,7 +186,6 @@ export function clients(desk, body) {
   load();
   return {
     leave() {
-      gone = true;
       const wasOpen = clock !== null;
       turn += 1;
       clearInterval(clock);

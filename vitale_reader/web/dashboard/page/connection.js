@@ -7,8 +7,8 @@ const PRESENCE = 60_000;
 
 export class DeskError extends Error {
   constructor(error) {
-    super(error?.message ?? "");
-    this.data = error?.data ?? {};
+    super(error.message);
+    this.data = error.data ?? {};
     this.reason = this.data.reason ?? "";
     this.remedy = this.data.remedy ?? "";
   }
@@ -71,7 +71,7 @@ export class Connection {
     const id = (this.#last += 1);
     const called = new Promise((answer, refuse) => {
       if (this.#socket?.readyState !== WebSocket.OPEN) {
-        refuse(new DeskError({ message: this.on.words("lost.title"), data: { remedy: this.on.words("lost.wait") } }));
+        refuse(this.#away());
         return;
       }
       this.#waiting.set(id, { answer, refuse });
@@ -104,7 +104,7 @@ export class Connection {
       this.#end();
       return;
     }
-    this.on.lost(this.#attempts);
+    this.on.lost();
     const pause = PAUSES[Math.min(this.#attempts, PAUSES.length - 1)];
     this.#attempts += 1;
     setTimeout(() => {
@@ -120,13 +120,15 @@ export class Connection {
   #forget() {
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
-    for (const { refuse } of waiting)
-      refuse(new DeskError({ message: this.on.words("lost.title"), data: { remedy: this.on.words("lost.wait") } }));
+    for (const { refuse } of waiting) refuse(this.#away());
+  }
+
+  #away() {
+    return new DeskError({ message: this.on.words("lost.title"), data: { remedy: this.on.words("lost.wait") } });
   }
 
   #isPresent() {
-    if (this.shown) return;
-    if (Date.now() - this.#present < PRESENCE || this.#socket?.readyState !== WebSocket.OPEN) return;
+    if (this.shown || Date.now() - this.#present < PRESENCE || this.#socket?.readyState !== WebSocket.OPEN) return;
     this.#present = Date.now();
     this.call("session.ping").catch(() => {});
   }

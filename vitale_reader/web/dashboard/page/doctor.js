@@ -1,45 +1,34 @@
 // What is wrong, why, and what to do about it; a button where that can be done from here. And the file for support.
 
-import { apart, button, fill, h, icon, note, problem, prose, say, table, waits } from "/dom.js";
+import { apart, button, fill, h, icon, looked, note, problem, prose, region, say, table, tried, waits } from "/dom.js";
 
-const PICTURES = { wrong: "alert", note: "info", ok: "check" };
-const KINDS = { wrong: "bad", note: "odd", ok: "good" };
+const PICTURES = { wrong: "alert", note: "info" };
+const KINDS = { wrong: "bad", note: "odd" };
 
 export function doctor(desk, body) {
   const { t } = desk;
-  let gone = false;
   const top = h("div", { class: "row" }, button(t("doctor.run"), run, { kind: "main", picture: "pulse" }));
   const report = h("section", { "aria-labelledby": "report", "aria-live": "polite" });
-  const support = h("section", { class: "panel", "aria-labelledby": "support" });
+  const support = region("support", "panel");
   body.append(top, report, support);
 
   async function run() {
-    fill(report, waits(t("doctor.looking")));
     report.setAttribute("aria-busy", "true");
-    try {
-      const found = await desk.call("diagnostics.run");
-      if (!gone) told(found);
-    } catch (error) {
-      fill(report, problem(error));
-    }
+    await looked(report, t("doctor.looking"), () => desk.call("diagnostics.run"), told);
     report.removeAttribute("aria-busy");
   }
 
   function told({ healthy, findings }) {
-    const groups = ["wrong", "note", "ok"].map((state) => [state, findings.filter((each) => each.state === state)]);
-    const wrong = groups[0][1].length;
+    const [wrong, notes, well] = ["wrong", "note", "ok"].map((state) => findings.filter((each) => each.state === state));
+    const words = healthy ? t("doctor.healthy") : desk.count("doctor.wrong", wrong.length);
+    const fine = (each) => h("li", {}, icon("check"), keptApart(each).title);
     fill(
       report,
-      h("h2", { id: "report" }, healthy ? t("doctor.healthy") : desk.count("doctor.wrong", wrong)),
-      groups.map(([state, found]) =>
-        !found.length
-          ? null
-          : state === "ok"
-            ? h("details", { class: "panel" }, h("summary", {}, desk.count("doctor.ok", found.length)), h("ul", { class: "plain ticks" }, found.map((each) => h("li", {}, icon("check"), keptApart(each).title))))
-            : h("ul", { class: "cards wide" }, found.map(finding)),
-      ),
+      h("h2", { id: "report" }, words),
+      [wrong, notes].map((found) => found.length > 0 && h("ul", { class: "cards wide" }, found.map(finding))),
+      well.length > 0 && h("details", { class: "panel" }, h("summary", {}, desk.count("doctor.ok", well.length)), h("ul", { class: "plain ticks" }, well.map(fine))),
     );
-    say(healthy ? t("doctor.healthy") : desk.count("doctor.wrong", wrong));
+    say(words);
   }
 
   /** A finding, with what others wrote kept apart in its sentences. */
@@ -63,14 +52,11 @@ export function doctor(desk, body) {
       driver
         ? button(
             t(each.subject === "pcsc" || driver === "pcsc" ? "doctor.pcsc" : "doctor.restart", { name: driver }),
-            async () => {
-              try {
+            () =>
+              tried(below, async () => {
                 await desk.restart(driver);
                 fill(below, note("good", "check", t("restart.done", { name: driver })));
-              } catch (error) {
-                fill(below, problem(error));
-              }
-            },
+              }),
             { key: `remedy ${driver}` },
           )
         : null,
@@ -80,7 +66,6 @@ export function doctor(desk, body) {
 
   /** The driver whose new start may help: what a finding names, or the one behind the smart card service. */
   function remedied(each) {
-    if (each.state === "ok") return null;
     const named = each.subject === "driver" ? each.data?.name : each.subject === "reader" ? each.data?.driver : each.subject === "pcsc" ? "pcsc" : null;
     const known = desk.now.drivers.find((driver) => driver.name === named);
     return known && known.state !== "stopped" ? known.name : null;
@@ -96,7 +81,7 @@ export function doctor(desk, body) {
     offer(waits(t("support.making")));
     try {
       const made = await desk.call("diagnostics.bundle");
-      if (!gone) packed(made);
+      if (body.isConnected) packed(made);
     } catch (error) {
       offer(problem(error));
     }
@@ -122,9 +107,4 @@ export function doctor(desk, body) {
 
   offer();
   run();
-  return {
-    leave() {
-      gone = true;
-    },
-  };
 }

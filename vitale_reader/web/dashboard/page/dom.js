@@ -4,18 +4,17 @@ const SVG = "http://www.w3.org/2000/svg";
 
 /** Makes an element: `on…` are listeners, `true` an attribute without a value, null and false are left out. */
 export function h(name, attributes = {}, ...children) {
-  return filled(document.createElement(name), attributes, children);
-}
-
-function filled(made, attributes, children) {
+  const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
     if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
     else made.setAttribute(key, value === true ? "" : String(value));
   }
-  made.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  made.append(...there(children));
   return made;
 }
+
+const there = (children) => children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
 
 // Strokes on a field of 24.
 const DRAWN = {
@@ -48,15 +47,15 @@ export function drawn(name, attributes) {
 
 /** A small picture that says nothing: the words beside it do. */
 export function icon(name, size = "1.25em") {
-  const made = drawn("svg", { viewBox: "0 0 24 24", width: size, height: size, "aria-hidden": "true", class: "icon", focusable: "false" });
+  const made = drawn("svg", { viewBox: "0 0 24 24", width: size, height: size, "aria-hidden": "true", class: "icon" });
   made.append(drawn("path", { d: DRAWN[name] }));
   return made;
 }
 
 /** A state in words, with its colour and its picture. */
 export function pill(kind, words) {
-  const pictures = { good: "check", bad: "alert", odd: "info", live: "wait", none: null };
-  return h("span", { class: `pill ${kind}` }, pictures[kind] ? icon(pictures[kind], "1em") : null, words);
+  const picture = { good: "check", bad: "alert", odd: "info", live: "wait" }[kind];
+  return h("span", { class: `pill ${kind}` }, picture && icon(picture, "1em"), words);
 }
 
 // Letters that run from right to left, and marks that make others do so.
@@ -80,6 +79,31 @@ export function prose(text) {
 /** Words while something is waited for. */
 export const waits = (...words) => h("p", { class: "large live-text" }, icon("wait"), ...words);
 
+/** What sends a form. */
+export const submit = (words, disabled = false) => h("button", { type: "submit", class: "main", disabled }, h("span", {}, words));
+
+/** What may be chosen, several at a time, each in words of its own; the first is chosen. */
+export const ticks = (scopes, t) =>
+  scopes.map((value) => h("label", { class: "tick" }, h("input", { type: "checkbox", value, checked: value === "identity" }), h("span", {}, t(`scope.${value}`))));
+
+/** Those that are chosen. */
+export const ticked = (boxes) => boxes.map((box) => box.firstChild).filter((box) => box.checked).map((box) => box.value);
+
+/** What a card is about: a picture, a title and what is known besides. */
+export const headed = (picture, title, below) =>
+  h("div", { class: "row" }, h("span", { class: "medallion" }, icon(picture, "1.6rem")), h("div", { class: "grow" }, title, h("small", {}, below)));
+
+/** Names and what they stand for. */
+export const terms = (lines) => h("dl", {}, lines.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+
+/** What a table holds and those within it, by names that lead there; `within` says which are tables. */
+export function* flat(table, isTable, path = "") {
+  for (const [key, value] of Object.entries(table)) {
+    if (isTable(value)) yield* flat(value, isTable, `${path}${key}.`);
+    else yield [`${path}${key}`, value];
+  }
+}
+
 /** A box with a picture before what it says; `more` are attributes of its own. */
 export function note(kind, picture, words, more = {}) {
   return h("div", { class: `note ${kind}`, ...more }, icon(picture), h("div", {}, words));
@@ -97,17 +121,19 @@ export function table(name, heads, rows) {
   return h("div", { class: "table", role: "group", tabindex: "0", ...name }, h("table", {}, h("thead", {}, head), h("tbody", {}, rows.map(row))));
 }
 
+/** A part of a view under the heading that has this id. */
+export const region = (id, kind = null) => h("section", { class: kind, "aria-labelledby": id });
+
 /** Replaces what an element holds, and leaves the keyboard where it was if that is still there. */
 export function fill(element, ...children) {
   const at = element.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
-  element.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  element.replaceChildren(...there(children));
   if (at) element.querySelector(`[data-key="${CSS.escape(at)}"]`)?.focus();
 }
 
 /** A button that does one thing at a time. */
 export function button(words, act, { kind = "", picture = null, key = null } = {}) {
-  const made = h("button", { type: "button", class: kind, "data-key": key ?? words });
-  made.append(...[picture ? icon(picture) : null, h("span", {}, words)].filter(Boolean));
+  const made = h("button", { type: "button", class: kind, "data-key": key ?? words }, picture && icon(picture), h("span", {}, words));
   made.addEventListener("click", async () => {
     if (made.getAttribute("aria-busy") === "true") return;
     made.setAttribute("aria-busy", "true");
@@ -142,6 +168,24 @@ export function confirmed(title, words, yes, no) {
     box.showModal();
   });
 }
+
+/** Does something; what goes wrong stands in `place`. */
+export async function tried(place, act) {
+  place.replaceChildren();
+  try {
+    await act();
+  } catch (error) {
+    fill(place, problem(error));
+  }
+}
+
+/** Says in `place` that something is looked into, and then what was found, if anybody still looks. */
+export const looked = (place, words, call, told) =>
+  tried(place, async () => {
+    fill(place, waits(words));
+    const found = await call();
+    if (place.isConnected) await told(found);
+  });
 
 /** What went wrong, in the words of the catalogue. */
 export function problem(error) {

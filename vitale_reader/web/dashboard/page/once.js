@@ -1,6 +1,6 @@
 // What the next card, phone or code says: shown once to whoever asks for it, for a minute at most, and kept nowhere.
 
-import { button, fill, h, problem, say, waits } from "/dom.js";
+import { button, fill, flat, h, problem, say, terms, ticked, ticks, waits } from "/dom.js";
 
 // Seconds.
 const SHOWN = 60;
@@ -17,11 +17,9 @@ export function once(desk, body) {
   function offer(...above) {
     clearInterval(clock);
     request = null;
-    const boxes = SCOPES.map((scope) =>
-      h("label", { class: "tick" }, h("input", { type: "checkbox", value: scope, checked: scope === "identity" }), h("span", {}, t(`scope.${scope}`))),
-    );
-    const read = button(t("once.read"), () => wait(boxes.filter((box) => box.firstChild.checked).map((box) => box.firstChild.value)), { kind: "main", picture: "card", key: "read" });
-    const fields = h("fieldset", { oninput: () => (read.disabled = !boxes.some((box) => box.firstChild.checked)) }, h("legend", {}, t("once.scopes")), boxes);
+    const boxes = ticks(SCOPES, t);
+    const read = button(t("once.read"), () => wait(ticked(boxes)), { kind: "main", picture: "card", key: "read" });
+    const fields = h("fieldset", { oninput: () => (read.disabled = !ticked(boxes).length) }, h("legend", {}, t("once.scopes")), boxes);
     fill(screen, ...above, fields, read);
   }
 
@@ -70,22 +68,14 @@ export function once(desk, body) {
   }
 
   function part(title, values) {
-    const lines = [...flat(values)];
-    return lines.length ? h("div", { class: "told" }, h("h3", {}, title), h("dl", {}, lines.map(([key, value]) => [h("dt", {}, desk.named(`record.${key}`) ?? h("code", {}, key)), h("dd", {}, written(value))]))) : null;
+    const lines = [...flat(values, (each) => each !== null && typeof each === "object")].filter(([, value]) => value !== null && value !== "");
+    return lines.length ? h("div", { class: "told" }, h("h3", {}, title), terms(lines.map(([key, value]) => [desk.named(`record.${key}`) ?? h("code", {}, key), written(value)]))) : null;
   }
 
   /** A date as people here write it; all else as it stands. */
   function written(value) {
     const date = /^\d{4}-\d{2}-\d{2}$/.test(value) ? new Date(`${value}T12:00:00`) : null;
     return date && !Number.isNaN(date.getTime()) ? desk.time(date.getTime() / 1000, { dateStyle: "long" }) : String(value);
-  }
-
-  function* flat(value, within = "") {
-    for (const [key, each] of Object.entries(value)) {
-      if (each === null || each === "") continue;
-      if (typeof each === "object") yield* flat(each, `${within}${key}.`);
-      else yield [`${within}${key}`, each];
-    }
   }
 
   /** Whoever turns to another window has seen enough; whoever waits for a card may look elsewhere meanwhile. */

@@ -1,6 +1,6 @@
 // What there is at the desk, what it waits for, and what needs a person.
 
-import { apart, button, confirmed, fill, h, icon, problem, say, state, table } from "/dom.js";
+import { apart, button, confirmed, fill, h, headed, icon, region, say, state, table, tried } from "/dom.js";
 
 const PICTURES = { "vitale-card": "card", "cps-card": "card", "apcv-nfc": "phone" };
 const large = (words) => h("p", { class: "large" }, words);
@@ -9,20 +9,11 @@ const STATES = { empty: "none", present: "good", busy: "live", leased: "odd", un
 export function overview(desk, body) {
   const { t } = desk;
   const top = h("section", { class: "hero" });
-  const attention = h("section", { "aria-labelledby": "attention" });
-  const readers = h("section", { "aria-labelledby": "readers" });
-  const drivers = h("section", { "aria-labelledby": "drivers" });
+  const [attention, readers, drivers] = ["attention", "readers", "drivers"].map((id) => region(id));
   const trouble = h("div");
   body.append(top, trouble, attention, readers, drivers);
 
-  const tried = (act) => async () => {
-    trouble.replaceChildren();
-    try {
-      await act();
-    } catch (error) {
-      trouble.replaceChildren(problem(error));
-    }
-  };
+  const restart = (name) => () => tried(trouble, () => desk.restart(name));
 
   function hero() {
     const found = desk.attention();
@@ -64,7 +55,7 @@ export function overview(desk, body) {
             h(
               "div",
               { class: "row" },
-              each.driver ? button(t("restart.do"), tried(() => desk.restart(each.driver)), { key: `restart ${each.driver}` }) : null,
+              each.driver ? button(t("restart.do"), restart(each.driver), { key: `restart ${each.driver}` }) : null,
               button(t("attention.doctor"), () => desk.go("doctor"), { kind: "quiet", key: `doctor ${each.title}` }),
             ),
           ),
@@ -79,15 +70,15 @@ export function overview(desk, body) {
     const words = each.medium && each.state === "present" ? t(`content.${each.medium}`) : t(`reader.${each.state}`);
     return h(
       "li",
-      { class: `card reader ${waits ? "waits" : ""}` },
-      h("div", { class: "row" }, h("span", { class: "medallion" }, icon(kind, "1.6rem")), h("div", { class: "grow" }, h("h3", {}, each.name), h("small", {}, [each.driver, each.simulated ? t("reader.simulated") : null, each.station?.name].filter(Boolean).map(apart).join(" · ")))),
+      { class: `card ${waits ? "waits" : ""}` },
+      headed(kind, h("h3", {}, each.name), [each.driver, each.simulated && t("reader.simulated"), each.station?.name].filter(Boolean).map(apart).join(" · ")),
       h("div", { class: "row" }, desk.pill(each.error ? "bad" : STATES[each.state], each.error ? desk.reason(each.error) : words), waits ? desk.pill("live", t("reader.waits")) : null),
-      each.state === "leased" && !each.station ? button(t("lease.do"), free(each), { key: `lease ${each.id}` }) : null,
+      each.state === "leased" && !each.station ? button(t("lease.do"), () => free(each), { key: `lease ${each.id}` }) : null,
     );
   }
 
   const free = (each) =>
-    tried(async () => {
+    tried(trouble, async () => {
       if (!(await confirmed(t("lease.ask"), t("lease.why", { name: each.name }), t("lease.do"), t("no")))) return;
       const { released } = await desk.call("leases.free", { reader: each.id });
       say(t(released ? "lease.done" : "lease.over"));
@@ -119,7 +110,7 @@ export function overview(desk, body) {
       [driver.name, driver.version ? h("small", {}, driver.version) : null],
       desk.pill(well && !driver.reason ? "good" : driver.state === "starting" ? "live" : "bad", words),
       String(driver.restarts ?? 0),
-      driver.state === "stopped" ? "—" : button(t("restart.do"), tried(() => desk.restart(driver.name)), { kind: "small", key: `row ${driver.name}` }),
+      driver.state === "stopped" ? "—" : button(t("restart.do"), restart(driver.name), { kind: "small", key: `row ${driver.name}` }),
     ];
   }
 

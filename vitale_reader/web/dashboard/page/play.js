@@ -1,6 +1,6 @@
 // The simulators of a station in simulated mode, played with the mouse: a program elsewhere holds them.
 
-import { button, fill, h, icon, note, problem, say } from "/dom.js";
+import { button, fill, h, headed, note, say, tried } from "/dom.js";
 
 const PICTURES = { card: "card", phone: "phone", screen: "camera", scan: "code" };
 
@@ -11,15 +11,11 @@ export function play(desk, body) {
   const places = h("section");
   body.append(h("p", { class: "lead" }, t("play.why")), waits, trouble, places);
 
-  const acts = (place, thing) => async () => {
-    trouble.replaceChildren();
-    try {
-      await desk.call("sim.play", thing ? { place, thing } : { place });
-      say(t(thing ? "play.done" : "play.taken", { thing: thing ?? "" }));
-    } catch (error) {
-      trouble.replaceChildren(problem(error));
-    }
-  };
+  const acts = (place, thing) => () =>
+    tried(trouble, async () => {
+      await desk.call("sim.play", { place, thing });
+      say(t(thing ? "play.done" : "play.taken", { thing }));
+    });
 
   function place(each) {
     const picks = each.things.map((thing) => {
@@ -30,7 +26,7 @@ export function play(desk, body) {
     return h(
       "li",
       { class: "card" },
-      h("div", { class: "row" }, h("span", { class: "medallion" }, icon(PICTURES[each.kind], "1.6rem")), h("div", { class: "grow" }, h("h2", {}, t(`play.${each.kind}`)), h("small", {}, t(`play.${each.kind}.why`)))),
+      headed(PICTURES[each.kind], h("h2", {}, t(`play.${each.kind}`)), t(`play.${each.kind}.why`)),
       h("div", { class: "row", role: "group", "aria-label": t(`play.${each.kind}`) }, picks),
       each.holds ? button(t(`play.${each.kind}.take`), acts(each.place), { key: `${each.place} take` }) : null,
     );

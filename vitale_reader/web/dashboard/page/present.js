@@ -38,11 +38,12 @@ export function present(desk, body) {
     fill(
       body,
       screen,
-      h("div", { class: "row end present-tools" }, button(t("present.full"), fullscreen, { kind: "quiet" }), button(t("present.leave"), away, { kind: "quiet", picture: "cross" })),
+      h("div", { class: "row end" }, button(t("present.full"), fullscreen, { kind: "quiet" }), button(t("present.leave"), away, { kind: "quiet", picture: "cross" })),
     );
     update();
   }
 
+  /** How it stands, its pictures, and what is said: two lines, the second that of the first unless it is named. */
   function said() {
     const { last, waiting } = desk.now;
     const age = last ? Date.now() / 1000 - last.at : Infinity;
@@ -50,13 +51,13 @@ export function present(desk, body) {
       clearTimeout(timer);
       timer = setTimeout(update, (STAYS - age) * 1000 + 50);
       return last.reason
-        ? { kind: "bad", pictures: ["alert"], large: t("present.failed"), small: t("present.failed.why") }
-        : { kind: "good", pictures: ["check"], large: t("present.thanks"), small: t(FOR_CARD.includes(last.medium) ? "present.take" : "present.done") };
+        ? ["bad", ["alert"], "present.failed"]
+        : ["good", ["check"], "present.thanks", FOR_CARD.includes(last.medium) ? "present.take" : "present.done"];
     }
-    if (!waiting.length) return { kind: "none", pictures: ["smile"], large: t("present.welcome"), small: t("present.welcome.why") };
+    if (!waiting.length) return ["none", ["smile"], "present.welcome"];
     const media = new Set(waiting.flatMap((each) => each.media));
     const lies = [...desk.readers.values()].some((reader) => reader.state === "busy" && desk.waitingFor(reader).length);
-    if (lies) return { kind: "live", pictures: ["wait"], large: t("present.reading"), small: t("present.reading.why") };
+    if (lies) return ["live", ["wait"], "present.reading"];
     const wanted = {
       card: FOR_CARD.some((each) => media.has(each)),
       phone: FOR_PHONE.some((each) => media.has(each)),
@@ -64,13 +65,13 @@ export function present(desk, body) {
     };
     const words = Object.entries(wanted).filter(([, is]) => is).map(([name]) => name);
     const key = wanted.card && (wanted.phone || wanted.code) ? "either" : words[0];
-    return { kind: "live", pictures: words, large: t(`present.${key}`), small: t(`present.${key}.why`) };
+    return ["live", words, `present.${key}`];
   }
 
   function update() {
-    const { kind, pictures, large, small } = said();
+    const [kind, pictures, words, below = `${words}.why`] = said();
     screen.className = `present ${kind}`;
-    fill(screen, h("div", { class: "pictures" }, pictures.map((each) => icon(each, "1em"))), h("p", { class: "huge" }, large), h("p", { class: "under" }, small));
+    fill(screen, h("div", { class: "pictures" }, pictures.map((each) => icon(each, "1em"))), h("p", { class: "huge" }, t(words)), h("p", { class: "under" }, t(below)));
   }
 
   if (agreed) start();

@@ -1,25 +1,19 @@
 // The settings: what the file says, what each part is for, and whether a restart would take it.
 
-import { button, fill, h, note, problem, prose, state, waits } from "/dom.js";
+import { button, fill, flat, h, looked, note, problem, prose, region, state, submit, terms } from "/dom.js";
 
 export function settings(desk, body) {
   const { t } = desk;
-  let gone = false;
   const result = h("section", { "aria-live": "polite" });
   const list = h("section");
-  const change = h("section", { class: "panel", "aria-labelledby": "change" });
+  const change = region("change", "panel");
   body.append(h("p", { class: "lead" }, t("settings.why")), h("div", { class: "row" }, button(t("settings.run"), run, { kind: "main", picture: "gear" })), result, change, list);
 
-  async function run() {
-    fill(result, waits(t("settings.looking")));
-    try {
-      const found = await desk.call("config.check");
-      if (gone) return;
+  function run() {
+    return looked(result, t("settings.looking"), () => desk.call("config.check"), (found) => {
       told(found);
       if (!change.firstChild && found.settings) offer(found, found.settable[0]);
-    } catch (error) {
-      fill(result, problem(error));
-    }
+    });
   }
 
   // ── one setting changed ──
@@ -34,25 +28,25 @@ export function settings(desk, body) {
     which.addEventListener("change", () => offer(found, found.settable.find((each) => each.key === which.value)));
     const value = chosen.choices?.length ? picked(now, chosen.choices, "value") : h("input", { id: "value", class: "plain", value: now, autocomplete: "off", maxlength: "100" });
     const typed = h("input", { id: "typed", class: "plain", autocomplete: "off", autocapitalize: "none", spellcheck: "false", required: true });
-    const go = h("button", { type: "submit", class: "main", disabled: true }, h("span", {}, t("change.do")));
+    const go = submit(t("change.do"), true);
     typed.addEventListener("input", () => (go.disabled = typed.value !== chosen.key));
     const send = async (event) => {
       event.preventDefault();
       go.disabled = true;
       try {
         const { changed, problem: refused } = await desk.call("config.set", { key: chosen.key, value: value.value, confirmed: typed.value });
-        if (gone) return;
+        if (!body.isConnected) return;
         if (refused) {
           offer(found, chosen, problem({ message: refused.title, remedy: refused.remedy }));
           return;
         }
         const words = t(changed ? "change.done" : "change.same", { key: chosen.key });
         const after = await desk.call("config.check");
-        if (gone) return;
+        if (!body.isConnected) return;
         told(after);
         offer(after.settings ? after : found, chosen, note("good", "check", words, { role: "status" }));
       } catch (error) {
-        if (!gone) offer(found, chosen, problem(error));
+        if (body.isConnected) offer(found, chosen, problem(error));
       }
     };
     fill(
@@ -92,41 +86,28 @@ export function settings(desk, body) {
   }
 
   function parts(all) {
-    const plain = Object.entries(all).filter(([, value]) => !isTable(value));
-    const tables = Object.entries(all).filter(([, value]) => isTable(value));
-    return h("div", { class: "cards wide" }, part("", Object.fromEntries(plain)), tables.map(([name, table]) => part(name, table)));
+    const entries = Object.entries(all);
+    const plain = entries.filter(([, value]) => !isTable(value));
+    return h("div", { class: "cards wide" }, part("", Object.fromEntries(plain)), entries.map(([name, value]) => isTable(value) && part(name, value)));
   }
 
   function part(name, table) {
-    const lines = [...flat(table)];
+    const lines = [...flat(table, isTable)];
     return h(
       "section",
       { class: "card" },
       h("h3", {}, name ? h("code", {}, `[${name}]`) : t("settings.general")),
       h("p", {}, t(`settings.part.${name || "general"}`)),
-      lines.length ? h("dl", {}, lines.map(([key, value]) => [h("dt", {}, h("code", {}, key)), h("dd", {}, written(value))])) : h("p", { class: "quiet" }, t("settings.nothing")),
+      lines.length ? terms(lines.map(([key, value]) => [h("code", {}, key), written(value)])) : h("p", { class: "quiet" }, t("settings.nothing")),
     );
-  }
-
-  function* flat(table, within = "") {
-    for (const [key, value] of Object.entries(table)) {
-      if (isTable(value)) yield* flat(value, `${within}${key}.`);
-      else yield [`${within}${key}`, value];
-    }
   }
 
   const isTable = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 
   function written(value) {
-    if (value === null || value === "" || (Array.isArray(value) && !value.length)) return t("settings.unset");
     if (typeof value === "boolean") return t(value ? "settings.yes" : "settings.no");
-    return Array.isArray(value) ? value.map(String).join(", ") : String(value);
+    return [value ?? ""].flat().join(", ") || t("settings.unset");
   }
 
   run();
-  return {
-    leave() {
-      gone = true;
-    },
-  };
 }

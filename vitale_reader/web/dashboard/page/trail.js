@@ -1,21 +1,14 @@
 // The audit trail: whether it is whole, by the seals of each row.
 
-import { button, fill, h, problem, prose, say, state, table, waits } from "/dom.js";
+import { button, fill, h, looked, problem, prose, say, state, table } from "/dom.js";
 
 export function trail(desk, body) {
   const { t } = desk;
-  let gone = false;
   const result = h("section", { "aria-live": "polite", "aria-labelledby": "trail" });
   body.append(h("p", { class: "lead" }, t("trail.why")), h("div", { class: "row" }, button(t("trail.run"), run, { kind: "main", picture: "trail" })), result);
 
-  async function run() {
-    fill(result, waits(t("trail.looking")));
-    try {
-      const found = await desk.call("audit.verify");
-      if (!gone) told(found);
-    } catch (error) {
-      fill(result, problem(error));
-    }
+  function run() {
+    return looked(result, t("trail.looking"), () => desk.call("audit.verify"), told);
   }
 
   function told({ whole, chains = [], faults = [], problem: unread }) {
@@ -43,9 +36,4 @@ export function trail(desk, body) {
   }
 
   run();
-  return {
-    leave() {
-      gone = true;
-    },
-  };
 }
