@@ -19,6 +19,7 @@ _MODULES = {
     "trust": (
         *("token", "jwks", "trust-list", "soap-answer", "soap-build", "soap-request", "service-http", "phone-screen"),
     ),
+    "web": ("page-request", "page-socket", "page-channel", "page-handshake", "page-site"),
     "station": ("worker-pipe", "config", "station-file", "sealed-rows"),
 }
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.protocol.web.origin_vectors import ALLOWED, HOSTS, vectors
 from vitale_reader.web.http_rules import MALFORMED, REFUSED, Admission, Head, Verdict, judge
+from vitale_reader.web.websocket import PageSocket
 
 ALLOWED_HOSTS = frozenset(host.encode() for host in HOSTS)
 SITE = ALLOWED[0]
@@ -114,6 +115,15 @@ def test_what_two_readers_would_read_differently_is_malformed(fields: Fields, li
     assert "malformed" == verdict(fields, **line)
 
 
+def test_a_control_character_in_any_field_is_malformed() -> None:
+    for octet in (*range(0x09), *range(0x0A, 0x20), 0x7F):
+        for name, value in (*CHROMIUM, (b"x-other", b"")):
+            fields = [*changed(name, None), (name, value + bytes((octet,)))]
+            assert "malformed" == verdict(fields), (octet, name)
+    for octet in (b"\t", b" ", b"\x80", b"\xff"):
+        assert isinstance(verdict(with_one_more(b"x-other", b"a" + octet + b"b")), Admission), octet
+
+
 @pytest.mark.parametrize(
     ("fields", "line"),
     [
@@ -171,6 +181,13 @@ def test_protocols_are_a_list() -> None:
 )
 def test_arbitrary_heads_are_judged(method: bytes, target: bytes, version: bytes, fields: Fields) -> None:
     assert verdict(fields, method=method, target=target, version=version) in {"refused", "malformed"}
+
+
+@given(st.sampled_from([name for name, _ in FIREFOX]), st.binary(max_size=8), st.integers(0, 20))
+def test_a_handshake_that_is_let_in_can_be_answered(name: bytes, more: bytes, at: int) -> None:
+    fields = [(each, value[:at] + more + value[at:] if each == name else value) for each, value in FIREFOX]
+    if isinstance(verdict(fields), Admission):
+        PageSocket().accept(Head(b"GET", b"/v1", b"1.1", fields))
 
 
 @given(st.text(max_size=60))

@@ -3,7 +3,7 @@
 Everything is compared byte by byte with what is known: nothing is folded, decoded or parsed, since readers of URLs
 differ. In this order: the form of the request, Host, Sec-Purpose, Origin, the path, then what makes it a WebSocket.
 
-- Not HTTP/1.1, absolute form, two Host or Origin, a length beside an encoding: 400.
+- Not HTTP/1.1, absolute form, two Host or Origin, a length beside an encoding, control characters: 400.
 - All else that is not let in: 403, with the same bytes whatever the reason. It says nothing of this station.
 - Neither answer allows another origin anything.
 
@@ -46,6 +46,8 @@ MALFORMED: Final = b"HTTP/1.1 400 Bad Request\r\n" + _SAME
 
 # RFC 9110, section 5.6.2.
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# RFC 9110, section 5.5: a tabulator is the only control character that a value may hold.
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 # Sixteen bytes in base64 (RFC 6455, section 4.1).
 _KEY: Final = re.compile(rb"[A-Za-z0-9+/]{21}[AQgw]==")
 
@@ -127,6 +129,7 @@ def is_malformed(head: Head) -> bool:
         or len(head.values(b"origin")) > 1
         or len(head.values(b"content-length")) > 1
         or bool(head.values(b"transfer-encoding") and head.values(b"content-length"))
+        or any(_CONTROL.search(value) for _, value in head.fields)
     )
 
 

@@ -231,6 +231,7 @@ NO_REQUESTS = (
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 100 + b"\r\n\r\n",
     b"\x00\r\n\r\n",
     b"GET /v1 HTTP/1.1\r\nHost: a\r\nOrigin: https://a.fr\x00\r\n\r\n",
+    b"GET /v1 HTTP/1.1\r\nHost: a\r\nConnection: \x1d keep-alive, Upgrade\r\n\r\n",
 )
 
 
