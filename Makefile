@@ -129,15 +129,18 @@ alerts:          ## each alert by a real fault, seen by a real Prometheus (Debia
 	@.ci/setup test
 	@.venv/bin/python -m tests.alerts
 
-# One target alone, those at a time, and whether what is found joins the kept corpora (`make fuzz KEEP=yes`).
+# One target alone, those at a time, whether what is found joins the kept corpora (`make fuzz KEEP=yes`), and whether
+# each has only what is left of its time (`make fuzz CONTINUE=yes`).
 TARGET =
 FUZZ_SECONDS = 600
 JOBS = 1
 KEEP =
+CONTINUE =
 
-fuzz:            ## TARGET= FUZZ_SECONDS=600 JOBS=1 KEEP=: what strangers feed, by a fuzzer that coverage guides
+fuzz:            ## TARGET= FUZZ_SECONDS=600 JOBS=1 KEEP= CONTINUE=: what strangers feed, by a fuzzer that coverage guides
 	@.ci/setup fuzz
-	@.venv/bin/python -m tests.fuzz --seconds $(FUZZ_SECONDS) --jobs $(JOBS) $(if $(KEEP),--keep) $(TARGET)
+	@.venv/bin/python -m tests.fuzz --seconds $(FUZZ_SECONDS) --jobs $(JOBS) $(if $(KEEP),--keep) \
+	    $(if $(CONTINUE),--continue) $(TARGET)
 
 docs:            ## the site, into docs/_build; a warning is an error
 	@.ci/setup docs
