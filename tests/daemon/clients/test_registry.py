@@ -23,6 +23,8 @@ from vitale_reader.daemon.clients import registry as client_registry
 from vitale_reader.daemon.clients.callers import LOCAL_CLIENT, Peer
 from vitale_reader.daemon.clients.registry import MOST_CLIENTS, ClientRegistry
 from vitale_reader.daemon.keystore.store_keys import Vault
+from vitale_reader.daemon.store.clock import StoreClock
+from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Store
 
 UNIX = Peer(transport="unix")
@@ -30,6 +32,7 @@ DIGEST = "ab" * 32
 VAULT = Vault.of_site(b"k" * 32)
 SITE = "https://facturation.example.fr"
 JWK, OTHER_JWK = (public_jwk(ec.derive_private_key(number, ec.SECP256R1())) for number in (7, 8))
+DAY = 86_400.0
 PAGE = Peer(transport="websocket", own_user=True)
 
 
@@ -347,6 +350,40 @@ def test_a_page_that_is_used_stays_and_another_ends_after_half_a_year(tmp_path: 
     with_registry(tmp_path, pair, now=start)
     with_registry(tmp_path, use, now=start + months)
     with_registry(tmp_path, later, now=start + 2 * months)
+
+
+def test_a_clock_that_is_wrong_for_an_hour_neither_ends_a_page_nor_makes_it_last(tmp_path: Path) -> None:
+    moments = {"off": 0.0, "steady": 0.0}
+    start = 1_800_000_000.0
+
+    async def main() -> None:
+        store = Store(tmp_path / "store.db")
+        await store.open()
+        clock = StoreClock(
+            Remembered(), wall=lambda: start + moments["steady"] + moments["off"], steady=lambda: moments["steady"]
+        )
+        clock.believed()
+        registry = ClientRegistry(store, VAULT, clock=clock.now, believed=clock.believed)
+        await registry.open()
+        try:
+            client_id = await registry.add_page("Facturation", scopes=["identity"], site=SITE, jwk=JWK)
+            for off in (400 * DAY, 100 * DAY, -400 * DAY):
+                moments["off"] = off
+                moments["steady"] += 1_800.0
+                assert client_id == registry.authenticate_page(JWK.thumbprint, SITE, "stdio").client_id
+                await registry.note_use(client_id)
+            moments["off"] = 0.0
+            await registry.note_use(client_id)
+            moments["steady"] += 178 * DAY
+            assert registry.has_page_of(SITE)
+            moments["steady"] += 4 * DAY
+            assert not registry.has_page_of(SITE)
+            with pytest.raises(NotAuthenticated):
+                registry.page(JWK.thumbprint, SITE)
+        finally:
+            await store.close()
+
+    asyncio.run(main())
 
 
 def test_the_registry_is_not_written_at_every_opening(tmp_path: Path) -> None:

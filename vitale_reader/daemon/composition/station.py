@@ -97,7 +97,7 @@ async def open_station(
     notes = Notes(audit, clock=time.monotonic)
     notes.open()
     stack.push_async_callback(ending.stage, "lines of the audit trail", notes.close)
-    client_registry = ClientRegistry(store, vault, clock=clock.now, remembered=remembered)
+    client_registry = ClientRegistry(store, vault, clock=clock.now, believed=clock.believed, remembered=remembered)
     await client_registry.open()
     stations = Stations(store, vault, keys, certificates, name=config.station.name, remembered=remembered)
     return Station(
