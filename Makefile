@@ -112,6 +112,7 @@ bench:           ## the promises of the architecture, measured; floods; decoders
 	@.venv/bin/python -m tests.postgres_server --store .venv/bin/python -m tests.benchmarks
 	@.venv/bin/python -m tests.benchmarks --floods 100
 	@.venv/bin/python -m tests.benchmarks --web 100
+	@.venv/bin/python -m tests.benchmarks --desks
 	@test -x $(WECHAT) || .ci/wechat || echo "bench: without the WeChat detector" >&2
 	@.venv/bin/python -m tests.benchmarks --codes 2 $(addprefix --photos ,$(wildcard $(PHOTOS))) \
 	    $$(test -x $(WECHAT) && echo "--wechat $(WECHAT)")

@@ -82,6 +82,14 @@ __all__ = ["bench"]
     ),
 )
 @click.option(
+    "--desks",
+    is_flag=True,
+    help=t(
+        "Mesure doctor sur des postes en panne, et rien d'autre : durée et temps de processeur de chacun.",
+        "Measures doctor on broken desks, and nothing else: time and processor time of each.",
+    ),
+)
+@click.option(
     "--codes",
     type=click.IntRange(1, 100),
     metavar="N",
@@ -115,6 +123,7 @@ def bench(
     floods: int | None,
     web: int | None,
     retries: int | None,
+    desks: bool,
     codes: int | None,
     photos: Path | None,
     wechat: str | None,
@@ -141,6 +150,12 @@ def bench(
 
         with output.progress(t("Mesures en cours…", "Measuring…")) as say:
             _print(lines_of_retries(retries, idle, say), as_json=as_json)
+        return
+    if desks:
+        from tests.benchmarks.broken_desks import lines as lines_of_desks
+
+        with output.progress(t("Mesures en cours…", "Measuring…")) as say:
+            _print(lines_of_desks(say), as_json=as_json)
         return
     from tests.benchmarks.measures import measure_all
 

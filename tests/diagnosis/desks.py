@@ -4,6 +4,7 @@ A desk has a station with settings and files, and a machine whose ``/sys``, ``/p
 test. Drivers, PC/SC, sockets and databases are the real ones.
 """
 
+import asyncio
 import base64
 import contextlib
 import socket
@@ -19,10 +20,14 @@ from typing import Any
 import pytest
 
 from tests.diagnosis.certificates import self_signed, tls_server
-from tests.posix import somebodys_terminal
-from vitale_reader.resolvers.apcv_soap import ApcvSoapResolver
+from tests.posix import OWN_DOOR, somebodys_terminal
+from vitale_reader.daemon.app import running
+from vitale_reader.daemon.config import parse
+from vitale_reader.diagnosis.machine import Machine
+from vitale_reader.diagnosis.station import devices, resolver
+from vitale_reader.home import Home
 
-__all__ = ["DESKS", "GIGABYTES", "SERVICE", "Desk", "Prepared", "options", "usb_device"]
+__all__ = ["DESKS", "SERVICE", "Desk", "Prepared", "options", "prepared", "usb_device"]
 
 NO_DRIVER = "[drivers]\nenabled = []\n"
 NO_TLS = "[tls]\nenabled = false\n"
@@ -192,9 +197,21 @@ def name_unknown(desk: Prepared) -> Generator[None]:
 @preparing
 def says_nothing(desk: Prepared) -> Generator[None]:
     with socket.create_server(("127.0.0.1", 0)) as server, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ApcvSoapResolver, "reach", 0.2)
+        patch.setattr(resolver, "LIMIT", 0.4)
         url = f"http://127.0.0.1:{server.getsockname()[1]}/apcv"
         (desk.home / "config.toml").write_text(NO_DRIVER + NO_TLS + SERVICE.format(url=url))
+        yield
+
+
+@preparing
+def pcsc_frozen(desk: Prepared) -> Generator[None]:
+    """A service that takes connections, and whose process stands still."""
+    place = str(desk.home / "pcscd.comm")
+    with socket.socket(socket.AF_UNIX) as service, pytest.MonkeyPatch.context() as patch:
+        service.bind(place)
+        service.listen()
+        patch.setenv("PCSCLITE_CSOCK_NAME", place)
+        patch.setattr(devices, "LOOK", 0.5)
         yield
 
 
@@ -292,6 +309,9 @@ def closed(_: Path) -> bool:
 
 DESKS: dict[str, Desk] = {
     "the PC/SC service is stopped": Desk("reader_unavailable.pcsc", "pcscd.socket", "pcscd.socket", PCSC),
+    "the PC/SC service stands still": Desk(
+        "driver_silent", "redémarrez la machine", "restart the machine", PCSC, prepare=pcsc_frozen, says="pcsc"
+    ),
     "the disk is full": Desk(
         "disk_full", "Libérez de la place", "Make room", prepare=replaced(free=full), says="1", status=1
     ),
@@ -563,3 +583,46 @@ devices = ["/dev/serial/by-id/usb-none"]
     ),
     "the daemon is stopped": Desk("daemon_unreachable", "vitale-reader serve", "vitale-reader serve", status=3),
 }
+
+
+@contextlib.contextmanager
+def prepared(desk: Desk, folder: Path) -> Generator[tuple[Home, Machine]]:
+    """A broken desk in a folder: its home and its machine. PC/SC is the caller's business."""
+    place = folder / ("home" if desk.first != "configuration_invalid.socket_path" else "h" * 120)
+    place.mkdir()
+    home = Home.under(place)
+    if desk.started:
+        _start_once(home)
+    root = folder / "root"
+    root.mkdir()
+    made = Prepared(place, root, {"root": root, "system": "linux", "free": _roomy, "user": "paul"}, desk.settings)
+    home.config.write_text(desk.settings)
+    home.config.chmod(0o600)
+    for path, text in desk.files.items():
+        _write(made, path, text)
+    with contextlib.ExitStack() as stack:
+        if desk.prepare is not None:
+            stack.enter_context(desk.prepare(made))
+        yield home, Machine(**made.machine)
+
+
+def _roomy(_: Path) -> int:
+    return GIGABYTES
+
+
+def _write(desk: Prepared, path: str, text: str) -> None:
+    link, arrow, target = path.partition(" -> ")
+    if not arrow:
+        desk.write(path, text)
+        return
+    driver = desk.root / "sys/bus/usb/drivers" / target
+    driver.mkdir(parents=True, exist_ok=True)
+    (desk.root / link.lstrip("/")).symlink_to(driver)
+
+
+def _start_once(home: Home) -> None:
+    async def main() -> None:
+        async with running(home, parse(f"[drivers]\nenabled = []\n{OWN_DOOR}")):
+            pass
+
+    asyncio.run(main())

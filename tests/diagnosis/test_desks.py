@@ -2,15 +2,16 @@
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import InsertCard
-from tests.diagnosis.desks import DESKS, GIGABYTES, SERVICE, Desk, Prepared, options
+from tests.diagnosis.desks import DESKS, SERVICE, Desk, Prepared, options, prepared
 from tests.posix import OWN_DOOR
 from vitale_drivers.pcsc.api import PcscLibrary
 from vitale_drivers.pcsc.state import ReaderState
@@ -27,9 +28,9 @@ from vitale_reader.client.blocking import Connection
 from vitale_reader.client.connection import Settings
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import Config, parse
-from vitale_reader.diagnosis.machine import Machine
-from vitale_reader.diagnosis.report import examine
-from vitale_reader.diagnosis.station import devices
+from vitale_reader.diagnosis import report
+from vitale_reader.diagnosis.report import examine, side_by_side
+from vitale_reader.diagnosis.station import devices, resolver
 from vitale_reader.diagnosis.station.daemon_view import DaemonView
 from vitale_reader.home import Home
 from vitale_reader.resolvers import apcv_soap
@@ -53,61 +54,24 @@ def look(
 ) -> Examine:
     """Prepares a desk and looks at it; prints how long that took."""
     # A driver and a server of a busy machine may have their turn later than on a desk.
+    monkeypatch.setattr(report, "LIMIT", 2 * PATIENCE)
     monkeypatch.setattr(devices, "LIMIT", PATIENCE)
-    monkeypatch.setattr(apcv_soap, "CONNECT", PATIENCE)
-    monkeypatch.setattr(apcv_soap.ApcvSoapResolver, "reach", PATIENCE)
+    monkeypatch.setattr(devices, "LOOK", PATIENCE)
+    monkeypatch.setattr(apcv_soap, "PROBE", PATIENCE)
+    monkeypatch.setattr(resolver, "LIMIT", PATIENCE)
 
     def look(desk: Desk, name: str, daemon: DaemonView | VitaleError = STOPPED) -> tuple[CheckResult, ...]:
         if desk.pcsc:
             request.getfixturevalue("pcsc_service")
-        folder = tmp_path / ("home" if desk.first != "configuration_invalid.socket_path" else "h" * 120)
-        folder.mkdir()
-        home = Home.under(folder)
-        if desk.started:
-            start_once(home)
-        prepared = Prepared(folder, tmp_path / "root", usual(tmp_path / "root"), desk.settings)
-        prepared.root.mkdir()
-        home.config.write_text(desk.settings)
-        home.config.chmod(0o600)
-        for path, text in desk.files.items():
-            write(prepared, path, text)
-        with ExitStack() as stack:
-            if desk.prepare is not None:
-                stack.enter_context(desk.prepare(prepared))
+        with prepared(desk, tmp_path) as (home, machine):
             began = time.perf_counter()
-            found = examine(home, daemon, Machine(**prepared.machine))
+            found = examine(home, daemon, machine)
             took = time.perf_counter() - began
         with capsys.disabled():
             print(f"\n{name}: {took:.2f} s", end=" ")
         return found
 
     return look
-
-
-def roomy(_: Path) -> int:
-    return GIGABYTES
-
-
-def usual(root: Path) -> dict[str, object]:
-    return {"root": root, "system": "linux", "free": roomy, "user": "paul"}
-
-
-def write(desk: Prepared, path: str, text: str) -> None:
-    link, arrow, target = path.partition(" -> ")
-    if not arrow:
-        desk.write(path, text)
-        return
-    driver = desk.root / "sys/bus/usb/drivers" / target
-    driver.mkdir(parents=True, exist_ok=True)
-    (desk.root / link.lstrip("/")).symlink_to(driver)
-
-
-def start_once(home: Home) -> None:
-    async def main() -> None:
-        async with running(home, parse(f"[drivers]\nenabled = []\n{OWN_DOOR}")):
-            pass
-
-    asyncio.run(main())
 
 
 @pytest.mark.parametrize("name", DESKS)
@@ -124,6 +88,36 @@ def test_the_right_finding_comes_first_with_the_right_remedy(name: str, look: Ex
         assert desk.says in f"{first.title} {first.cause} {first.detail} {first.data}"
         assert "s3cret-canary" not in repr(rows)
     assert findings_output.status([tell(row, "en") for row in rows]) == desk.status
+
+
+def test_a_check_that_never_ends_keeps_nobody_waiting() -> None:
+    """As a folder on a disk of the network that is gone."""
+    never = threading.Event()
+
+    def blocked() -> tuple[CheckResult, ...]:
+        never.wait(PATIENCE)
+        return ()
+
+    def done() -> tuple[CheckResult, ...]:
+        return (CheckResult(id="disk_free", subject="folder", state="ok"),)
+
+    rows = side_by_side([("folder", blocked), ("folder", done), ("clock", blocked)], 1.0)
+    never.set()
+    assert ["check_unfinished", "disk_free", "check_unfinished"] == [row.id for row in rows]
+    told = {language: tell(rows[0], language) for language in LANGUAGES}
+    assert ("Contrôle non terminé\N{NO-BREAK SPACE}: dossiers", "Check not finished: folders") == (
+        told["fr"].title,
+        told["en"].title,
+    )
+    assert all("1 s" in one.cause and one.remedy for one in told.values())
+
+
+def test_a_fault_of_a_check_is_not_hidden() -> None:
+    def faulty() -> tuple[CheckResult, ...]:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        side_by_side([("folder", faulty)], PATIENCE)
 
 
 def until_mute(reader: str) -> None:

@@ -1,12 +1,13 @@
 """The whole report on a desk: every check, side by side, and the rows in the order in which people need them."""
 
 import sysconfig
+import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, wait
 
 import msgspec
 
-from vitale_protocol.diagnosis.check_results import CheckResult, in_order, of_error
+from vitale_protocol.diagnosis.check_results import CheckResult, Subject, in_order, of_error
 from vitale_protocol.errors import ConfigurationInvalid, VitaleError
 from vitale_protocol.extras import EXTRAS, missing_part
 from vitale_reader.daemon.config import Config
@@ -29,9 +30,12 @@ from vitale_reader.diagnosis.station import configuration, daemon_view, devices,
 from vitale_reader.diagnosis.station.daemon_view import DaemonView
 from vitale_reader.home import Home
 
-__all__ = ["at_a_glance", "examine"]
+__all__ = ["at_a_glance", "examine", "side_by_side"]
 
 Check = Callable[[], Iterable[CheckResult]]
+
+#: Seconds for all checks together. Each ends by itself before that, unless the system never answers.
+LIMIT = 20.0
 
 
 def examine(home: Home, daemon: DaemonView | VitaleError, machine: Machine | None = None) -> tuple[CheckResult, ...]:
@@ -50,28 +54,27 @@ def examine(home: Home, daemon: DaemonView | VitaleError, machine: Machine | Non
     config = read or Config()
     needed = config.drivers.enabled if read else ()
     parts = tuple(_parts(config)) if read else ()
-    checks: list[Check] = [
-        lambda: folders.look(machine, home),
-        lambda: clock.look(machine, home),
-        lambda: installation.look(machine, needed),
-        lambda: _confinement(machine),
-        lambda: installed_service.look(machine),
-        lambda: pcsc_service.look(machine, needed="pcsc" in config.drivers.enabled),
-        lambda: _devices(machine, home, config, view),
+    checks: list[tuple[Subject, Check]] = [
+        ("folder", lambda: folders.look(machine, home)),
+        ("clock", lambda: clock.look(machine, home)),
+        ("part", lambda: installation.look(machine, needed)),
+        ("confinement", lambda: _confinement(machine)),
+        ("daemon", lambda: installed_service.look(machine)),
+        ("pcsc", lambda: pcsc_service.look(machine, needed="pcsc" in config.drivers.enabled)),
+        ("driver", lambda: _devices(machine, home, config, view)),
     ]
     if read is not None:
         checks += [
-            lambda: configuration.check(home, read),
-            lambda: store.look(home, read),
-            lambda: resolver.look(read) if view is None else (),
-            lambda: _port(read, ours=view is not None),
-            lambda: browsers.look(machine, read.web.extension.ids),
-            lambda: _bearer(home, read),
+            ("configuration", lambda: configuration.check(home, read)),
+            ("store", lambda: store.look(home, read)),
+            ("resolver", lambda: resolver.look(read) if view is None else ()),
+            ("port", lambda: _port(read, ours=view is not None)),
+            ("browser", lambda: browsers.look(machine, read.web.extension.ids)),
+            ("configuration", lambda: _bearer(home, read)),
         ]
     # Python 3.11 fills this table while other threads read it; several checks ask where programs are installed.
     sysconfig.get_config_vars()
-    with ThreadPoolExecutor(len(checks)) as pool:
-        found = [row for done in pool.map(_made, checks) for row in done]
+    found = side_by_side(checks, LIMIT)
     told = daemon_view.look(view) if view is not None else (_silent(daemon) if isinstance(daemon, VitaleError) else ())
     return in_order(_once((*rows, *parts, *told, *found)))
 
@@ -84,8 +87,36 @@ def at_a_glance(home: Home, view: DaemonView, machine: Machine | None = None) ->
     return in_order(_once(found))
 
 
-def _made(check: Check) -> list[CheckResult]:
-    return list(check())
+def side_by_side(checks: Iterable[tuple[Subject, Check]], limit: float) -> tuple[CheckResult, ...]:
+    """Makes checks at once, each in a thread; one that does not end in time is told as such, and left to itself.
+
+    Args:
+        checks: with what each looks at.
+        limit: seconds for all together.
+    """
+    running = [(subject, _begun(check)) for subject, check in checks]
+    wait([future for _, future in running], limit)
+    return tuple(row for subject, future in running for row in _rows(subject, future, limit))
+
+
+def _begun(check: Check) -> Future[list[CheckResult]]:
+    future = Future[list[CheckResult]]()
+
+    def make() -> None:
+        try:
+            future.set_result(list(check()))
+        except BaseException as error:  # noqa: BLE001  told to whoever asks for the result
+            future.set_exception(error)
+
+    # A disk of the network that is gone never lets a thread go; the end of the program does not wait for this one.
+    threading.Thread(target=make, name="check", daemon=True).start()
+    return future
+
+
+def _rows(subject: Subject, future: Future[list[CheckResult]], limit: float) -> list[CheckResult]:
+    if future.done():
+        return future.result()
+    return [CheckResult(id="check_unfinished", subject=subject, state="wrong", values={"of": subject, "limit": limit})]
 
 
 def _as_run(config: Config, view: DaemonView) -> Config:

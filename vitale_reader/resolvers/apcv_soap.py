@@ -80,6 +80,9 @@ __all__ = ["ApcvSoapResolver"]
 
 #: Seconds to reach the service. Shorter than a call may take, so that a call that never got there is known as such.
 CONNECT = 4.0
+
+#: Seconds to find out for a person who waits for the answer whether the service can be reached.
+PROBE = 2.0
 #: A context that lived longer would be no context: half an hour is what is known of them.
 LONGEST_LIFE = dt.timedelta(days=1)
 
@@ -155,7 +158,7 @@ class ApcvSoapResolver(Resolver):
                 where that of the site has ended: the service would refuse each call.
         """
         _require_valid(self._settings.certificate)
-        await probe(self._client, self._settings.url)
+        await probe(self._client, self._settings.url, PROBE)
         return httpx.URL(self._settings.url).host
 
     async def close(self) -> None:

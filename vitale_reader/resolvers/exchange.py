@@ -62,8 +62,13 @@ async def post(client: httpx.AsyncClient, url: str, content: bytes, action: str)
         raise ResolverUnavailable(type(error).__name__) from error
 
 
-async def probe(client: httpx.AsyncClient, url: str) -> None:
+async def probe(client: httpx.AsyncClient, url: str, connect: float) -> None:
     """Finds out whether anybody answers at an address; what is answered does not matter.
+
+    Args:
+        client: to ask with.
+        url: the address.
+        connect: seconds for a connection to come about.
 
     Raises:
         ResolverUnavailable: nobody does. The variant is ``host`` for a name that nobody knows. It is ``certificate``
@@ -71,7 +76,7 @@ async def probe(client: httpx.AsyncClient, url: str) -> None:
             ``unreachable`` where nobody listens or a network is in the way.
     """
     try:
-        async with client.stream("HEAD", url):
+        async with client.stream("HEAD", url, timeout=httpx.Timeout(None, connect=connect)):
             return
     except httpx.HTTPError as error:
         causes = tuple(_causes(error))

@@ -1,6 +1,7 @@
 """Inspection of a driver that does not run: its options checked, its devices surveyed, one of them examined."""
 
 import base64
+from collections.abc import Callable
 
 import msgspec
 
@@ -55,12 +56,13 @@ class Surveyed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     seen: tuple[Sighting, ...] = ()
 
 
-def survey(name: str, question: bytes) -> tuple[int, bytes]:
+def survey(name: str, question: bytes, loaded: Callable[[], None]) -> tuple[int, bytes]:
     """Checks the options of a driver and looks at its devices without opening one.
 
     Args:
         name: the driver's.
         question: a ``Survey`` in JSON.
+        loaded: is called when all is loaded and the devices are about to be looked at.
 
     Returns:
         The exit status, and a ``Surveyed`` in JSON.
@@ -69,6 +71,7 @@ def survey(name: str, question: bytes) -> tuple[int, bytes]:
         asked = decode_document(question, Survey)
         driver = load(name)(asked.options)
         driver.check()
+        loaded()
         return EX_OK, msgspec.json.encode(Surveyed(seen=driver.survey()))
     except ParseError:
         return EX_DATAERR, b""

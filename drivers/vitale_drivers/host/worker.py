@@ -2,8 +2,9 @@
 
 With ``--check`` after the name it opens no device: it reads the driver's options as one JSON object from standard
 input, checks them, and ends. A refusal is written to standard output, as a ``Problem`` in JSON. With ``--survey`` it
-checks them likewise and looks at the devices, without opening one; the answer is a ``Surveyed`` in JSON. With
-``--examine`` it tries one device; each step is a ``CheckResult`` in JSON on a line of its own.
+checks them likewise and looks at the devices, without opening one; the answer is a ``Surveyed`` in JSON. An empty line
+before it says that all is loaded. With ``--examine`` it tries one device; each step is a ``CheckResult`` in JSON on a
+line of its own.
 
 Rules:
 
@@ -176,9 +177,9 @@ def main(arguments: list[str]) -> NoReturn:
     """Runs the driver that the first argument names until it is ordered to stop, and ends the process."""
     match arguments:
         case [name, "--check"]:
-            _answer_and_end(check, name)
+            _answer_and_end(lambda question, _: check(name, question))
         case [name, "--survey"]:
-            _answer_and_end(survey, name)
+            _answer_and_end(lambda question, loaded: survey(name, question, loaded))
         case [name, "--examine"]:
             _examine_and_end(name)
         case _:
@@ -219,10 +220,15 @@ def _examine_and_end(name: str) -> NoReturn:
     os._exit(status)
 
 
-def _answer_and_end(answered: Callable[[str, bytes], tuple[int, bytes]], name: str) -> NoReturn:
+def _answer_and_end(answered: Callable[[bytes, Callable[[], None]], tuple[int, bytes]]) -> NoReturn:
     source, sink = take_streams()
+
+    def loaded() -> None:
+        with unread_is_no_fault():
+            os.write(sink, b"\n")
+
     with os.fdopen(source, "rb") as given:
-        status, said = answered(name, given.read())
+        status, said = answered(given.read(), loaded)
     with unread_is_no_fault(), os.fdopen(sink, "wb") as answer:
         answer.write(said)
     sys.stderr.flush()

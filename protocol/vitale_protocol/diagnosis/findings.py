@@ -14,6 +14,22 @@ __all__ = ["Finding", "tell"]
 #: Modes of a station in French.
 _MODES = {"simulated": "simulé"}
 
+#: What checks look at, in French and in English.
+_CHECKED = {
+    "folder": ("dossiers", "folders"),
+    "clock": ("horloge", "clock"),
+    "part": ("installation", "installation"),
+    "confinement": ("confinement des pilotes", "confinement of drivers"),
+    "daemon": ("service installé", "installed service"),
+    "pcsc": ("service PC/SC", "PC/SC service"),
+    "driver": ("appareils", "devices"),
+    "configuration": ("configuration", "configuration"),
+    "store": ("magasin", "store"),
+    "resolver": ("service apCV", "apCV service"),
+    "port": ("ports réseau", "network ports"),
+    "browser": ("navigateurs", "browsers"),
+}
+
 #: Units of time in French and in English, from the longest with its seconds.
 _UNITS = ((86_400, "j", "d"), (3_600, "h", "h"), (60, "min", "min"), (1, "s", "s"))
 
@@ -67,6 +83,10 @@ def _for_people(values: Mapping[str, Any], language: Language) -> dict[str, Any]
     said = dict(values)
     if language == "fr" and "mode" in said:
         said["mode"] = _MODES.get(said["mode"], said["mode"])
+    if "limit" in said:
+        said["limit"] = max(1, round(said["limit"]))
+    if "of" in said:
+        said["of"] = _CHECKED[said["of"]][language == "en"]
     if "uptime" in said:
         seconds = int(said["uptime"])
         size, french, english = next((unit for unit in _UNITS if seconds >= 2 * unit[0]), _UNITS[-1])

@@ -31,14 +31,32 @@ def test_a_driver_that_says_nothing_is_ended_in_time(monkeypatch: pytest.MonkeyP
     (refused,) = check_options(NOTHING, 0.0)
     assert isinstance(refused, ConfigurationInvalid)
     assert "drivers.options.fake: driver fake did not check its options within 0 s" == refused.detail
-    assert {"fake": Silent(0.0)} == survey(NOTHING, 0.0)
+    assert {"fake": Silent(0.0)} == survey(NOTHING, 0.0, LONG)
+
+
+def test_a_driver_that_has_loaded_and_sees_nothing_is_ended_before_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, "echo; exec sleep 600")
+    silent = survey(NOTHING, 600.0, 0.0)["fake"]
+    assert isinstance(silent, Silent)
+    assert silent.limit < LONG
+
+
+def test_a_driver_that_answers_and_does_not_end_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, "printf '\\n{}'; exec >/dev/null; exec sleep 600")
+    monkeypatch.setattr(questions, "ENDING", 0.0)
+    assert isinstance(survey(NOTHING, LONG, 0.0)["fake"], Silent)
+
+
+def test_a_driver_that_loads_slowly_has_time_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, "cat >/dev/null; echo; printf '{}'")
+    assert {"fake": Surveyed()} == survey(NOTHING, LONG, LONG)
 
 
 def test_a_driver_that_dies_of_the_question_is_told_with_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
     answers(monkeypatch, "cat >/dev/null; exit 3")
     (refused,) = check_options(NOTHING, LONG)
     assert "drivers.options.fake: driver fake ended with status 3 when it checked its options" == detail(refused)
-    assert detail(refused) == detail(survey(NOTHING, LONG)["fake"])
+    assert detail(refused) == detail(survey(NOTHING, LONG, LONG)["fake"])
     (row,) = examined("fake", {}, 1.0)
     assert ("driver", "wrong") == (row.subject, row.state)
 
@@ -56,14 +74,14 @@ def test_a_driver_that_dies_before_it_is_asked_is_told_with_its_status(monkeypat
     monkeypatch.setattr(subprocess, "Popen", EndedEarly)
     (refused,) = check_options(NOTHING, LONG)
     assert "drivers.options.fake: driver fake ended with status 3 when it checked its options" == detail(refused)
-    assert detail(refused) == detail(survey(NOTHING, LONG)["fake"])
+    assert detail(refused) == detail(survey(NOTHING, LONG, LONG)["fake"])
     (row,) = examined("fake", {}, 1.0)
     assert ("driver", "wrong") == (row.subject, row.state)
 
 
 def test_what_a_driver_says_that_is_no_answer_is_told_as_its_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     answers(monkeypatch, "cat >/dev/null; echo oops")
-    assert "driver fake ended" in detail(survey(NOTHING, LONG)["fake"])
+    assert "driver fake ended" in detail(survey(NOTHING, LONG, LONG)["fake"])
     (row,) = examined("fake", {}, 1.0)
     assert ("driver", "wrong") == (row.subject, row.state)
 
@@ -76,4 +94,4 @@ def test_a_driver_that_lacks_something_has_told_so_itself(monkeypatch: pytest.Mo
 def test_what_it_answers_is_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     answers(monkeypatch, "cat >/dev/null; printf '{}'")
     assert [None] == check_options(NOTHING, LONG)
-    assert {"fake": Surveyed()} == survey(NOTHING, LONG)
+    assert {"fake": Surveyed()} == survey(NOTHING, LONG, LONG)

@@ -6,6 +6,7 @@ The process opens no device and ends with its answer; a native library that cras
 import contextlib
 import os
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping
 
@@ -25,6 +26,9 @@ __all__ = ["Options", "Silent", "check_options", "examined", "survey"]
 
 Options = Mapping[str, object]
 
+#: Seconds for a process that has answered to end, and for its pipe to close.
+ENDING = 1.0
+
 #: Exit statuses of a worker that told what keeps it from working (sysexits.h EX_UNAVAILABLE, EX_CONFIG).
 REFUSED = frozenset({69, 78})
 
@@ -33,6 +37,46 @@ class Silent(msgspec.Struct, frozen=True):
     """A driver gave no answer in time: it was ended after ``limit`` seconds."""
 
     limit: float
+
+
+class _Surveying:
+    """A process that says when it has loaded, and then what it sees; its output is read as it comes."""
+
+    def __init__(self, worker: "subprocess.Popen[bytes]") -> None:
+        self.worker, self.answer = worker, b""
+        self._began, self._loaded_after = time.monotonic(), 0.0
+        self._loaded = threading.Event()
+        self._reading = threading.Thread(target=self._read, name="survey", daemon=True)
+        self._reading.start()
+
+    def wait(self, end: float, look: float) -> Silent | None:
+        """Waits for the answer, and ends a process that gives none; None: it is there."""
+        if self._loaded.wait(max(0.0, end - time.monotonic())):
+            end = min(end, self._began + self._loaded_after + max(look, 2 * self._loaded_after))
+            self._reading.join(max(0.0, end - time.monotonic()))
+            if not self._reading.is_alive() and self._has_ended(end):
+                return None
+        waited = time.monotonic() - self._began
+        self.worker.kill()
+        self.worker.wait()
+        self._reading.join(ENDING)  # a program that a driver left behind may keep the pipe
+        return Silent(round(waited, 1))
+
+    def _has_ended(self, end: float) -> bool:
+        try:
+            self.worker.wait(max(ENDING, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def _read(self) -> None:
+        if self.worker.stdout is None:
+            return
+        with self.worker.stdout as said:
+            first = said.read(1)
+            self._loaded_after = time.monotonic() - self._began
+            self._loaded.set()
+            self.answer = first + said.read()
 
 
 def check_options(drivers: Mapping[str, Options], limit: float) -> list[VitaleError | None]:
@@ -47,19 +91,22 @@ def check_options(drivers: Mapping[str, Options], limit: float) -> list[VitaleEr
     return [_refused(name, worker, end, limit) for name, worker in asked]
 
 
-def survey(drivers: Mapping[str, Options], limit: float) -> dict[str, Surveyed | Silent | VitaleError]:
+def survey(drivers: Mapping[str, Options], limit: float, look: float) -> dict[str, Surveyed | Silent | VitaleError]:
     """Asks each driver to check its options and look at its devices, all at once.
+
+    A device or a service may keep a driver from ever having looked; a slow machine makes it load and look slowly.
 
     Args:
         drivers: the options of each.
         limit: seconds that all have together.
+        look: seconds for one that has loaded to look; twice as long as it loaded, where that is more.
     """
     asked = {
-        name: _ask(name, "--survey", msgspec.json.encode(Survey(options=dict(options))))
+        name: _Surveying(_ask(name, "--survey", msgspec.json.encode(Survey(options=dict(options)))))
         for name, options in drivers.items()
     }
     end = time.monotonic() + limit
-    return {name: _seen(name, worker, end, limit) for name, worker in asked.items()}
+    return {name: _seen(name, one, end, look) for name, one in asked.items()}
 
 
 def examined(
@@ -130,14 +177,14 @@ def _refused(name: str, worker: "subprocess.Popen[bytes]", end: float, limit: fl
         return _died(name, worker)
 
 
-def _seen(name: str, worker: "subprocess.Popen[bytes]", end: float, limit: float) -> Surveyed | Silent | VitaleError:
-    told = _told(worker, end)
-    if told is None:
-        return Silent(limit)
+def _seen(name: str, one: _Surveying, end: float, look: float) -> Surveyed | Silent | VitaleError:
+    silent = one.wait(end, look)
+    if silent is not None:
+        return silent
     try:
-        return decode_document(told, Surveyed)
+        return decode_document(one.answer, Surveyed)
     except ParseError:
-        return _died(name, worker)
+        return _died(name, one.worker)
 
 
 def _died(name: str, worker: "subprocess.Popen[bytes]") -> VitaleError:

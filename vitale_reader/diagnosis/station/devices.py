@@ -23,6 +23,9 @@ Answers = Mapping[str, Surveyed | Silent | VitaleError]
 #: Seconds for a driver to load its libraries and look; twenty times what they take on a desk.
 LIMIT = 15.0
 
+#: Seconds for a driver that has loaded to look, ten times what it takes: whoever waits for an answer sees it in three.
+LOOK = 1.5
+
 #: Addresses that mean any device of a kind.
 _ANY = frozenset({"auto", "usb"})
 
@@ -41,7 +44,7 @@ def ask(config: Config) -> Answers:
         options = startup.driver_options(config, startup.read_own_profiles(config))
     except (ConfigurationInvalid, ToolMissing):
         return {}
-    return survey(options, LIMIT)
+    return survey(options, LIMIT, LOOK)
 
 
 def shown_by_pcsc(answers: Answers) -> tuple[str, ...] | None:

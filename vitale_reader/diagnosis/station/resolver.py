@@ -10,6 +10,9 @@ from vitale_reader.daemon.config import Config
 
 __all__ = ["look"]
 
+#: Seconds for the service to answer; whoever runs ``doctor`` waits for it.
+LIMIT = 2.5
+
 
 def look(config: Config) -> Iterator[CheckResult]:
     """Looks at the service that the configuration names, if there is one."""
@@ -19,13 +22,12 @@ def look(config: Config) -> Iterator[CheckResult]:
 
     async def probe() -> str:
         resolver = load_resolver(config.apcv.resolver)(config.apcv.options, config.station.mode)
-        limit = resolver.reach * 2
         await resolver.open()
         try:
-            async with asyncio.timeout(limit):
+            async with asyncio.timeout(LIMIT):
                 return await resolver.probe()
         except TimeoutError as error:
-            raise ResolverUnavailable(f"no answer in {limit:g} s") from error
+            raise ResolverUnavailable(f"no answer in {LIMIT:g} s") from error
         finally:
             await resolver.close()
 
