@@ -213,7 +213,7 @@ class ReaderAdded(Message, tag="reader_added"):
 
 
 class ReaderChanged(Message, tag="reader_changed"):
-    """A reader's state or medium changed."""
+    """Report that a reader's state or medium changed; one that is as it was works again."""
 
     reader: Reader
 

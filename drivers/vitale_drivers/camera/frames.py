@@ -69,7 +69,7 @@ class FramePipeline:
         self._presence = presence
         self._settings = settings
         self._liveness = Liveness(0.0, settings.dark)
-        self._dark = False
+        self._dark = self._told_dark = False
         self._damaged = 0
         self._preview: Preview | None = None
         self._preview_at = 0.0
@@ -151,8 +151,14 @@ class FramePipeline:
             self.reported_dark = False
         if not self._dark or self.reported_dark or not wanted:
             return []
-        self.reported_dark = True
+        self.reported_dark = self._told_dark = True
         return [Progress(reader=self._reader, step="retry", problem=DARK)]
+
+    def sees_again(self) -> bool:
+        """True once after the black picture was reported and the camera sees something."""
+        again = self._told_dark and self.is_sure and not self._dark
+        self._told_dark = self._told_dark and not again
+        return again
 
     def _picture(self, shot: Shot, at: float, now: float, *, wanted: bool) -> list[Report]:
         preview = self._preview

@@ -216,6 +216,8 @@ class CameraReader(ReaderThread[Order]):
             moment = Moment(now=now, at=time.time(), elapsed=now - shot.at)
             self._report(self._view.saw(symbols, moment, self._frames.survey))
             self._report(self._frames.pictures(shot, moment.at, now))
+            if self._frames.sees_again():
+                self.status.works_again(self._view.reader)
 
     # ── how the camera is ──
 

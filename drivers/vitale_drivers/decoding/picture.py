@@ -11,7 +11,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vitale_drivers.decoding.regions import SIDE, Busy, Region, find_busy, find_leaning, find_regions, find_squares, halved
+from vitale_drivers.decoding.regions import (
+    SIDE,
+    Busy,
+    Region,
+    find_busy,
+    find_leaning,
+    find_regions,
+    find_squares,
+    halved,
+)
 
 __all__ = ["MARGIN", "Grey", "Outline", "Picture", "Projection", "View", "grey_of"]
 

@@ -47,6 +47,11 @@ class ReaderStatus:
         self.show(reader)
         self._reader_health.record(self._reader, None)
 
+    def works_again(self, reader: Reader) -> None:
+        """Reports the end of a trouble that did not make it unavailable, as a dark picture."""
+        self._shown = reader
+        self._emit(ReaderChanged(reader=reader))
+
     def ill(self, reader: Reader, error: ReaderError) -> bool:
         """Reports that it cannot be used; returns whether the cause is another than before."""
         before = self.trouble

@@ -1,5 +1,6 @@
 """One test for each rule of the hub."""
 
+from collections.abc import Callable
 from math import inf
 
 import msgspec
@@ -329,6 +330,87 @@ def test_a_request_that_ends_in_vain_says_what_was_not_read(hub: Hub) -> None:
     assert isinstance(refusal, Refuse)
     assert (refusal.error.reason, refusal.error.variant) == ("timeout", "unread")
     assert refusal.error.data == {"last": {"reason": "medium_unsupported", "variant": "contactless"}}
+
+
+DARK = Problem("reader_unavailable", "camera-dark")
+
+
+def dark(hub: Hub) -> None:
+    hub.progress("a", "retry", DARK)
+
+
+def stopped(hub: Hub) -> None:
+    hub.failed("a", ReaderUnavailable(variant="camera-still"), 1.0)
+    hub.reader_changed(reader("a", "unavailable"), 1.0)
+
+
+def unplugged(hub: Hub) -> None:
+    hub.reader_removed("a", 1.0)
+
+
+def service_stopped(hub: Hub) -> None:
+    hub.driver_health("pcsc", Problem("reader_unavailable", "pcsc"), 1.0)
+    hub.reader_removed("a", 1.0)
+
+
+def crashed(hub: Hub) -> None:
+    hub.driver_down("pcsc", Problem("internal"), 1.0)
+
+
+def leased(hub: Hub) -> None:
+    hub.reader_changed(present(), 1.0)
+    hub.reader_changed(reader("a", "leased", "vitale-card"), 1.0)
+
+
+TROUBLES: dict[str, tuple[Callable[[Hub], None], Problem]] = {
+    "the picture is dark": (dark, DARK),
+    "the camera has stopped": (stopped, Problem("reader_unavailable", "camera-still")),
+    "unplugged": (unplugged, Problem("reader_gone")),
+    "the service has stopped": (service_stopped, Problem("reader_gone", "pcsc")),
+    "the driver has crashed": (crashed, Problem("reader_gone")),
+    "other software has the card": (leased, Problem("reader_busy")),
+}
+
+
+def waits_at_two_readers(hub: Hub) -> PendingRequest:
+    """A request that has a second reader, so that it ends by its own time."""
+    hub.driver_up("nfc", ["vitale-card"], 0.0)
+    hub.reader_added(msgspec.structs.replace(reader("b"), driver="nfc"), 0.0)
+    asked = ask(1)
+    hub.ask(asked, 0.0)
+    return asked
+
+
+@pytest.mark.parametrize("name", TROUBLES)
+def test_a_request_that_ends_while_its_reader_is_in_trouble_says_so(hub: Hub, name: str) -> None:
+    trouble, expected = TROUBLES[name]
+    asked = waits_at_two_readers(hub)
+    trouble(hub)
+    (refusal,) = of(Refuse, hub.tick(asked.deadline))
+    assert isinstance(refusal, Refuse)
+    assert ("timeout", "unread") == (refusal.error.reason, refusal.error.variant)
+    assert {"last": {"reason": expected.reason, "variant": expected.variant}} == refusal.error.data
+
+
+@pytest.mark.parametrize("name", TROUBLES)
+def test_a_trouble_that_is_over_is_not_said_at_the_end(hub: Hub, name: str) -> None:
+    asked = waits_at_two_readers(hub)
+    TROUBLES[name][0](hub)
+    hub.driver_up("pcsc", ["vitale-card"], 2.0)
+    hub.reader_changed(reader("a"), 2.0)
+    (refusal,) = of(Refuse, hub.tick(asked.deadline))
+    assert isinstance(refusal, Refuse)
+    assert ("timeout", "") == (refusal.error.reason, refusal.error.variant)
+
+
+def test_what_could_not_be_read_outlasts_a_trouble_that_is_over(hub: Hub) -> None:
+    asked = waits_at_two_readers(hub)
+    hub.progress("a", "retry", Problem("medium_unreadable", "phone-locked"))
+    unplugged(hub)
+    hub.reader_added(reader("a"), 2.0)
+    (refusal,) = of(Refuse, hub.tick(asked.deadline))
+    assert isinstance(refusal, Refuse)
+    assert {"last": {"reason": "medium_unreadable", "variant": "phone-locked"}} == refusal.error.data
 
 
 def test_what_turns_out_to_be_a_strangers_after_it_was_asked_is_told(hub: Hub) -> None:

@@ -328,6 +328,7 @@ def test_a_covered_lens_is_told_once_and_is_no_fault(open_driver: Open, bus: Fak
     driver.arm(arm())
     inbox.wait(Progress)
     scene.black = False
+    inbox.wait(ReaderChanged, empty)  # as it was: it sees again
     scene.show(STRING)
     inbox.wait(Presented)
     assert sum(isinstance(one, Progress) for one in inbox.reports) == 2

@@ -32,7 +32,8 @@ Rules (``docs/explanation/arbitration.md`` names the test of each; a stateful on
     ``reader_busy``).
 13. A presentation delivered to a request of another desk that has ended is reassigned: to the oldest request that
     waited at its delivery, or to a subscription. It is not reassigned while its reader is leased.
-14. Waiting requests are notified when their reader disappears (``retry``, ``reader_gone``).
+14. Waiting requests are notified when their reader disappears (``retry``, ``reader_gone``). One that ends while a
+    reader of its own is in trouble says so (``timeout``, ``unread``, ``data.last``).
 15. A page's request gets what is presented for it: nothing that had lain there for ten seconds when it asked, and
     nothing that a page has had its token of. It is notified (``reinsert``), and waits for it to come again.
 16. Clients are served in turns. At a reader, what a client has waiting counts as asked when it was answered there last;
@@ -41,6 +42,7 @@ Rules (``docs/explanation/arbitration.md`` names the test of each; a stateful on
 
 from collections.abc import Callable, Iterable, Iterator
 from math import inf
+from typing import TypeAlias
 
 import msgspec
 
@@ -106,11 +108,18 @@ UNREAD = frozenset(
 )
 """What was presented and could not be read: a request that ends without a reading says so."""
 
+TROUBLES = DELAYS | {ReaderBusy.reason}
+"""Matters of the reader: a request that ends while one lasts says so, and not that nothing was presented."""
+
 #: Media that are shown or scanned.
 CODES = frozenset({"apcv-qr", "ins-datamatrix", "2d-doc"})
 
 SERVICES = frozenset({"pcsc", "pcsc-refused", "pcsc-stopped"})
 """Variants of a driver's trouble that say what is the matter with the system's service behind its readers."""
+
+
+#: Problems that a request was told of, the last one last: of each reader that of what lay there, and that of itself.
+ToldProblems: TypeAlias = dict[tuple[str, bool], Problem]
 
 
 class Hub(msgspec.Struct):
@@ -119,7 +128,7 @@ class Hub(msgspec.Struct):
     _drivers: dict[str, DriverState] = msgspec.field(default_factory=dict[str, DriverState])
     _slots: dict[str, Slot] = msgspec.field(default_factory=dict[str, Slot])
     _pending: PendingRequests = msgspec.field(default_factory=PendingRequests)
-    _unread: dict[Key, Problem] = msgspec.field(default_factory=dict[Key, Problem])
+    _unread: dict[Key, ToldProblems] = msgspec.field(default_factory=dict[Key, ToldProblems])
     _without_reader: dict[Key, tuple[float, type[NoReader | ReaderGone]]] = msgspec.field(
         default_factory=dict[Key, tuple[float, type[NoReader | ReaderGone]]]
     )
@@ -173,6 +182,9 @@ class Hub(msgspec.Struct):
         """A driver's worker ended: its readers go, its requests stay."""
         self._drivers[driver] = DriverState(frozenset(), trouble=problem)
         gone = [slot.reader for slot in self._slots.values() if slot.reader.driver == driver]
+        for reader in gone:
+            for pending in self._pending.concerned(reader):
+                self._remember(pending, reader.id, Problem(ReaderGone.reason, self._service(driver)))
         return self._settle(now, [action for reader in gone for action in self._remove(reader)], readers=True)
 
     def driver_health(self, driver: str, problem: Problem | None, now: float) -> list[Action]:
@@ -184,17 +196,23 @@ class Hub(msgspec.Struct):
     def reader_added(self, reader: Reader, now: float) -> list[Action]:
         """Takes a reader that a driver added."""
         self._slots[reader.id] = Slot(reader, now)
+        self._recovers(self._slots[reader.id])
         return self._settle(now, [Announce("added", reader), *self._unknown_card(reader)], readers=True)
 
     def reader_changed(self, reader: Reader, now: float) -> list[Action]:
-        """A reader's state or medium changed; a change of a reader that is not known is an addition."""
+        """A reader's state or medium changed; a change of a reader that is not known is an addition.
+
+        A driver that reports a reader as it was says that it works again.
+        """
         slot = self._slots.get(reader.id)
         if slot is None:
             return self.reader_added(reader, now)
         if slot.reader == reader:
+            self._recovers(slot)
             return []
         was_occupied, was_leased, was_medium = slot.occupied, slot.leased, slot.reader.medium
         slot.reader, slot.broken = reader, False
+        self._recovers(slot)
         if not slot.occupied or not was_occupied:
             slot.begins(now)
         actions: list[Action] = [Announce("changed", reader)]
@@ -214,10 +232,8 @@ class Hub(msgspec.Struct):
         slot = self._slots.get(reader_id)
         if slot is None:
             return []
-        told = [
-            NotifyProgress(pending, "retry", reader_id, Problem(ReaderGone.reason, self._service(slot.reader.driver)))
-            for pending in self._pending.concerned(slot.reader)
-        ]
+        problem = Problem(ReaderGone.reason, self._service(slot.reader.driver))
+        told = [self._tell(pending, reader_id, problem) for pending in self._pending.concerned(slot.reader)]
         return self._settle(now, [*self._remove(slot.reader), *told], readers=True)
 
     # ── requests ──
@@ -292,7 +308,7 @@ class Hub(msgspec.Struct):
         pending = self._pending.claimant(slot.reader, medium or lying)
         if pending is None:
             return []
-        self._remember(pending, problem)
+        self._remember(pending, reader_id, problem)
         return [NotifyProgress(pending, step, reader_id, problem, medium)]
 
     def presented(self, presentation: Presented, now: float) -> list[Action]:
@@ -372,7 +388,7 @@ class Hub(msgspec.Struct):
             error = MediumUnsupported(error.detail, variant="cps-asked", data=error.data)
         if error.reason in DELAYS:
             slot.broken = True
-            return self._settle(now, [NotifyProgress(pending, "retry", reader_id, Problem.of(error))], readers=True)
+            return self._settle(now, [self._tell(pending, reader_id, Problem.of(error))], readers=True)
         if isinstance(pending, PendingSubscription):
             return self._settle(now, [Unread(pending, error, reader_id)])
         ended = self._end(pending.key)
@@ -384,9 +400,9 @@ class Hub(msgspec.Struct):
         actions: list[Action] = []
         for request in list(self._pending.waiting.values()):
             if request.deadline <= now:
-                unread = self._unread.get(request.key)
+                told = [*self._unread.get(request.key, {}).values()]
                 self._end(request.key)
-                actions.append(Refuse(request, _too_late(request.media, unread)))
+                actions.append(Refuse(request, _too_late(request.media, told[-1] if told else None)))
         for key, (_, error) in list(self._without_reader.items()):
             if self._end_without_reader(key) <= now and (ended := self._end(key)):
                 troubles = {name: each.trouble for name, each in sorted(self._drivers.items()) if each.trouble}
@@ -411,10 +427,24 @@ class Hub(msgspec.Struct):
         variant = state.trouble.variant if state and state.trouble else ""
         return variant if variant in SERVICES else ""
 
-    def _remember(self, pending: Pending, problem: Problem | None) -> None:
+    def _remember(self, pending: Pending, reader_id: str, problem: Problem | None) -> None:
         """Keeps why nothing was read so far, for the end of a request whose time runs out."""
-        if problem is not None and problem.reason in UNREAD and isinstance(pending, PendingRequest):
-            self._unread[pending.key] = problem
+        if problem is None or problem.reason not in UNREAD | TROUBLES or not isinstance(pending, PendingRequest):
+            return
+        told, what = self._unread.setdefault(pending.key, {}), (reader_id, problem.reason in TROUBLES)
+        told.pop(what, None)
+        told[what] = problem
+
+    def _recovers(self, slot: Slot) -> None:
+        """Forgets the trouble of a reader that works."""
+        if slot.usable and not slot.leased:
+            for told in self._unread.values():
+                told.pop((slot.reader.id, True), None)
+
+    def _tell(self, pending: Pending, reader_id: str, problem: Problem) -> NotifyProgress:
+        """Notifies of a problem, and keeps it for the end."""
+        self._remember(pending, reader_id, problem)
+        return NotifyProgress(pending, "retry", reader_id, problem)
 
     def _end(self, key: Key) -> PendingRequest | None:
         self._without_reader.pop(key, None)
@@ -475,7 +505,7 @@ class Hub(msgspec.Struct):
             problem = Problem(MediumUnsupported.reason, "cps-card")
         else:
             return []
-        self._remember(pending, problem)
+        self._remember(pending, reader.id, problem)
         return [NotifyProgress(pending, "remove_card", reader.id, problem)]
 
     def _has_room(self, pending: Pending) -> bool:
@@ -501,7 +531,7 @@ class Hub(msgspec.Struct):
 
     def _tell_leased(self, request: PendingRequest, slot: Slot) -> Action:
         """Notifies requests for a leased reader (rule 12)."""
-        return NotifyProgress(request, "retry", slot.reader.id, Problem(ReaderBusy.reason))
+        return self._tell(request, slot.reader.id, Problem(ReaderBusy.reason))
 
     def _settle(self, now: float, actions: list[Action], *, readers: bool = False) -> list[Action]:
         """Returns the actions of the new state: requests without a reader, if ``readers`` changed, and armings."""
@@ -543,7 +573,7 @@ class Hub(msgspec.Struct):
 
 
 def _too_late(media: frozenset[str], unread: Problem | None) -> PresentationTimeout:
-    """The end of a request's time: nothing was presented, or something that could not be read, and why."""
+    """The end of a request's time: nothing was presented, or why it could not be read."""
     if unread is not None:
         data: dict[str, JsonValue] = {"last": {"reason": unread.reason, "variant": unread.variant}}
         return PresentationTimeout(variant="unread", data=data)
