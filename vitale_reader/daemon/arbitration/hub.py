@@ -33,11 +33,14 @@ Rules (``docs/explanation/arbitration.md`` names the test of each; a stateful on
 13. A presentation delivered to a request of another desk that has ended is reassigned: to the oldest request that
     waited at its delivery, or to a subscription. It is not reassigned while its reader is leased.
 14. Waiting requests are notified when their reader disappears (``retry``, ``reader_gone``). One that ends while a
-    reader of its own is in trouble says so (``timeout``, ``unread``, ``data.last``).
+    reader of its own is in trouble says so (rule 17).
 15. A page's request gets what is presented for it: nothing that had lain there for ten seconds when it asked, and
     nothing that a page has had its token of. It is notified (``reinsert``), and waits for it to come again.
 16. Clients are served in turns. At a reader, what a client has waiting counts as asked when it was answered there last;
     its own requests keep their order.
+17. A request whose time runs out says what it wanted for: a reader (``no_reader``, ``reader_gone``), one that others
+    hold (``reader_busy``), one that works or something that could be read (``timeout``, ``unread``, ``data.last``), or
+    something at all (``timeout``).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -400,18 +403,13 @@ class Hub(msgspec.Struct):
         actions: list[Action] = []
         for request in list(self._pending.waiting.values()):
             if request.deadline <= now:
-                told = [*self._unread.get(request.key, {}).values()]
+                error = self._why_in_vain(request)
                 self._end(request.key)
-                actions.append(Refuse(request, _too_late(request.media, told[-1] if told else None)))
-        for key, (_, error) in list(self._without_reader.items()):
-            if self._end_without_reader(key) <= now and (ended := self._end(key)):
-                troubles = {name: each.trouble for name, each in sorted(self._drivers.items()) if each.trouble}
-                drivers = {name: trouble.reason for name, trouble in troubles.items()}
-                # The service behind the readers is why none is there: its remedy is the true one.
-                service = next((each.variant for each in troubles.values() if each.variant in SERVICES), "")
-                data: dict[str, JsonValue] = {"drivers": {**drivers}}
-                gone, none = ReaderGone(variant=service, data=data), NoReader(variant=service, data=data)
-                actions.append(Refuse(ended, gone if error is ReaderGone else none))
+                actions.append(Refuse(request, error))
+        for key in list(self._without_reader):
+            if self._end_without_reader(key) <= now:
+                error = self._reader_missing(key)
+                actions += [Refuse(ended, error)] if (ended := self._end(key)) else []
         return self._settle(now, actions)
 
     # ── inside ──
@@ -420,6 +418,25 @@ class Hub(msgspec.Struct):
         """Rule 6: when a request that has no reader ends; those that never had one wait for drivers that start."""
         end, error = self._without_reader[key]
         return max([end, *(state.settles_by for state in self._drivers.values())]) if error is NoReader else end
+
+    def _reader_missing(self, key: Key) -> NoReader | ReaderGone:
+        """The error of a request that has no reader, with the trouble of the drivers."""
+        _, error = self._without_reader[key]
+        troubles = {name: each.trouble for name, each in sorted(self._drivers.items()) if each.trouble}
+        drivers = {name: trouble.reason for name, trouble in troubles.items()}
+        # The service behind the readers is why none is there: its remedy is the true one.
+        service = next((each.variant for each in troubles.values() if each.variant in SERVICES), "")
+        return error(variant=service, data={"drivers": {**drivers}})
+
+    def _why_in_vain(self, request: PendingRequest) -> VitaleError:
+        """The end of a request's time: rule 17."""
+        if self._without_reader[request.key][0] < inf:
+            return self._reader_missing(request.key)
+        told = [*self._unread.get(request.key, {}).values()]
+        unread = told[-1] if told else None
+        if unread is not None and unread.reason == ReaderBusy.reason:
+            return ReaderBusy(variant=unread.variant)
+        return _too_late(request.media, unread)
 
     def _service(self, driver: str) -> str:
         """Names the trouble of the system's service behind a driver's readers; empty for none."""
