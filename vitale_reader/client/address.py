@@ -53,7 +53,7 @@ def parse(text: str) -> Address:
         LocalMisuse: it is neither.
     """
     try:
-        parts = urlsplit(text)
+        parts = urlsplit(str(text))  # whoever gives a path, or a number, is told as well
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise LocalMisuse(f"not an address: {error}") from error

@@ -98,7 +98,7 @@ def settings_of(
             loop; in a blocking program that is the SDK's own thread, where it must not call this connection.
 
     Raises:
-        LocalMisuse: the pairing file cannot be used.
+        LocalMisuse: the pairing file cannot be used, or a time is no time.
     """
     settings = Settings(
         home=Home.chosen(home),
@@ -111,7 +111,12 @@ def settings_of(
         on_context_expiring=on_context_expiring,
     )
     with settings.spoken():
-        paired = Pairing.load(Path(pairing)) if isinstance(pairing, Path | str) else pairing
+        # Turned about: what is no number, or no time, is refused, and not waited for.
+        if not connect_timeout >= 0:
+            raise LocalMisuse("connect_timeout is in seconds, from 0")
+        if not call_timeout > 0:
+            raise LocalMisuse("call_timeout is in seconds, more than 0")
+        paired = pairing if pairing is None or isinstance(pairing, Pairing) else Pairing.load(Path(pairing))
     return msgspec.structs.replace(settings, pairing=paired)
 
 

@@ -49,9 +49,11 @@ def factory(
     settings_of: Callable[P, InnerT], make: Callable[[InnerT], T], *, name: str, returns: object
 ) -> Callable[P, T]:
     """A function with the arguments and the text of another, which makes something of what that one returns."""
+    signature = inspect.signature(settings_of)
 
     @twin(settings_of, name=name, returns=returns)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        signature.bind(*args, **kwargs)  # an argument that it does not know is told without the other's name
         return make(settings_of(*args, **kwargs))
 
     return call

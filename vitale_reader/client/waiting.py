@@ -27,9 +27,14 @@ def start(work: Callable[[], Coroutine[Any, Any, T]], future: concurrent.futures
     if future.cancelled():
         return
     loop = asyncio.get_running_loop()
-    task = loop.create_task(work())
+    task = loop.create_task(_begun(work))
     task.add_done_callback(functools.partial(_tell, future))
     future.add_done_callback(lambda _: loop.call_soon_threadsafe(task.cancel))
+
+
+async def _begun(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    # Within the task: what is wrong with a call itself, as an argument that it does not know, is its error too.
+    return await work()
 
 
 def _tell(future: concurrent.futures.Future[T], task: asyncio.Task[T]) -> None:

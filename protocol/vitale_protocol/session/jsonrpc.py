@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar, cast
 import msgspec
 
 from vitale_protocol.documents import is_text
-from vitale_protocol.errors import InvalidParams, InvalidRequest, LimitExceeded, ParseError
+from vitale_protocol.errors import InvalidParams, InvalidRequest, LimitExceeded, LocalMisuse, ParseError
 
 __all__ = [
     "Call",
@@ -250,11 +250,28 @@ def member_names(declared: type[msgspec.Struct]) -> frozenset[str]:
 
 
 def encode_call(request: RequestId | None, method: str, params: msgspec.Struct) -> bytes:
-    """A request, or a notification where ``request`` is None."""
-    tail = b',"method":' + _encode(method) + b',"params":' + _encode(params) + b"}"
+    """A request, or a notification where ``request`` is None.
+
+    Raises:
+        LocalMisuse: the parameters hold something that JSON has not, such as half characters.
+    """
+    written, why = _written(params)
+    if why:  # told here: the error of a codec carries the text with it
+        raise LocalMisuse(f"the parameters cannot be sent: {why}")
+    tail = b',"method":' + _encode(method) + b',"params":' + written + b"}"
     if request is None:
         return b'{"jsonrpc":"2.0"' + tail
     return b'{"jsonrpc":"2.0","id":' + _encode(request) + tail
+
+
+def _written(params: msgspec.Struct) -> tuple[bytes, str]:
+    """What a program gave as JSON, or why it cannot be written; never with what was given."""
+    try:
+        return _encode(params), ""
+    except UnicodeEncodeError:
+        return b"", "half characters in a text"
+    except TypeError as error:  # msgspec names the type
+        return b"", str(error)
 
 
 def encode_success(request: RequestId, result: msgspec.Struct) -> bytes:
