@@ -265,7 +265,7 @@ def encode_call(request: RequestId | None, method: str, params: msgspec.Struct) 
 
 
 def _written(params: msgspec.Struct) -> tuple[bytes, str]:
-    """What a program gave as JSON, or why it cannot be written; never with what was given."""
+    """Parameters as JSON, or why they cannot be written; never with what was given."""
     try:
         return _encode(params), ""
     except UnicodeEncodeError:

@@ -39,8 +39,8 @@ Rules (``docs/explanation/arbitration.md`` names the test of each; a stateful on
 16. Clients are served in turns. At a reader, what a client has waiting counts as asked when it was answered there last;
     its own requests keep their order.
 17. A request whose time runs out says what it wanted for: a reader (``no_reader``, ``reader_gone``), one that others
-    hold (``reader_busy``), one that works or something that could be read (``timeout``, ``unread``, ``data.last``), or
-    something at all (``timeout``).
+    hold (``reader_busy``), or something at all (``timeout``). Where a reader did not work, or something could not be
+    read, it says that (``timeout``, ``unread``, ``data.last``).
 """
 
 from collections.abc import Callable, Iterable, Iterator
