@@ -230,6 +230,8 @@ class Apcv(Section):
 
     Attributes:
         profiles: how to read a string from a phone over NFC: paths of profile files, or ``simulator``.
+        formats: published formats that the strings of real codes have, such as ``xml`` or ``json``; the licence tells
+            them. Codes of any published format are refused as no apCV's without this.
         resolver: what turns a string into a context: ``none``, ``apcv-soap``, or the name of a plug-in.
         options: a table for the resolver, ``[apcv.options]``; each resolver checks its own.
         timeout: seconds that a resolver has for one call, retries included.
@@ -237,6 +239,7 @@ class Apcv(Section):
     """
 
     profiles: tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)], ...] = ()
+    formats: tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=100)], ...] = ()
     resolver: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] = "none"
     options: dict[str, object] = {}
     timeout: Annotated[float, msgspec.Meta(ge=0.1, le=120)] = 10.0

@@ -50,12 +50,12 @@ def check_station(home: Home, config: Config) -> None:
 
 
 def read_own_profiles(config: Config) -> Profiles:
-    """The profiles that the configuration names.
+    """The profiles and formats that the configuration names.
 
     Raises:
         ConfigurationInvalid: one of them cannot be used.
     """
-    return read_profiles(config.apcv.profiles, config.station.mode)
+    return read_profiles(config.apcv.profiles, config.station.mode, config.apcv.formats)
 
 
 def driver_options(config: Config, profiles: Profiles) -> dict[str, Options]:

@@ -93,9 +93,21 @@ class CameraView:
     """View of one camera, kept from its opening to its closing and on to the next."""
 
     def __init__(
-        self, reader: Reader, presence: Presence, new_id: Callable[[], str], *, settle: float, collect: float
+        self,
+        reader: Reader,
+        presence: Presence,
+        new_id: Callable[[], str],
+        *,
+        settle: float,
+        collect: float,
+        formats: tuple[str, ...] = (),
     ) -> None:
-        """Stores; ``reader`` is what clients know the reader as, ``new_id`` makes the ids of presentations."""
+        """Stores.
+
+        ``reader`` is what clients know the reader as, ``new_id`` makes the ids of presentations. ``formats`` are the
+        published ones that a phone's codes may have here.
+        """
+        self._formats = formats
         self.reader = reader
         self._presence = presence
         self._new_id = new_id
@@ -184,7 +196,7 @@ class CameraView:
             if data is None:
                 continue
             key = hashlib.sha256(symbol.symbology.encode() + b"\0" + data).digest()
-            seen[key] = classify(data, symbol.symbology)
+            seen[key] = classify(data, symbol.symbology, self._formats)
             known = self._codes.get(key)
             if known is None:
                 self._codes[key] = _new(seen[key], box_of(symbol.corners), now)

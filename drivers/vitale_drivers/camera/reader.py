@@ -65,7 +65,12 @@ class CameraReader(ReaderThread[Order]):
         self._settings = settings
         self._presence = Presence(place.id)
         self._view = CameraView(
-            reader, self._presence, lambda: str(uuid.uuid4()), settle=settings.settle, collect=settings.collect
+            reader,
+            self._presence,
+            lambda: str(uuid.uuid4()),
+            settle=settings.settle,
+            collect=settings.collect,
+            formats=settings.apcv_formats,
         )
         self._feeds = Feeds(bus, settings, self.changed)
         self._number = 0

@@ -80,6 +80,8 @@ class CameraSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         still: a camera whose picture does not change in the least for so long has stopped. Where it is not set, it is
             1.0 for real cameras, and network cameras may show the same picture for ever.
         dark: how long the picture is black before that is reported.
+        apcv_formats: published formats that the strings of this site's apCVs have; the daemon has them from
+            ``apcv.formats``.
         look: pause between two looks for cameras, and between two attempts to open one that does not work.
     """
 
@@ -98,6 +100,7 @@ class CameraSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     slow_limit: _Seconds = 6.0
     still: _Seconds | None = None
     dark: _Seconds = 2.0
+    apcv_formats: tuple[str, ...] = ()
     look: _Seconds = 0.5
 
     def still_for(self, address: CameraAddress, *, simulated: bool) -> float:

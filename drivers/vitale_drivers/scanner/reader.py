@@ -45,7 +45,15 @@ class ScannerReader(PluggedReader[Order, ScannerPlace, SerialTransport]):
         self._settings = settings
         self._framing = framing
         others = tuple(text.encode() for text in settings.others)
-        self._scans = Scans(reader, settings.grace, settings.repeat, self.status.report, pass_on=pass_on, others=others)
+        self._scans = Scans(
+            reader,
+            settings.grace,
+            settings.repeat,
+            self.status.report,
+            pass_on=pass_on,
+            others=others,
+            formats=settings.apcv_formats,
+        )
 
     @property
     def wanted(self) -> bool:

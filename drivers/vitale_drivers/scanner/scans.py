@@ -85,6 +85,7 @@ class Scans:
         wall: seconds since the epoch.
         pass_on: writes a code that is no patient's on to another program; whether it has it.
         others: beginnings of codes that are no patient's, though they could be a phone's.
+        formats: published formats that a phone's codes may have here.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class Scans:
         wall: Callable[[], float] = time.time,
         pass_on: PassOn = lambda _: False,
         others: tuple[bytes, ...] = (),
+        formats: tuple[str, ...] = (),
     ) -> None:
         self._reader = reader
         self._grace = grace
@@ -104,6 +106,7 @@ class Scans:
         self._emit = emit
         self._pass_on = pass_on
         self._others = others
+        self._formats = formats
         self._clock = clock
         self._wall = wall
         self._presence = Presence(reader.id)
@@ -180,7 +183,7 @@ class Scans:
         if not scan.symbology:
             symbology, data = recognise_identifier(scan.data)
             scan = replace(scan, data=data, symbology=symbology)
-        code = classify(scan.data, scan.symbology)
+        code = classify(scan.data, scan.symbology, self._formats)
         if scan.tail and not is_proved(scan.data):
             self._retry(INCOMPLETE)
             return

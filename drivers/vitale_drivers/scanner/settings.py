@@ -108,6 +108,8 @@ class ScannerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         line_timeout: a pause in the middle of a line after which it is given up.
         idle_gap: a pause that ends a scan, where no suffix does.
         others: beginnings of codes that are no patient's, where nothing else tells: such as those of prescriptions.
+        apcv_formats: published formats that the strings of this site's apCVs have; the daemon has them from
+            ``apcv.formats``.
         passthrough: a port to which codes that are no patient's are written, for a program that reads one.
             ``pty:/dev/shm/imager`` makes a pseudo-terminal with that link. ``/dev/ttyS1`` or ``COM5`` is there already.
         passthrough_end: what ends each code there.
@@ -135,6 +137,7 @@ class ScannerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     line_timeout: _Seconds = 0.5
     idle_gap: _Seconds = 0.1
     others: Annotated[tuple[_Beginning, ...], msgspec.Meta(max_length=32)] = ()
+    apcv_formats: tuple[str, ...] = ()
     passthrough: _AddressText | None = None
     passthrough_end: Annotated[str, msgspec.Meta(max_length=20)] = "\r"
     passthrough_speed: Annotated[int, msgspec.Meta(ge=300, le=4_000_000)] = 9600

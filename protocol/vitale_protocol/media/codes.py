@@ -11,10 +11,12 @@ Rules, the first that fits:
   (``public_formats``), and what is too short for a secret, or has only digits;
 - an INS Datamatrix or a 2D-Doc that is cut in its header, or in small letters, is of no medium. It is not ``other``
   either: it may have somebody's number in it, and goes to nobody;
+- a site with the licence knows the real apCV's format, and may name it: what has that one is a candidate;
 - anything else is an apCV candidate. The real format is not public, so the code stays opaque, bounded and unchanged.
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
@@ -76,13 +78,14 @@ class Code:
     format: str = ""
 
 
-def classify(data: bytes, symbology: str = "") -> Code:
+def classify(data: bytes, symbology: str = "", formats: Collection[str] = ()) -> Code:
     """Says what a code is.
 
     Args:
         data: the content as it was decoded, without an AIM identifier and without the imager's terminator.
         symbology: ``qr``, ``micro-qr``, ``rmqr``, ``datamatrix``, ``aztec``, ``pdf417``, ``code128`` …; empty when it
             is not known.
+        formats: the published formats (``public_formats``) that the site's apCV strings may have.
     """
     if len(data) > MAX_STRING:
         return Code("too-long", problem=Problem(PayloadInvalid.reason, "too-long"))
@@ -98,6 +101,7 @@ def classify(data: bytes, symbology: str = "") -> Code:
     if _TWO_D_DOC_DAMAGED.match(plain) or _TWO_D_DOC_CUT.fullmatch(plain):
         return Code("2d-doc", problem=Problem(PayloadInvalid.reason, "2d-doc-format"))
     published = format_of(data) or format_of(plain) or ""
+    published = "" if published in formats else published
     kind = _named(data, symbology) or _named(plain, symbology) or ("other" if published else None)
     if kind is None:
         return Code("apcv-qr", "apcv-qr", _evidence("string", data, symbology))

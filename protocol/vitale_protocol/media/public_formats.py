@@ -20,7 +20,7 @@ import stdnum.iban
 
 from vitale_protocol.media.apcv import SIMULATED_PREFIX
 
-__all__ = ["FORMATS", "PublicFormat", "format_of"]
+__all__ = ["FORMATS", "FORMAT_NAMES", "PublicFormat", "format_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +148,9 @@ FORMATS: Final[Sequence[PublicFormat]] = (
     _format("json", "RFC 8259: an object or an array", rb"[{[].*[}\]]\Z", _is_json),
 )
 """The table, in the order of looking."""
+
+FORMAT_NAMES: Final = tuple(sorted({one.name for one in FORMATS}))
+"""Every name of the table."""
 
 
 def format_of(data: bytes) -> str | None:

@@ -8,7 +8,7 @@ import pytest
 
 from vitale_firmware_sim.phone.profiles import profile_text
 from vitale_protocol.errors import ConfigurationInvalid
-from vitale_reader.daemon.issuing.apcv_profiles import Profiles, read_profiles
+from vitale_reader.daemon.issuing.apcv_profiles import OPTICAL, Profiles, read_profiles
 
 SIMULATOR = profile_text("simulator")
 
@@ -56,6 +56,22 @@ def test_the_drivers_that_read_phones_get_the_texts() -> None:
 def test_profiles_do_not_come_by_the_back_door() -> None:
     with pytest.raises(ConfigurationInvalid):
         Profiles().options("nfc", {"profiles": [SIMULATOR]})
+
+
+def test_formats_of_the_licence_go_to_the_drivers_that_see_codes() -> None:
+    profiles = read_profiles([], "production", ["xml", "json"])
+    for driver in OPTICAL:
+        assert {"x": 1, "apcv_formats": ["xml", "json"]} == profiles.options(driver, {"x": 1})
+        assert {"x": 1} == Profiles().options(driver, {"x": 1})
+        with pytest.raises(ConfigurationInvalid):
+            profiles.options(driver, {"apcv_formats": ["xml"]})
+    assert {} == profiles.options("nfc", {})
+
+
+def test_a_format_that_nobody_has_published_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ConfigurationInvalid) as told:
+        read_profiles([], "production", ["jsn"])
+    assert ("apcv.formats", "json") == (told.value.data["path"], told.value.data["nearest"])
 
 
 def test_what_cannot_be_used_is_told_with_its_file(tmp_path: Path, licensed: Path) -> None:

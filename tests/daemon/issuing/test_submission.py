@@ -215,6 +215,20 @@ def test_what_is_no_medium_is_refused_with_a_remedy(
     assert counter.resolver.calls == []
 
 
+def test_the_format_that_a_licence_names_goes_to_the_resolver(counter: Any) -> None:
+    string = '{"jeton": "0123456789abcdef0123"}'
+
+    async def work(line: Any) -> None:
+        # The resolver is the simulator's, and answered for a string that is not.
+        assert "mixed_origin" == (await refused(line, string))["reason"]
+        assert counter.resolver.calls
+        counter.resolver.calls.clear()
+        assert "medium_unsupported" == (await refused(line, "<jeton>0123456789abcdef0123</jeton>"))["reason"]
+
+    counter.run(work, counter.config(apcv='timeout = 60.0\nformats = ["json"]'))
+    assert [] == [call for call in counter.resolver.calls if "resolve" in call]
+
+
 class TestWhileTheServiceIsAsked:
     def test_a_submission_can_be_cancelled(self, counter: Any) -> None:
         counter.resolver.gate.clear()

@@ -123,6 +123,19 @@ def test_thirty_pictures_are_one_presentation(scene: Scene) -> None:
     assert scene.view.reader.medium == "apcv-qr"
 
 
+def test_the_format_that_a_licence_names_is_presented(scene: Scene) -> None:
+    string = b'{"jeton": "0123456789abcdef0123"}'
+    scene.arm()
+    scene.show(Symbol(string))
+    assert [one for one in scene.reports if isinstance(one, Presented)] == []
+    scene.view = CameraView(
+        scene.view.reader, scene.presence, lambda: "number 1", settle=SETTLE, collect=5.0, formats=("json",)
+    )
+    scene.show(Symbol(string))
+    (presented,) = [one for one in scene.reports if isinstance(one, Presented)]
+    assert string == presented.evidence["string"]
+
+
 def test_the_reader_is_shown_before_the_presentation_of_what_is_in_it(scene: Scene) -> None:
     scene.arm()
     scene.show(Symbol(FIRST))

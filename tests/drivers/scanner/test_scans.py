@@ -278,6 +278,17 @@ def test_beginnings_that_are_set_are_no_patients_code(desk: Desk) -> None:
     ]
 
 
+def test_the_format_that_a_licence_names_is_presented(desk: Desk) -> None:
+    string = b'{"jeton": "0123456789abcdef0123"}'
+    desk.arm()
+    desk.scan(string, "qr")
+    assert desk.told == [f"code qr {string.decode()}"]
+    desk.scans = Scans(READER, GRACE, REPEAT, desk.reports.append, lambda: desk.now, formats=("json",))
+    desk.arm()
+    desk.scan(string, "qr")
+    assert desk.told == ["present apcv-qr", "presented apcv-qr", "empty None"]
+
+
 @pytest.mark.parametrize("armed", [True, False])
 def test_a_code_that_is_no_patients_is_told_each_time_that_it_is_scanned(desk: Desk, armed: bool) -> None:
     if armed:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitale_protocol.media.codes import classify
-from vitale_protocol.media.public_formats import FORMATS, format_of
+from vitale_protocol.media.codes import LEAST_CANDIDATE, LEAST_DIGITS, classify
+from vitale_protocol.media.public_formats import FORMAT_NAMES, FORMATS, format_of
 
 ZONE = b"P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<\nL898902C36UTO7408122F1204159ZE184226B<<<<<10"
 BOARDING = b"M1DESMARAIS/LUC       EABC123 YULFRAAC 0834 226F001A0025 100"
@@ -178,3 +178,17 @@ def test_any_bytes_have_a_format_or_none(data: bytes) -> None:
 def test_a_content_of_any_length_is_looked_at_in_no_time(piece: bytes) -> None:
     """The longest one: an expression that goes back and forth would take minutes for it."""
     assert format_of((piece * 4096)[:4096]) is None
+
+
+@pytest.mark.parametrize("name", FORMAT_NAMES)
+def test_the_format_that_a_licence_names_is_a_candidate_and_no_other(name: str) -> None:
+    """Whoever names one has the others refused as before; what is too short, or no QR code, is none even so."""
+    others = [one for one in FORMAT_NAMES if one != name]
+    for code in EXAMPLES[name]:
+        plain, named = classify(code, "qr"), classify(code, "qr", [name])
+        assert "other" == plain.kind
+        assert plain == classify(code, "qr", others)
+        known = len(code) < LEAST_CANDIDATE or (code.isdigit() and len(code) < LEAST_DIGITS)
+        assert ("other" if known else "apcv-qr") == named.kind
+        assert known or named.evidence["string"] == code
+        assert "other" == classify(code, "code128", [name]).kind

@@ -50,7 +50,7 @@ async def open_issuing(
 ) -> Issuing:
     """Opens what makes tokens of presentations, the resolver among it."""
     config, store, vault = station.config, station.store, station.vault
-    profiles = read_profiles(config.apcv.profiles, config.station.mode)
+    profiles = read_profiles(config.apcv.profiles, config.station.mode, config.apcv.formats)
     issuer = Issuer(
         station.keys,
         mode=config.station.mode,

@@ -62,6 +62,7 @@ def make_services(
         entrance=Entrance(time.monotonic),
         desk_view=DeskView(desk, lambda: station.client_registry.clients, simulators),
         simulators=simulators,
+        apcv_formats=issuing.profiles.formats,
     )
 
 

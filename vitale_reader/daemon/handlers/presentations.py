@@ -69,7 +69,12 @@ class PresentationCalls:
         expected = self._expected(conversation, request, params)
         self._services.page_limits.require_token(conversation)
         try:
-            presentation = presentation_of(params, presentation_id=str(uuid.uuid4()), at=self._services.clock())
+            presentation = presentation_of(
+                params,
+                presentation_id=str(uuid.uuid4()),
+                at=self._services.clock(),
+                formats=self._services.apcv_formats,
+            )
         except (MediumUnsupported, PayloadInvalid) as error:
             self._services.note("presentation.submit", error.reason, conversation.authenticated())
             raise

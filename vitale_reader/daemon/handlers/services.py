@@ -70,6 +70,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     entrance: Entrance
     desk_view: DeskView
     simulators: Simulators
+    apcv_formats: tuple[str, ...] = ()
     tasks: BackgroundTasks = msgspec.field(default_factory=BackgroundTasks)
 
     def station_info(self) -> StationInfo:

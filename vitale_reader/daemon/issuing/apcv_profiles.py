@@ -1,4 +1,4 @@
-"""The profiles of the configuration: read and checked at start, and handed to the drivers that read phones."""
+"""How this site's apCVs look: profiles and formats of the configuration, checked at start and handed to drivers."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from vitale_protocol.configuration.settings import refusal
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.methods import StationMode
 from vitale_protocol.records import Origin
@@ -13,19 +14,23 @@ from vitale_protocol.records import Origin
 if TYPE_CHECKING:
     from vitale_protocol.media.apcv_profile import Profile
 
-__all__ = ["DRIVERS", "Profiles", "read_profiles"]
+__all__ = ["DRIVERS", "OPTICAL", "Profiles", "read_profiles"]
 
 #: The drivers that read phones by profiles, as their option ``profiles``.
 DRIVERS = ("nfc", "pcsc")
+
+#: The drivers that see codes, which get the formats of this site's as their option ``apcv_formats``.
+OPTICAL = ("camera", "scanner")
 
 _MOST_BYTES = 65_536
 
 
 class Profiles(msgspec.Struct, frozen=True):
-    """The profiles of a station; ``texts`` are their TOML."""
+    """The profiles of a station, ``texts`` being their TOML, and the published formats of its apCVs."""
 
     texts: tuple[str, ...] = ()
     parsed: "tuple[Profile, ...]" = ()
+    formats: tuple[str, ...] = ()
 
     @property
     def origins(self) -> dict[bytes, Origin]:
@@ -33,32 +38,37 @@ class Profiles(msgspec.Struct, frozen=True):
         return {profile.label.encode(): profile.origin for profile in self.parsed}
 
     def options(self, driver: str, options: Mapping[str, object]) -> Mapping[str, object]:
-        """A driver's options, with the profiles where it reads phones.
+        """A driver's options, with the profiles where it reads phones, and the formats where it sees codes.
 
         Raises:
-            ConfigurationInvalid: the driver's own table has profiles, which would not have been checked.
+            ConfigurationInvalid: the driver's own table has profiles or formats, which would not have been checked.
         """
-        if driver not in DRIVERS:
-            return options
-        if "profiles" in options:
-            raise ConfigurationInvalid(
-                "profiles are told in [apcv]", data={"path": f"drivers.options.{driver}.profiles"}
-            )
-        return {**options, "profiles": [*self.texts]} if self.texts else options
+        if driver in DRIVERS:
+            return _with(driver, options, "profiles", self.texts)
+        return _with(driver, options, "apcv_formats", self.formats) if driver in OPTICAL else options
 
 
-def read_profiles(names: Sequence[str], mode: StationMode) -> Profiles:
+def _with(driver: str, options: Mapping[str, object], name: str, told: tuple[str, ...]) -> Mapping[str, object]:
+    if name in options:
+        raise ConfigurationInvalid(f"{name} are told in [apcv]", data={"path": f"drivers.options.{driver}.{name}"})
+    return {**options, name: [*told]} if told else options
+
+
+def read_profiles(names: Sequence[str], mode: StationMode, formats: Sequence[str] = ()) -> Profiles:
     """Reads profiles.
 
     Args:
         names: paths of files, which end in ``.toml``, or names of the simulator's own.
         mode: the station's; in production only profiles of production are taken, in test none of a simulator.
+        formats: the published formats of this site's apCVs.
 
     Raises:
-        ConfigurationInvalid: a profile cannot be read or used, or not in this mode; ``data.file`` names it.
+        ConfigurationInvalid: a profile cannot be read or used, or not in this mode; ``data.file`` names it. Or nobody
+            has published such a format.
     """
+    _require_published(formats)
     if not names:
-        return Profiles()
+        return Profiles(formats=tuple(formats))
     from vitale_protocol.media.apcv_profile import parse_profile  # noqa: PLC0415  not needed at desks without phones
 
     texts = tuple(_text(name) for name in names)
@@ -73,7 +83,17 @@ def read_profiles(names: Sequence[str], mode: StationMode) -> Profiles:
     labels = [profile.label for profile in parsed]
     if len(set(labels)) < len(labels):
         raise ConfigurationInvalid("two profiles have the same name and version", data={"path": "apcv.profiles"})
-    return Profiles(texts, parsed)
+    return Profiles(texts, parsed, tuple(formats))
+
+
+def _require_published(formats: Sequence[str]) -> None:
+    if not formats:
+        return
+    from vitale_protocol.media.public_formats import FORMAT_NAMES  # noqa: PLC0415  needed by few desks
+
+    for name in formats:
+        if name not in FORMAT_NAMES:
+            raise refusal("apcv.formats", "there is no such format", name, FORMAT_NAMES)
 
 
 def _text(name: str) -> str:

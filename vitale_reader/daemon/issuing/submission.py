@@ -5,6 +5,7 @@ That it was presented here and now is the application's word, and not the statio
 """
 
 import logging
+from collections.abc import Collection
 
 import msgspec
 
@@ -24,20 +25,23 @@ READER = "submitted"
 DRIVER = "submit"
 
 
-def presentation_of(params: PresentationSubmit, *, presentation_id: str, at: float) -> Presented:
+def presentation_of(
+    params: PresentationSubmit, *, presentation_id: str, at: float, formats: Collection[str] = ()
+) -> Presented:
     """The presentation that a client submits.
 
     Args:
         params: what it said.
         presentation_id: a UUID.
         at: seconds since the epoch.
+        formats: the published formats that this site's apCVs have.
 
     Raises:
         InvalidParams: not exactly one of text and bytes, or not base64.
         PayloadInvalid: nobody's code looks like that, or the text was mangled beyond repair.
         MediumUnsupported: a code, but not one of a medium; ``data.medium`` and the variant say which.
     """
-    code = classify(_content(params))
+    code = classify(_content(params), formats=formats)
     if code.problem is not None or code.medium is None:
         problem = code.problem or Problem(PayloadInvalid.reason)
         detail = "not a code that can be presented"
