@@ -127,17 +127,23 @@ if sys.platform == "linux":
         if ruleset < 0:
             return None
         try:
-            _allow(ruleset, reach, "/", READ_DIR & handled)
-            for root, rights in (("/", READ), *((each, WRITE) for each in (*WRITABLE, tempfile.gettempdir()))):
-                for place in _beside(os.path.realpath(root), tuple(map(str, kept_out))):
-                    _allow(ruleset, reach, place, rights & handled)
-            for device in reach.devices:
-                _allow(ruleset, reach, str(device), WRITE & handled)
+            for place, rights in _places(kept_out, map(str, reach.devices)).items():
+                _allow(ruleset, reach, place, rights & handled)
             return reach if _call(RESTRICT_SELF, ruleset, 0) == 0 else None
         finally:
             os.close(ruleset)
 
-    # Beside the daemon's own may lie thousands of temporary files of others: paths stay texts, none is looked at twice.
+    # Beside the daemon's own may lie thousands of temporary files of others: paths stay texts, and each has one rule.
+
+    def _places(kept_out: tuple[Path, ...], devices: Iterable[str]) -> dict[str, int]:
+        """The places that are allowed, and the rights there."""
+        places = {"/": READ_DIR}
+        for root, rights in (("/", READ), *((each, WRITE) for each in (*WRITABLE, tempfile.gettempdir()))):
+            for place in _beside(os.path.realpath(root), tuple(map(str, kept_out))):
+                places[place] = places.get(place, 0) | rights
+        for device in devices:
+            places[device] = places.get(device, 0) | WRITE
+        return places
 
     def _beside(root: str, kept_out: tuple[str, ...]) -> Iterator[str]:
         """Yields what lies under a root without what is kept out, in as few places as can be."""
