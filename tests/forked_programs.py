@@ -98,9 +98,17 @@ LOCALES = frozenset({"LANG", "LC_ALL", "LC_CTYPE"})
 #: Locales in which Python reads and writes UTF-8, as in those that say so.
 SAME = frozenset({"", "C", "POSIX"})
 #: Read by a program that is forked as well, or of no account to one that is loaded.
-NOT_READ = frozenset({"PYTHONDONTWRITEBYTECODE", "PYTHONIOENCODING", "PYTHONUNBUFFERED"})
+NOT_READ = frozenset({"PYTHONDONTWRITEBYTECODE", "PYTHONIOENCODING", "PYTHONUNBUFFERED", "PYTHONPATH"})
+#: Names folders with modules; a program that is forked is told of them.
+FOLDERS = "PYTHONPATH"
 #: Packages whose modules are run as programs.
-PROGRAMS = ("vitale_drivers", "vitale_reader")
+PROGRAMS = ("tests", "vitale_drivers", "vitale_reader")
+#: Where programs of the tests lie.
+TESTS = Path(__file__).parent
+#: What stands in a program that loads the product.
+LOADS = "vitale_"
+#: What stands in one that asks what it has loaded, which is to be known of one that is executed.
+ASKS = "sys.modules"
 
 
 #: What ``subprocess`` starts a process with, and the names of what it is given.
@@ -190,11 +198,12 @@ class ForkingInterpreter:
         if isinstance(command, str) or asked["executable"] or asked["preexec_fn"] or asked["shell"]:
             return False
         program, *arguments = [os.fsdecode(each) for each in command]
-        how, name, *_ = [*(each for each in arguments if each != "-P"), "", ""]
-        if (program, how, name.partition(".")[0] in PROGRAMS) != (sys.executable, "-m", True):
+        if program != sys.executable or not _is_forked(*(each for each in arguments if each != "-P")):
             return False
         environment = os.environ if asked["env"] is None else asked["env"]
-        return _read_at_start(environment) == _read_at_start(self._environment or os.environ)
+        if _read_at_start(environment) != _read_at_start(self._environment or os.environ):
+            return False
+        return all(map(_only_adds, _more_folders(environment)))
 
     def _fork(self, process: Any, asked: Mapping[str, Any]) -> None:
         given = os.environ if asked["env"] is None else asked["env"]
@@ -202,9 +211,10 @@ class ForkingInterpreter:
         kept = sorted(asked["pass_fds"])
         arguments = [os.fsdecode(each) for each in asked["args"][1:]]
         request = {
-            "arguments": arguments[arguments[0] == "-P" :],
+            "arguments": arguments,
             "environment": {os.fsdecode(name): os.fsdecode(value) for name, value in given.items()},
             "folder": os.fsdecode(asked["cwd"] or Path.cwd()),
+            "folders": _more_folders(given),
             "kept": kept,
             "leads": asked["start_new_session"],
         }
@@ -242,6 +252,17 @@ class ForkingInterpreter:
         return self._line
 
 
+def _is_forked(how: str = "", what: str = "", *_: str) -> bool:
+    """Whether a program loads the product, and can be run by an interpreter that has loaded it."""
+    match how:
+        case "-m":
+            return what.partition(".")[0] in PROGRAMS
+        case "-c":
+            return LOADS in what and ASKS not in what
+        case _:
+            return how.endswith(".py") and Path(how).is_relative_to(TESTS)
+
+
 def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
     """What makes an interpreter another one; locales do where nothing else says how text is written."""
     read = {name: value for name, value in environment.items() if name.startswith(READ_AT_START_BY)}
@@ -249,6 +270,17 @@ def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
     if "PYTHONIOENCODING" in environment:
         locales = {name: value for name, value in locales.items() if value not in SAME and not value.endswith("UTF-8")}
     return {name: value for name, value in (read | locales).items() if name not in NOT_READ}
+
+
+def _more_folders(environment: Mapping[str, str]) -> list[str]:
+    """Folders that Python is to find modules in, besides those of this process."""
+    return [each for each in environment.get(FOLDERS, "").split(os.pathsep) if each and each not in sys.path]
+
+
+def _only_adds(folder: str) -> bool:
+    """Whether nothing in a folder stands for what is loaded already, or is loaded when Python starts."""
+    loaded = {name.partition(".")[0] for name in (*LOADED, *sys.modules)} | {"sitecustomize", "usercustomize"}
+    return Path(folder).is_dir() and loaded.isdisjoint(each.name.partition(".")[0] for each in Path(folder).iterdir())
 
 
 # ── the interpreter ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -259,9 +291,13 @@ class Asked:
 
     def __init__(self, message: bytes, descriptors: Sequence[int]) -> None:
         request = cast("dict[str, Any]", json.loads(message))
-        self.arguments: list[str] = request["arguments"]
+        arguments: list[str] = request["arguments"]
+        #: Nothing is loaded from the folder that it is begun in, or from that of its file.
+        self.safe = arguments[0] == "-P"
+        self.arguments = arguments[self.safe :]
         self.environment: dict[str, str] = request["environment"]
         self.folder: str = request["folder"]
+        self.folders: list[str] = request["folders"]
         self.leads: bool = request["leads"]
         #: By the number that each is to have.
         self.files = dict(zip((0, 1, 2, *request["kept"]), descriptors, strict=True))
@@ -316,7 +352,7 @@ def name_itself(command: Sequence[str]) -> None:
 
 def fork_for(program: Asked) -> None:
     """Has programs forked that this one starts, where it starts any."""
-    _, what, *arguments = program.arguments
+    what, *arguments = program.arguments[1:] or [""]
     if what != "vitale_reader.diagnosis" and STARTING.isdisjoint(arguments):
         return
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -360,16 +396,29 @@ def become(asked: Asked) -> None:
         stream = _anew(getattr(sys, name))
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
-    how, what, *arguments = asked.arguments
-    if how == "-m":
-        sys.argv = [what, *arguments]
-        # As a program it is loaded by itself.
-        sys.modules.pop(what, None)
-        runpy.run_module(what, run_name="__main__", alter_sys=True)
-    else:
-        sys.argv = [how, *arguments]
-        main = sys.modules["__main__"] = types.ModuleType("__main__")
-        exec(compile(what, "<string>", "exec"), vars(main))  # noqa: S102  a program of the tests'
+    how, *arguments = asked.arguments
+    sys.path[:0] = asked.folders
+    if not asked.safe:
+        sys.path.insert(0, asked.folder if how.startswith("-") else str(Path(how).parent))
+    match how:
+        case "-m":
+            # As a program it is loaded by itself.
+            sys.modules.pop(arguments[0], None)
+            sys.argv = arguments
+            runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+        case "-c":
+            code, *arguments = arguments
+            run_text(code, "<string>", [how, *arguments])
+        case file:
+            run_text(Path(file).read_text("utf-8"), file, [file, *arguments])
+
+
+def run_text(code: str, name: str, arguments: list[str]) -> None:
+    """Runs the text of a program, whose file has a name."""
+    sys.argv = arguments
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    main.__file__ = name
+    exec(compile(code, name, "exec"), vars(main))  # noqa: S102  a program of the tests'
 
 
 def end_of(program: Callable[[], None]) -> None:
@@ -393,6 +442,7 @@ def end_of(program: Callable[[], None]) -> None:
 
 def main(descriptor: str, _room: str) -> None:
     """Loads the product, and serves."""
+    gc.disable()  # all that is loaded stays
     for name in LOADED:
         importlib.import_module(name)
     for name in [*sys.modules]:
@@ -402,6 +452,7 @@ def main(descriptor: str, _room: str) -> None:
     assert len([*Path("/proc/self/task").iterdir()]) == 1
     gc.collect()
     gc.freeze()
+    gc.enable()
     with socket.socket(fileno=int(descriptor)) as line:
         asked = serve(line)
     if asked is not None:

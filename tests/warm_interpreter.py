@@ -5,8 +5,10 @@ environment, files, signals, parent and end are its own. A daemon, and a command
 has them forked likewise. That the product can be loaded is not shown by it: modules that are marked ``executes``, the
 tests of the examples, of services and of the wheel execute programs.
 
-A program is named as Python's command line names it, ``-m MODULE`` or ``-c CODE``, and its arguments. What Python reads
-from the environment when it starts, such as ``PYTHONPATH``, is that of the interpreter.
+A program is named as Python's command line names it, ``-m MODULE``, ``-c CODE`` or a file of the tests, and its
+arguments. What Python reads from the environment when it starts is that of the interpreter; ``PYTHONPATH`` may
+name more folders. Whoever asks by ``subprocess`` has a program executed that does not load the product, asks what is
+loaded, or finds other modules in place of those that are.
 
 On other systems than Linux, and where what runs is measured, Python is executed for each program.
 """

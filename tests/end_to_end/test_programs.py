@@ -1,7 +1,9 @@
 """A program that is forked is one that is executed: its end, its streams, its environment and its signals."""
 
+import os
 import signal
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -25,6 +27,43 @@ def test_a_module_is_run_as_the_program(interpreter: WarmInterpreter) -> None:
     done = interpreter.run("-m", "vitale_reader", "--version")
     assert (0, "") == (done.returncode, done.stderr)
     assert done.stdout.startswith("vitale-reader ")
+
+
+def started_as(folder: Path, *arguments: str) -> list[str]:
+    """What a program finds out of itself, and a module beside it: its arguments, its parent, its file."""
+    said = subprocess.run(
+        (sys.executable, *arguments, "one"),
+        env=os.environ | {"PYTHONPATH": str(folder)},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return said.stdout.splitlines()
+
+
+FINDS_OUT = """
+# loads vitale_reader
+import os, sys, beside
+print(sys.argv, __name__, os.getcwd(), "forked" if beside.is_loaded("vitale_reader.daemon.app") else "executed")
+"""
+BESIDE = "import sys\ndef is_loaded(name): return name in sys.modules\n"
+
+
+def test_programs_that_load_the_product_are_forked_and_find_what_they_are_given(tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text(BESIDE)
+    (tmp_path / "program.py").write_text(FINDS_OUT)
+    # On other systems, and where what runs is measured, each program is executed.
+    forked = "forked" if sys.platform == "linux" and "COVERAGE_PROCESS_CONFIG" not in os.environ else "executed"
+    assert [f"['-c', 'one'] __main__ {tmp_path} {forked}"] == started_as(tmp_path, "-c", FINDS_OUT)
+    assert [f"['-c', 'one'] __main__ {tmp_path} {forked}"] == started_as(tmp_path, "-P", "-c", FINDS_OUT)
+    # None of the tests' own, one that asks what is loaded, and one that finds another module in place of a loaded one.
+    assert [f"['{tmp_path}/program.py', 'one'] __main__ {tmp_path} executed"] == started_as(
+        tmp_path, str(tmp_path / "program.py")
+    )
+    assert [f"['-c', 'one'] __main__ {tmp_path} executed"] == started_as(tmp_path, "-c", FINDS_OUT + "sys.modules")
+    (tmp_path / "vitale_protocol.py").write_text("")
+    assert [f"['-c', 'one'] __main__ {tmp_path} executed"] == started_as(tmp_path, "-c", FINDS_OUT)
 
 
 def test_a_fault_is_told_as_ever(interpreter: WarmInterpreter) -> None:

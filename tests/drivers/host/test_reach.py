@@ -50,7 +50,7 @@ def confined(hidden: Path, *named: Path) -> Generator[Callable[[Path], tuple[str
         stdout=subprocess.PIPE,
         text=True,
         # Its temporary files are its own, as a worker's are: not the folder of all tests.
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TMPDIR": str(hidden.parent / "tmp")},
+        env={**os.environ, "TMPDIR": str(hidden.parent / "tmp")},
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
