@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from vitale_drivers.base import Arm, Command, Failed, Health, Progress, ReaderRemoved
+from vitale_protocol.catalogue import invitation
 from vitale_protocol.problems import Problem
+from vitale_protocol.records import Medium
 from vitale_reader.daemon.issuing.issuer import Grant
 
 READER = "nfc:counter"
@@ -16,6 +18,11 @@ WISH = {"nonce": "n" * 22, "media": ["apcv-nfc"]}
 def steps(line: Any) -> list[str]:
     told = (each for each in line.notifications if each["method"] == "presentation.progress")
     return [each["params"]["step"] for each in told]
+
+
+def messages(line: Any) -> list[str]:
+    told = (each for each in line.notifications if each["method"] == "presentation.progress")
+    return [each["params"]["message"] for each in told]
 
 
 @pytest.mark.parametrize(("pending", "told"), [({}, ["armed", "detected"]), ({"progress": False}, [])])
@@ -29,6 +36,24 @@ def test_an_error_says_at_which_reader_it_happened(counter: Any, pending: dict[s
 
         assert ("medium_unreadable", READER) == (data["reason"], data["reader"])
         assert told == steps(line)
+
+    counter.run(work)
+
+
+@pytest.mark.parametrize(
+    ("media", "told"),
+    [
+        (["vitale-card", "apcv-nfc", "apcv-qr"], ["apcv-nfc"]),
+        (["vitale-card", "apcv-qr"], ["vitale-card", "apcv-qr"]),  # no reader takes them: one may be plugged in
+    ],
+)
+def test_a_person_is_asked_for_what_a_reader_at_the_desk_takes(
+    counter: Any, media: list[Medium], told: list[Medium]
+) -> None:
+    async def work(line: Any) -> None:
+        line.send_call("presentation.request", WISH | {"media": media})
+        await line.result("session.ping")  # answered after the request was taken
+        assert [invitation(told, "en")] == messages(line)
 
     counter.run(work)
 
