@@ -338,6 +338,29 @@ def _is_open(file: sqlite3.Connection) -> bool:
         return False
 
 
+def test_a_file_that_is_full_is_not_back_because_it_can_be_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+
+    def put_where_full(connection: Connection) -> None:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")
+        connection.exec_driver_sql("CREATE TABLE more (content)")
+
+    async def work() -> None:
+        async with opened(tmp_path / "store.db") as store:
+            for _ in range(3):
+                with pytest.raises(StoreUnavailable) as refused:
+                    await store.run(put_where_full)
+                assert "file-full" == refused.value.variant
+                await store.run(lambda connection: connection.exec_driver_sql("SELECT count(*) FROM outbox").scalar())
+            await store.run(put)
+
+    run(work)
+    told = [message for message in caplog.messages if message.startswith("the store")]
+    assert ["the store cannot be used", "the store is back"] == [message.partition(":")[0] for message in told]
+
+
 def test_a_file_that_is_lost_and_comes_back_is_told_once_each(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     file = tmp_path / "store.db"

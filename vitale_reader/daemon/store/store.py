@@ -12,6 +12,7 @@ One schema and one code path, through SQLAlchemy Core; no work runs in the event
 import contextlib
 import logging
 import os
+import sqlite3
 import time
 from collections.abc import Callable
 from math import inf
@@ -291,6 +292,7 @@ class Store:
                 try:
                     with (engine or self._engine).begin() as connection:
                         done = work(connection)
+                        has_written = self._is_lost and _has_written(connection)
                 except IntegrityError as error:
                     if not left or not began_twice(error):
                         raise
@@ -302,12 +304,13 @@ class Store:
                         self._note_failure(told)
                     raise told from error
                 else:
-                    self._note_answer()
+                    self._note_answer(has_written=has_written)
                     return done
         raise AssertionError("the last try returns or raises")
 
-    def _note_answer(self) -> None:
-        if self._is_lost:
+    def _note_answer(self, *, has_written: bool) -> None:
+        # What is full, locked or not ours to write is read all the time; it is back when it takes something.
+        if self._is_lost and has_written:
             self._is_lost = False
             logger.info("the store is back")
 
@@ -321,6 +324,12 @@ class Store:
             if told.variant == "file-locked":  # whoever stood behind it has waited as long
                 self.cause, self._failed_at = told, time.monotonic()
             self._engine.dispose()  # the next work opens the file anew: its disk may have come back
+
+
+def _has_written(connection: Connection) -> bool:
+    """True if a connection to a file, opened since the last failure, has changed a row."""
+    driver = connection.connection.dbapi_connection
+    return isinstance(driver, sqlite3.Connection) and driver.total_changes > 0
 
 
 _POOL = "pool"

@@ -17,6 +17,7 @@ from vitale_reader.daemon.database.expiry import in_pieces
 from vitale_reader.daemon.store.audit_trail import retention
 from vitale_reader.daemon.store.audit_trail.chain import Chain
 from vitale_reader.daemon.store.audit_trail.entries import Entry
+from vitale_reader.daemon.store.audit_trail.lost_lines import LostLines
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Anchor, Remembered
 from vitale_reader.daemon.store.store import Database
@@ -56,6 +57,7 @@ class Audit:
         self._days = days
         self._clock = clock
         self._export = export
+        self._lost = LostLines()
 
     async def open(self) -> None:
         """Begins the chain, or finds it.
@@ -85,7 +87,9 @@ class Audit:
         try:
             await append(self._store, self._chain, entry)
         except StoreUnavailable as error:
-            logger.error("a line of the audit trail is lost (%s, %s): %s", action, outcome, error)
+            self._lost.lose(action, outcome, error)
+        else:
+            self._lost.sum_up_when_due()
 
     async def purge(self) -> int:
         """Forgets the lines that are older than the retention, and drops the anchor; returns how many there were.
@@ -104,6 +108,7 @@ class Audit:
 
     async def close(self) -> None:
         """Drops the anchor a last time, as well as can be."""
+        self._lost.sum_up()
         try:
             await self.drop_anchor()
         except StoreUnavailable as error:
