@@ -248,6 +248,8 @@ def _sets(count: int, photographs: Path | None) -> Iterator[tuple[str, Made]]:
         yield t("téléphones au comptoir", "phones at a counter"), _phones(count * PHONES)
     if PAPERS:
         yield t("Datamatrix sur papier", "Datamatrix on paper"), _papers(count * PAPERS, paper.datamatrix)
+        name = t("autres Datamatrix sur papier", "other Datamatrix on paper")
+        yield name, _papers(count * PAPERS, paper.datamatrix, seed=paper.HELD_OUT)
         yield t("QR sur papier", "QR codes on paper"), _papers(count * PAPERS, paper.qr)
     if HARD:
         yield t("photographies difficiles", "difficult photographs"), _hard(count * HARD, matrix=False)
@@ -279,9 +281,9 @@ def _phones(count: int) -> Made:
         yield f"phone-{number:04}-{kind}", pixels, [content.decode("ascii")]
 
 
-def _papers(count: int, draw: Callable[[bytes], paper.Grey]) -> Made:
+def _papers(count: int, draw: Callable[[bytes], paper.Grey], seed: int = 11) -> Made:
     for kind in paper.KINDS:
-        for number, (pixels, content) in enumerate(paper.papers(kind, count, seed=11, draw=draw)):
+        for number, (pixels, content) in enumerate(paper.papers(kind, count, seed=seed, draw=draw)):
             yield f"{kind}~paper~{number}", pixels, [content.decode("ascii")]
 
 

@@ -17,10 +17,13 @@ import zxingcpp
 from tests.benchmarks.perspective import Turned, perspective
 from vitale_firmware_sim.camera.picture import empty_scene, render
 
-__all__ = ["KINDS", "Grey", "Label", "datamatrix", "ins", "lay", "negatives", "papers", "qr"]
+__all__ = ["HELD_OUT", "KINDS", "Grey", "Label", "datamatrix", "ins", "lay", "negatives", "papers", "qr"]
 
 Grey = npt.NDArray[np.uint8]
 Values = npt.NDArray[np.float32]
+
+HELD_OUT: Final = 3003
+"""A seed by which no stage was chosen."""
 
 _FINE: Final = 8
 """Pixels a module of what is printed, before it is photographed."""

@@ -9,6 +9,7 @@ Print that is worn, blurred or dim still has its edges where modules end, at one
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import cast
 
 import cv2
@@ -24,7 +25,7 @@ Levels = npt.NDArray[np.float32]
 
 Numbers = npt.NDArray[np.float64]
 
-MODULE = 6
+MODULE = 4
 """Pixels of a module in which phases are taken."""
 
 AROUND = 3
@@ -35,6 +36,9 @@ BLOCKS = 6
 
 COUNTED = 320
 """Pixels of what is made upright, in which modules are counted."""
+
+FIRST, FINAL = 2, 3
+"""Powers of the surface by which an outline becomes better, and of the one after."""
 
 BANDS = 8
 """Of its rows, that are counted by themselves: in so few a line of modules that leans stays in step."""
@@ -53,8 +57,8 @@ VERY_CLEAR = 5.0
 ALIKE = 0.13
 """By what share the counts of both directions may differ, since an outline is not the code."""
 
-_PADDED = 1024
-_SURROUNDINGS = 61
+_PADDED = 512
+_SURROUNDINGS = 31
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +81,9 @@ class Grid:
 
     def point(self, column: float, row: float) -> tuple[float, float]:
         """The point of the picture where ``column`` modules of ``levels`` end, and ``row`` of them downwards."""
-        place = np.array(((column - AROUND, row - AROUND),)) / self.count * 2 - 1
-        x, y = _seen(place[:, 0], place[:, 1], self.count, self.across, self.down)
-        right, below, share = self.back @ (float(x[0]), float(y[0]), 1.0)
+        place = np.array((column - AROUND, row - AROUND)) / self.count * 2 - 1
+        x, y = _seen(_terms(place[0], place[1], FINAL), self.count, self.across, self.down)
+        right, below, share = self.back @ (float(x), float(y), 1.0)
         return float(right / share), float(below / share)
 
 
@@ -99,16 +103,10 @@ def count_modules(picture: Picture, outline: Outline) -> int | None:
 
 def find_grid(picture: Picture, outline: Outline, count: int) -> Grid:
     """Finds the grid of what lies between four corners, of about so many modules a side."""
-    for powers in (2, 3):
-        pixels, back = _flat(picture.grey, outline, count)
-        edges = cv2.GaussianBlur(pixels, (3, 3), 0)
-        across = _surface(*_phases(edges, count), powers)
-        phase, weight = _phases(edges.T, count)
-        down = _surface(phase.T, weight.T, powers)
-        if powers == 2:
-            outline = _corners(count, back, across, down)
-    place = (np.arange(-AROUND, count + AROUND) + 0.5) / count * 2 - 1
-    x, y = _seen(*np.meshgrid(place, place), count, across, down)
+    pixels, back = _flat(picture.grey, outline, count)
+    pixels, back = _flat(picture.grey, _corners(count, back, *_surfaces(pixels, count, FIRST)), count)
+    across, down = _surfaces(pixels, count, FINAL)
+    x, y = _seen(_module_terms(count), count, across, down)
     softened = cv2.blur(pixels, (3, 3))
     levels = cv2.remap(
         softened, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
@@ -151,19 +149,31 @@ def _phases(pixels: Grey, count: int) -> tuple[Numbers, Numbers]:
     return np.angle(sums), np.abs(sums) / (np.add.reduceat(rows, starts, axis=1) + 1e-3)
 
 
+def _surfaces(pixels: Grey, count: int, powers: int) -> tuple[Numbers, Numbers]:
+    edges = cv2.GaussianBlur(pixels, (3, 3), 0)
+    across = _surface(*_phases(edges, count), powers)
+    phase, weight = _phases(edges.T, count)
+    return across, _surface(phase.T, weight.T, powers)
+
+
 def _surface(phase: Numbers, weight: Numbers, powers: int) -> Numbers:
     """Lays a surface of so many powers through phases, and leaves out what is far from it."""
-    place = (np.arange(BLOCKS) + 0.5) / BLOCKS * 2 - 1
-    terms = _terms(*(one.ravel() for one in np.meshgrid(place, place)), powers)
-    turns = np.unwrap(np.unwrap(phase, axis=1), axis=0).ravel()
+    terms = _block_terms(powers)
+    turns = _unwound(_unwound(phase).T).T.ravel()
     trust = squared = weight.ravel() ** 2 + 1e-9
     found = np.zeros(terms.shape[1])
     for _ in range(2):
         weighted = terms.T * trust
-        stiff = 1e-3 * trust.mean() * np.eye(terms.shape[1])
-        found = np.linalg.solve(weighted @ terms + stiff, weighted @ turns)
+        found = np.linalg.solve(weighted @ terms + np.diag(np.full(len(found), 1e-3 * trust.mean())), weighted @ turns)
         trust = squared / (1 + ((turns - terms @ found) / FAR) ** 2)
     return np.asarray(found * MODULE / (2 * np.pi), dtype=np.float64)
+
+
+def _unwound(phase: Numbers) -> Numbers:
+    """Phases along each row without jumps: each is less than half a turn from the one before."""
+    steps = np.diff(phase, axis=1, prepend=0)
+    steps[:, 1:] -= 2 * np.pi * np.rint(steps[:, 1:] / (2 * np.pi))
+    return np.asarray(np.cumsum(steps, axis=1), dtype=np.float64)
 
 
 FAR = 0.6
@@ -171,22 +181,37 @@ FAR = 0.6
 
 
 def _terms(x: Numbers, y: Numbers, powers: int) -> Numbers:
-    pairs = [(i, j) for total in range(powers + 1) for i in range(total + 1) if (j := total - i) >= 0]
-    return np.stack([x**i * y**j for i, j in pairs], axis=-1)
+    """Products of powers of each place, ``powers`` at most in all: a column each."""
+    columns = [np.ones_like(x)]
+    start = 0
+    for total in range(1, powers + 1):
+        last = columns[start : start + total]
+        start += total
+        columns += [x * last[0], *(y * one for one in last)]
+    return np.stack(columns, axis=-1)
 
 
-def _seen(x: Numbers, y: Numbers, count: int, across: Numbers, down: Numbers) -> tuple[Numbers, Numbers]:
+@lru_cache(maxsize=2)
+def _block_terms(powers: int) -> Numbers:
+    place = (np.arange(BLOCKS) + 0.5) / BLOCKS * 2 - 1
+    x, y = np.meshgrid(place, place)
+    return _terms(x.ravel(), y.ravel(), powers)
+
+
+@lru_cache(maxsize=16)
+def _module_terms(count: int) -> Numbers:
+    place = (np.arange(-AROUND, count + AROUND) + 0.5) / count * 2 - 1
+    return _terms(*np.meshgrid(place, place), powers=FINAL)
+
+
+def _seen(terms: Numbers, count: int, across: Numbers, down: Numbers) -> tuple[Numbers, Numbers]:
     """Where places of the code, from -1 to 1, are seen in the pixels of ``_flat``."""
-    terms = _terms(x, y, POWERS[len(across)])
-    middle, half = AROUND * MODULE - 0.5 + count * MODULE / 2, count * MODULE / 2
-    return middle + x * half + terms @ across, middle + y * half + terms @ down
-
-
-POWERS = {6: 2, 10: 3}
-"""Of a surface, by how many terms it has."""
+    half = count * MODULE / 2
+    middle = AROUND * MODULE - 0.5 + half
+    return middle + terms[..., 1] * half + terms @ across, middle + terms[..., 2] * half + terms @ down
 
 
 def _corners(count: int, back: Projection, across: Numbers, down: Numbers) -> Outline:
-    x, y = _seen(np.array((-1.0, 1, 1, -1)), np.array((-1.0, -1, 1, 1)), count, across, down)
-    points = cv2.perspectiveTransform(np.stack((x, y), axis=-1)[None], back)[0]
+    terms = _terms(np.array((-1.0, 1, 1, -1)), np.array((-1.0, -1, 1, 1)), FIRST)
+    points = cv2.perspectiveTransform(np.stack(_seen(terms, count, across, down), axis=-1)[None], back)[0]
     return cast("Outline", tuple(map(tuple, points.tolist())))

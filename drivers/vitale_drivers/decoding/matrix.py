@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vitale_drivers.decoding.grid import AROUND, Grid, Levels, count_modules, find_grid
+from vitale_drivers.decoding.grid import Grid, Levels, count_modules, find_grid
 from vitale_drivers.decoding.picture import Grey, Picture
 from vitale_drivers.decoding.symbol import Corners, Symbol
 from vitale_drivers.decoding.zxing import read_drawn
@@ -106,27 +106,26 @@ class _Sums:
     def __init__(self, dark: Levels) -> None:
         size = len(dark)
         self._size = size
-        by_turns = np.where(np.arange(size) % 2, -1, 1)
-        self._signs = by_turns
-        self._down = np.pad(np.cumsum(dark, axis=0), ((1, 0), (0, 0)))
-        self._along = np.pad(np.cumsum(dark, axis=1), ((0, 0), (1, 0)))
-        self._dotted_down = np.pad(np.cumsum(dark * by_turns[:, None], axis=0), ((1, 0), (0, 0)))
-        self._dotted_along = np.pad(np.cumsum(dark * by_turns[None], axis=1), ((0, 0), (1, 0)))
+        self._signs = np.where(np.arange(size) % 2, -1, 1)
+        self._down, self._along = np.zeros((2, size + 1, size))
+        self._dotted_down, self._dotted_along = np.zeros((2, size + 1, size))
+        np.cumsum(dark, axis=0, out=self._down[1:])
+        np.cumsum(dark.T, axis=0, out=self._along[1:])
+        np.cumsum(dark * self._signs[:, None], axis=0, out=self._dotted_down[1:])
+        np.cumsum(dark.T * self._signs[:, None], axis=0, out=self._dotted_along[1:])
 
     def fits(self, side: int) -> npt.NDArray[np.float64]:
         """How well a symbol of this side fits at each row and each column but the first, from -1 to 1."""
         free = self._size - side
-        rows, columns = np.arange(free)[:, None], np.arange(1, free + 1)[None]
-        solid = self._down[rows + side] - self._down[rows]
-        solid = np.squeeze(solid, 1)
-        left = solid[:, 1 : free + 1] - solid[:, :free]
-        low = rows + side - 1
-        bottom = self._along[low, columns + side] - self._along[low, columns]
-        bottom = bottom - (self._along[low + 1, columns + side] - self._along[low + 1, columns])
-        top = (self._dotted_along[rows, columns + side] - self._dotted_along[rows, columns]) * self._signs[columns]
-        last = columns + side - 1
-        right = (self._dotted_down[rows, last] - self._dotted_down[rows + side, last]) * self._signs[rows]
-        return np.asarray((left / 2 + bottom / 2 + top + right) / (4 * side), dtype=np.float64)
+        rows, columns = slice(free), slice(1, free + 1)
+        solid = self._down[side : side + free] - self._down[rows]
+        left = solid[:, columns] - solid[:, rows]
+        lines = (self._along[side + 1 : side + free + 1] - self._along[columns]).T
+        bottom = lines[side - 1 : side + free - 1] - lines[side : side + free]
+        top = (self._dotted_along[side + 1 : side + free + 1] - self._dotted_along[columns]).T[rows]
+        right = (self._dotted_down[rows] - self._dotted_down[side : side + free])[:, side : side + free]
+        dotted = top * self._signs[None, columns] + right * self._signs[rows, None]
+        return np.asarray(((left + bottom) / 2 + dotted) / (4 * side), dtype=np.float64)
 
 
 def _readings(levels: Levels, place: Place) -> Iterator[Levels]:

@@ -38,13 +38,13 @@ LEAST = 11
 MOST = 2
 """Regions that are worth looking at."""
 
-LEVELS = (1.0, 1.25, 1.5, 1.8)
+LEVELS = (1.1, 1.5)
 """Thresholds by which squares are cut out, as multiples of Otsu's."""
 
 SLIMMEST = 0.35
 """Height to width of a square that is seen aslant."""
 
-SQUARES = 3
+SQUARES = 2
 """Squares that are worth looking at."""
 
 SAME = 0.45
