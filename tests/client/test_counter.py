@@ -157,6 +157,73 @@ def test_a_process_that_was_forked_is_refused_and_leaves_the_connection_alone(da
     assert ["local_misuse True", "0 1"] == done.stdout.splitlines(), done.stderr
 
 
+@pytest.mark.posix
+def test_nothing_that_a_connection_gave_keeps_a_forked_process_waiting(daemon: FakeDaemon, home: Path) -> None:
+    never(daemon, "presentation.request")
+    program = textwrap.dedent(
+        f"""
+        import os, signal, vitale_reader
+
+        def refused(call):
+            child = os.fork()
+            if child == 0:
+                signal.alarm(60)  # where it hangs
+                try:
+                    call()
+                except vitale_reader.VitaleError as error:
+                    os._exit(7 if "os.fork()" in str(error) else 1)
+                os._exit(2)
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+        with vitale_reader.connect(home={str(home)!r}) as reader:
+            changes, codes = reader.watch(), reader.codes()
+            next(changes)
+            print("watch", refused(lambda: next(changes)), refused(changes.close))
+            print("codes", refused(lambda: next(codes)))
+            with reader.reading() as read:
+                print("read", refused(read.result))
+            print("call", refused(reader.ping), 0 < reader.ping())
+        """
+    )
+    done = subprocess.run((sys.executable, "-c", program), capture_output=True, text=True, timeout=300, check=False)
+    assert ["watch 7 2", "codes 7", "read 7", "call 7 True"] == done.stdout.splitlines(), done.stderr
+
+
+# ── the SDK's own thread ──
+
+
+@pytest.mark.timeout(120)
+def test_a_callback_in_the_sdks_thread_that_would_wait_for_itself_is_refused(daemon: FakeDaemon, home: Path) -> None:
+    with vitale_reader.connect(home=home) as reader:
+        waits: dict[str, Callable[[], object]] = {
+            "ping": reader.ping,
+            "read": reader.read,
+            "watch": lambda: next(reader.watch()),
+            "lease": lambda: reader.lease("x").__enter__(),
+            "close": reader.close,
+        }
+        for name, wait in waits.items():
+            with pytest.raises(LocalMisuse) as refused:
+                reader.wait_until_empty(READER.id, once_watching=wait)
+            assert (name, True) == (name, "own thread" in str(refused.value))
+        reader.wait_until_empty(READER.id, once_watching=reader.cancel)
+        assert 0 < reader.ping()
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("end", [SystemExit, KeyboardInterrupt])
+def test_a_callback_that_ends_the_program_ends_its_call_and_no_other(
+    daemon: FakeDaemon, home: Path, end: type[BaseException]
+) -> None:
+    def leave() -> None:
+        raise end
+
+    with vitale_reader.connect(home=home) as reader:
+        with pytest.raises(end):
+            reader.wait_until_empty(READER.id, once_watching=leave)
+        assert 0 < reader.ping()
+
+
 # ── closing ──
 
 

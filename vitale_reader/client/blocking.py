@@ -28,7 +28,7 @@ from vitale_reader.client.presentation import ReaderChange
 from vitale_reader.client.reconnecting import settings_of
 from vitale_reader.client.session_transport import OnProgress
 from vitale_reader.client.sync_wrappers import Twin, blocking, factory, twin
-from vitale_reader.client.waiting import BlockingPendingRead, result_of, start
+from vitale_reader.client.waiting import BlockingPendingRead, result_of, run_until_stopped, start
 
 __all__ = ["Connection", "Lease", "PendingRead", "Presentation", "connect"]
 
@@ -90,7 +90,8 @@ def _reading(
             work(lambda inner: method(inner, *args, **kwargs), future)
 
         language = self._settings.language  # pyright: ignore[reportPrivateUsage]  # made for that class
-        return BlockingPendingRead(begin, on_progress, language)
+        check = self._check_caller  # pyright: ignore[reportPrivateUsage]  # made for that class
+        return BlockingPendingRead(begin, check, on_progress, language)
 
     return call
 
@@ -150,7 +151,9 @@ class Connection(Twin[connection.Connection]):
                 raise LocalMisuse("the connection is open already")
         self._process = os.getpid()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="vitale-reader-sdk", daemon=True)
+        self._thread = threading.Thread(
+            target=run_until_stopped, args=(self._loop,), name="vitale-reader-sdk", daemon=True
+        )
         self._thread.start()
         try:
             self._inner = self._run(lambda: _open(self._settings))
@@ -162,11 +165,15 @@ class Connection(Twin[connection.Connection]):
         """Ends the connection and its thread; harmless to repeat.
 
         What waits on it in other threads raises ``Cancelled``; ``subscribe()`` and ``watch()`` end.
+
+        Raises:
+            LocalMisuse: this is the SDK's own thread, in a callback.
         """
         if self._is_forked():
             # The thread is the other process's, and so is the session.
             self._inner = self._thread = self._loop = None
             return
+        self._check_caller()
         with self._lock:
             loop, thread, inner = self._loop, self._thread, self._inner
             self._inner = self._thread = self._loop = None
@@ -249,10 +256,20 @@ class Connection(Twin[connection.Connection]):
         """True in a process that was forked from the one that opened the connection: its thread is not there."""
         return self._loop is not None and self._process != os.getpid()
 
-    def _open(self) -> tuple[connection.Connection, asyncio.AbstractEventLoop]:
+    def _check_process(self) -> None:
         if self._is_forked():
             with self._settings.spoken():
                 raise LocalMisuse("the connection was opened before os.fork(); connect in the new process")
+
+    def _check_caller(self) -> None:
+        """Refuses whoever would wait for an answer that never comes."""
+        self._check_process()
+        if self._thread is not None and threading.current_thread() is self._thread:
+            with self._settings.spoken():
+                raise LocalMisuse("a callback in the SDK's own thread cannot wait for this connection")
+
+    def _open(self) -> tuple[connection.Connection, asyncio.AbstractEventLoop]:
+        self._check_process()
         if self._inner is None or self._loop is None:
             with self._settings.spoken():
                 raise LocalMisuse("the connection is not open; use `with vitale_reader.connect() as reader:`")
@@ -271,6 +288,7 @@ class Connection(Twin[connection.Connection]):
             future.cancel()  # where Ctrl-C ended this, at whichever step; else without effect
 
     def _schedule(self, work: Callable[[], Coroutine[Any, Any, T]], future: concurrent.futures.Future[T]) -> None:
+        self._check_caller()  # before the lock: whoever held it at the fork never lets it go
         with self._lock:
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(start, work, future)
@@ -314,7 +332,7 @@ class Connection(Twin[connection.Connection]):
 
     def _end(self, inner: connection.Connection, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Ends something that the connection holds; where another thread closes it meanwhile, that has ended too."""
-        if self._inner is inner:
+        if self._inner is inner and not self._is_forked():
             try:
                 self._run(work)
             except (Cancelled, LocalMisuse):

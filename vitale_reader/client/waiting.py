@@ -13,9 +13,22 @@ from vitale_protocol.events import PresentationProgress
 from vitale_reader.client.session_transport import OnProgress
 from vitale_reader.client.system import SLICE
 
-__all__ = ["BlockingPendingRead", "result_of", "start"]
+__all__ = ["BlockingPendingRead", "result_of", "run_until_stopped", "start"]
 
 T = TypeVar("T")
+
+
+def run_until_stopped(loop: asyncio.AbstractEventLoop) -> None:
+    """Runs the event loop of the SDK's thread.
+
+    ``sys.exit()`` in a callback ends no loop that others wait for: it is told to whoever waits for that call.
+    """
+    while True:
+        try:
+            return loop.run_forever()
+        except (KeyboardInterrupt, SystemExit) as error:
+            told = "a callback in the SDK's own thread ends the program: it ends its own call"
+            loop.call_exception_handler({"message": told, "exception": error})
 
 
 def start(work: Callable[[], Coroutine[Any, Any, T]], future: concurrent.futures.Future[T]) -> None:
@@ -84,6 +97,7 @@ class BlockingPendingRead(Generic[T]):
 
     Args:
         begin: begins it; what it is given is told of each step, in the SDK's thread, and holds the result.
+        check: refuses a caller that no result would reach.
         on_progress: called for each step, in the thread that waits for the result.
         language: of its errors.
     """
@@ -91,10 +105,12 @@ class BlockingPendingRead(Generic[T]):
     def __init__(
         self,
         begin: Callable[[Callable[[PresentationProgress | None], None], concurrent.futures.Future[T]], None],
+        check: Callable[[], None],
         on_progress: OnProgress | None,
         language: Language,
     ) -> None:
         self._begin = begin
+        self._check = check
         self._on_progress = on_progress
         self._language: Language = language
         self._steps: queue.SimpleQueue[PresentationProgress | None] = queue.SimpleQueue()
@@ -129,6 +145,7 @@ class BlockingPendingRead(Generic[T]):
             Cancelled: ``cancel()`` was called, or the connection was closed.
             VitaleError: as ``read()`` does.
         """
+        self._check()
         future = self._started()
         while (step := self._next()) is not None:
             if self._on_progress is not None:
