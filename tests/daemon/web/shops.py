@@ -32,14 +32,16 @@ parent.postMessage([await failed(desk.pair(ask)), await failed(desk.connect())],
 </script>"""
 
 
-def _asked(kind: type[Browser], *marks: pytest.MarkDecorator) -> Any:
+def asked(kind: type[Browser], *marks: pytest.MarkDecorator, more: Mapping[str, object] | None = None) -> Any:
+    """A browser as an argument of a test, where it is installed; more arguments, by their words in the test's name."""
     missing = pytest.mark.skipif(not is_installed(kind), reason=f"{kind.program} is not installed")
-    return pytest.param(kind, marks=(missing, *marks), id=kind.program)
+    name = " ".join((kind.program, *(more or {})))
+    return pytest.param(kind, *(more or {}).values(), marks=(missing, *marks), id=name)
 
 
-BROWSERS = pytest.mark.parametrize("kind", [_asked(Chromium), _asked(Firefox)])
+BROWSERS = pytest.mark.parametrize("kind", [asked(Chromium), asked(Firefox)])
 #: For what shows no more of Firefox than tests of the page library and the dashboard do: that one in the soak.
-FIREFOX_IN_THE_SOAK = pytest.mark.parametrize("kind", [_asked(Chromium), _asked(Firefox, pytest.mark.soak)])
+FIREFOX_IN_THE_SOAK = pytest.mark.parametrize("kind", [asked(Chromium), asked(Firefox, pytest.mark.soak)])
 CHROMIUM = pytest.mark.skipif(not is_installed(Chromium), reason="chromium is not installed")
 
 
