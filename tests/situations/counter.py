@@ -91,7 +91,8 @@ line_timeout = 5
 [apcv]
 profiles = ["simulator"]
 resolver = "apcv-soap"
-timeout = 5.0
+# What a service that answers may take on a busy machine; one situation waits for all of it.
+timeout = 15.0
 """
 
 
