@@ -1,6 +1,7 @@
 """Everything at once, for as long as one likes: ``python -m tests.rig --seconds 600 --seed 7``.
 
-Needs PostgreSQL; without libfaketime the clock of the last desk stays right, and it says so.
+Needs PostgreSQL and pgbouncer. Without libfaketime the clock of the last desk stays right, and without root no disk
+fills up; it says so.
 """
 
 import argparse
@@ -9,7 +10,10 @@ import tempfile
 from pathlib import Path
 
 from tests.postgres_server import PostgresServer
+from tests.rig.database import followed
 from tests.rig.desk import faketime
+from tests.rig.disk import SmallDisk
+from tests.rig.pgbouncer import Bouncer
 from tests.rig.run import play
 from tests.rig.scenario import Scenario
 
@@ -28,16 +32,18 @@ def main() -> int:
         parser.error("PostgreSQL is not installed: apt-get install postgresql")
     if faketime() is None:
         print("libfaketime is not installed: no clock will be wrong", file=sys.stderr)
-    scenario = Scenario.drawn(options.seed, desks=options.desks, seconds=options.seconds)
-    server = PostgresServer(programs)
-    try:
-        server.start()
-        with tempfile.TemporaryDirectory(prefix="vitale-rig-") as folder:
-            place = options.folder or Path(folder)
-            place.mkdir(exist_ok=True)
-            outcome = play(scenario, place, server, desks=options.desks, clients=options.clients)
-    finally:
-        server.remove()
+    has_disk = SmallDisk.can_be_had()
+    if not has_disk:
+        print("only root mounts a small disk: none will fill up", file=sys.stderr)
+    if Bouncer.installed() is None:
+        parser.error("pgbouncer is not installed: apt-get install pgbouncer")
+    scenario = Scenario.drawn(
+        options.seed, desks=options.desks, seconds=options.seconds, small_disk=has_disk, at_length=True
+    )
+    with followed(programs) as database, tempfile.TemporaryDirectory(prefix="vitale-rig-") as folder:
+        place = options.folder or Path(folder)
+        place.mkdir(exist_ok=True)
+        outcome = play(scenario, place, database, desks=options.desks, clients=options.clients)
     print(outcome)
     return int(bool(outcome.faults))
 

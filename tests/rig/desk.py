@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.posix import UNIX_SOCKETS
+from tests.rig.disk import SmallDisk
 from tests.rig.proxy import Proxy
 from tests.rig.wire import Endpoint
 
@@ -62,14 +63,24 @@ class Desk:
         socket: the Unix socket of its server.
         key: the file of the site's key.
         clock: the library that moves its clock; None for one that is right.
+        small: whether its state lies on a small disk of its own.
 
     Attributes:
         stops: how long each stop by SIGTERM took, in seconds.
         statuses: exit status of each.
+        disk: that its state lies on; None where it is that of the machine.
     """
 
     def __init__(
-        self, folder: Path, number: int, *, database: str, socket: Path, key: Path, clock: Path | None = None
+        self,
+        folder: Path,
+        number: int,
+        *,
+        database: str,
+        socket: Path,
+        key: Path,
+        clock: Path | None = None,
+        small: bool = False,
     ) -> None:
         self.home = folder / f"desk{number}"
         self.number = number
@@ -82,12 +93,16 @@ class Desk:
         self._control = folder / f"card{number}"
         self._clock_file = folder / f"clock{number}"
         self._clock = clock
+        self.disk = SmallDisk(self.home / "state") if small else None
         self._process: subprocess.Popen[bytes] | None = None
         self._turn = threading.Lock()
 
     def __enter__(self) -> Self:
         self.line.__enter__()
         self.home.mkdir()
+        if self.disk is not None:
+            (self.home / "state").mkdir(mode=0o700)
+            self.disk.__enter__()
         self.set_clock(0)
         config = self.home / "config.toml"
         config.touch(mode=0o600)
@@ -100,6 +115,8 @@ class Desk:
         try:
             self.kill()
         finally:
+            if self.disk is not None:
+                self.disk.__exit__()
             self.line.__exit__()
 
     @property
@@ -164,7 +181,7 @@ class Desk:
 
     def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """Runs a command of the command line at this desk."""
-        command = [*LAUNCH, *words, "--home", str(self.home)]
+        command = [*self._within, *LAUNCH, *words, "--home", str(self.home)]
         return subprocess.run(command, check=False, timeout=120, capture_output=True, text=True)
 
     def card(self, words: str) -> None:
@@ -180,20 +197,24 @@ class Desk:
     def _started(self, end: float) -> bool:
         with (self.home / "daemon.log").open("ab") as log:
             process = subprocess.Popen(
-                [*LAUNCH, "serve", "--json", "--home", str(self.home)],
+                [*self._within, *LAUNCH, "serve", "--json", "--home", str(self.home)],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env=self._environment(),
             )
         assert process.stdout is not None
-        if select.select([process.stdout], [], [], max(1.0, end - time.monotonic()))[0]:
-            told = process.stdout.readline()  # where it is, or why it does not start
-            if told and "endpoints" in json.loads(told):
-                self._process = process
-                return True
+        speaks = select.select([process.stdout], [], [], max(1.0, end - time.monotonic()))[0]
+        # In one line where it is, or in several why it does not start.
+        if speaks and b'"endpoints"' in process.stdout.readline():
+            self._process = process
+            return True
         process.kill()
         self._ended(process)
         return False
+
+    @property
+    def _within(self) -> tuple[str, ...]:
+        return () if self.disk is None else self.disk.within
 
     def _environment(self) -> dict[str, str]:
         if self._clock is None:

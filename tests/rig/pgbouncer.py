@@ -6,19 +6,28 @@ import tempfile
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from tests.posix import user_of_servers
-from tests.postgres_server import PASSWORD, PostgresServer
+from tests.postgres_server import PASSWORD
 
 PATIENCE = 40.0
 PORT = 6_432
 
 
+class Served(Protocol):
+    """What it stands in front of."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the server's Unix socket."""
+        ...
+
+
 class Bouncer:
     """The pooler, in one of its modes (``session``, ``transaction``, ``statement``); it serves within ``with``."""
 
-    def __init__(self, server: PostgresServer, mode: str) -> None:
+    def __init__(self, server: Served, mode: str) -> None:
         self._server = server
         self._mode = mode
         self._process: subprocess.Popen[bytes] | None = None
@@ -28,6 +37,11 @@ class Bouncer:
     def installed() -> str | None:
         """Where its program is; Debian keeps it out of the path of users."""
         return shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+
+    @property
+    def socket(self) -> Path:
+        """Its Unix socket."""
+        return self.folder / f".s.PGSQL.{PORT}"
 
     def url(self, database: str) -> str:
         """The URL of a database behind it."""
@@ -54,7 +68,7 @@ class Bouncer:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, **user)  # type: ignore[call-overload]  # a bag of options
         pause = threading.Event()
         for _ in range(int(PATIENCE / 0.02)):
-            if (self.folder / f".s.PGSQL.{PORT}").exists():
+            if self.socket.exists():
                 return self
             assert self._process.poll() is None, (self.folder / "log").read_text()
             pause.wait(0.02)

@@ -23,10 +23,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.postgres_server import PostgresServer
 from tests.rig.clients import Client, Pairing, Pairings
+from tests.rig.database import Database
 from tests.rig.desk import Desk, faketime
 from tests.rig.ledger import Ledger
+from tests.rig.pgbouncer import Bouncer
 from tests.rig.scenario import Event, Scenario
 from tests.rig.tamper import Tamperer
 from tests.rig.wire import HungUp, Refused, Schema
@@ -40,6 +41,11 @@ GROWTH = 96 << 20
 MOST_REVOKED = 24
 #: Seconds of a stop. The daemon promises five; a machine that is busy with all of this takes some more to schedule it.
 STOP = 5.0
+#: Those that stream to a standby are not a desk's.
+BACKENDS_END = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE usename = 'desk' AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+)
 #: What a desk's log must not have in it.
 UNSEEMLY = ("Traceback", "incident")
 
@@ -64,14 +70,14 @@ class Outcome(NamedTuple):
 
 
 def play(
-    scenario: Scenario, folder: Path, postgres: PostgresServer, *, desks: int, clients: int, stop: float = STOP
+    scenario: Scenario, folder: Path, database: Database, *, desks: int, clients: int, stop: float = STOP
 ) -> Outcome:
-    """Plays a scenario in a folder, on a server that it restarts."""
-    name = postgres.create_database()
-    try:
-        return _Site(scenario, folder, postgres, name, desks, clients, stop).play()
-    finally:
-        postgres.drop_database(name)
+    """Plays a scenario in a folder, on a database that it restarts, and has fail over where the scenario says so."""
+    name = database.create()
+    with contextlib.ExitStack() as stack:
+        stack.callback(database.drop, name)
+        pooler = None if scenario.pooled is None else stack.enter_context(Bouncer(database, "session"))
+        return _Site(scenario, folder, database, name, pooler, desks, clients, stop).play()
 
 
 class _Site:
@@ -79,16 +85,17 @@ class _Site:
         self,
         scenario: Scenario,
         folder: Path,
-        postgres: PostgresServer,
-        database: str,
+        database: Database,
+        name: str,
+        pooler: Bouncer | None,
         desks: int,
         clients: int,
         stop: float,
     ) -> None:
         self._scenario = scenario
         self._folder = folder
-        self._postgres = postgres
-        self._url = postgres.url(database)
+        self._database = database
+        self._url = database.url(name)
         self._ledger = Ledger()
         self._schema = Schema.published()
         self._stopped = threading.Event()
@@ -97,15 +104,15 @@ class _Site:
         self._figures: dict[str, float] = {}
         self._victims: list[Pairing] = []
         self._number = clients
-        socket = postgres.folder / ".s.PGSQL.5432"
         self._desks = [
             Desk(
                 folder,
                 number,
                 database=self._url,
-                socket=socket,
+                socket=pooler.socket if pooler is not None and number == scenario.pooled else database.socket,
                 key=folder / "site.key",
                 clock=faketime() if number == desks - 1 else None,
+                small=f"disk {number}" in scenario.lanes,
             )
             for number in range(desks)
         ]
@@ -201,6 +208,7 @@ class _Site:
             "line": self._line_event,
             "desk": self._desk_event,
             "clock": self._clock_event,
+            "disk": self._disk_event,
             "database": self._database_event,
             "pairings": self._pairings_event,
         }[what]
@@ -249,16 +257,21 @@ class _Site:
         self._last(event)
         desk.set_clock(0)
 
+    def _disk_event(self, desk: Desk, event: Event) -> None:
+        assert desk.disk is not None
+        desk.disk.fill()
+        self._last(event)
+        desk.disk.free()
+
     def _database_event(self, _: Desk, event: Event) -> None:
-        if event.what == "backends end":
-            with contextlib.suppress(subprocess.CalledProcessError):
-                self._postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'desk'")
-            return
-        self._postgres.stop()
-        try:
-            self._last(event)
-        finally:
-            self._postgres.start()
+        match event.what:
+            case "backends end":
+                with contextlib.suppress(subprocess.CalledProcessError):
+                    self._database.execute(BACKENDS_END)
+            case "failover":
+                self._database.fail_over(partial(self._last, event))
+            case _:
+                self._database.restart(partial(self._last, event))
 
     def _pairings_event(self, _: Desk, event: Event) -> None:
         number = int(event.value) % len(self._desks)

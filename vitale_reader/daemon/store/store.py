@@ -328,7 +328,7 @@ class Store:
 
 def _has_written(connection: Connection) -> bool:
     """True if a connection to a file, opened since the last failure, has changed a row."""
-    driver = connection.connection.dbapi_connection
+    driver: object = connection.connection.dbapi_connection
     return isinstance(driver, sqlite3.Connection) and driver.total_changes > 0
 
 
