@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vitale_drivers.decoding.picture import MARGIN, Grey, Outline, Picture, Projection
+from vitale_drivers.decoding.repairs import smoothed
 
 __all__ = ["AROUND", "Grid", "Levels", "count_modules", "find_grid"]
 
@@ -43,6 +44,9 @@ FIRST, FINAL = 2, 3
 BANDS = 8
 """Of its rows, that are counted by themselves: in so few a line of modules that leans stays in step."""
 
+FAR = 0.6
+"""Radians of a phase from the surface, a tenth of a module: from there on it is trusted less and less."""
+
 FEWEST = 11
 """Modules across what may be a code."""
 
@@ -57,8 +61,14 @@ VERY_CLEAR = 5.0
 ALIKE = 0.13
 """By what share the counts of both directions may differ, since an outline is not the code."""
 
-_PADDED = 512
-_SURROUNDINGS = 31
+PADDED = 512
+"""Pixels to which a row is lengthened before its frequencies are taken."""
+
+NEAR = 31
+"""Frequencies of whose mean one stands out."""
+
+EVEN = (31, 1)
+"""Pixels across, of whose mean a pixel's edge is counted: more than two modules."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +99,7 @@ class Grid:
 
 def count_modules(picture: Picture, outline: Outline) -> int | None:
     """The number of modules across what lies between four corners; None where nothing is at one distance."""
-    pixels = cv2.GaussianBlur(picture.straightened(outline, COUNTED).pixels, (3, 3), 0)
+    pixels = smoothed(picture.straightened(outline, COUNTED).pixels)
     (across, clear_across), (down, clear_down) = _frequency(pixels), _frequency(pixels.T)
     clear = max(clear_across, clear_down)
     if clear < CLEAR:
@@ -120,12 +130,12 @@ def _frequency(pixels: Grey) -> tuple[float, float]:
     edges = cv2.absdiff(pixels[inner, inner.start : inner.stop], pixels[inner, inner.start + 1 : inner.stop + 1])
     width = edges.shape[1]
     bands = cv2.resize(edges.astype(np.float32), (width, BANDS), interpolation=cv2.INTER_AREA)
-    bands = (bands - cv2.blur(bands, (31, 1))) * np.hanning(width)
-    power = (np.abs(np.fft.rfft(bands, _PADDED, axis=1)) ** 2).sum(axis=0).astype(np.float32)
-    power /= cv2.blur(power[None], (_SURROUNDINGS, 1))[0] + 1e-6
-    first, last = FEWEST * _PADDED // width, MOST * _PADDED // width
+    bands = (bands - cv2.blur(bands, EVEN)) * np.hanning(width)
+    power = (np.abs(np.fft.rfft(bands, PADDED, axis=1)) ** 2).sum(axis=0).astype(np.float32)
+    power /= cv2.blur(power[None], (NEAR, 1))[0] + 1e-6
+    first, last = FEWEST * PADDED // width, MOST * PADDED // width
     best = first + int(np.argmax(power[first:last]))
-    return best * width / _PADDED, float(power[best])
+    return best * width / PADDED, float(power[best])
 
 
 def _flat(grey: Grey, outline: Outline, count: int) -> tuple[Grey, Projection]:
@@ -150,9 +160,9 @@ def _phases(pixels: Grey, count: int) -> tuple[Numbers, Numbers]:
 
 
 def _surfaces(pixels: Grey, count: int, powers: int) -> tuple[Numbers, Numbers]:
-    edges = cv2.GaussianBlur(pixels, (3, 3), 0)
-    across = _surface(*_phases(edges, count), powers)
-    phase, weight = _phases(edges.T, count)
+    soft = smoothed(pixels)
+    across = _surface(*_phases(soft, count), powers)
+    phase, weight = _phases(soft.T, count)
     return across, _surface(phase.T, weight.T, powers)
 
 
@@ -160,11 +170,13 @@ def _surface(phase: Numbers, weight: Numbers, powers: int) -> Numbers:
     """Lays a surface of so many powers through phases, and leaves out what is far from it."""
     terms = _block_terms(powers)
     turns = _unwound(_unwound(phase).T).T.ravel()
-    trust = squared = weight.ravel() ** 2 + 1e-9
-    found = np.zeros(terms.shape[1])
+    squared = np.asarray(weight.ravel() ** 2 + 1e-9, dtype=np.float64)
+    trust: Numbers = squared
+    found: Numbers = np.zeros(terms.shape[1])
     for _ in range(2):
         weighted = terms.T * trust
-        found = np.linalg.solve(weighted @ terms + np.diag(np.full(len(found), 1e-3 * trust.mean())), weighted @ turns)
+        stiff = np.diag(np.full(len(found), 1e-3 * trust.mean()))
+        found = np.linalg.solve(weighted @ terms + stiff, weighted @ turns)
         trust = squared / (1 + ((turns - terms @ found) / FAR) ** 2)
     return np.asarray(found * MODULE / (2 * np.pi), dtype=np.float64)
 
@@ -174,10 +186,6 @@ def _unwound(phase: Numbers) -> Numbers:
     steps = np.diff(phase, axis=1, prepend=0)
     steps[:, 1:] -= 2 * np.pi * np.rint(steps[:, 1:] / (2 * np.pi))
     return np.asarray(np.cumsum(steps, axis=1), dtype=np.float64)
-
-
-FAR = 0.6
-"""Of a phase in radians, from the surface: a tenth of a module."""
 
 
 def _terms(x: Numbers, y: Numbers, powers: int) -> Numbers:

@@ -28,8 +28,8 @@ __all__ = ["read_matrix"]
 SIZES = (16, 18, 20, 22, 24, 26, 32, 36, 40, 44, 48, 52, 64, 72, 80, 88, 96, 104)
 """Modules a side of those that hold twelve bytes and more (ISO/IEC 16022, table 7), without the five largest."""
 
-FITS = 0.5
-"""How well the L and the dotted sides must fit, from -1 to 1: they do by chance to 0.4, blurred to 0.6."""
+FITS = 5.0
+"""How well its L and dotted sides must fit, in deviations from chance: whole, those of 36 modules give 15."""
 
 SURROUNDINGS = 9
 """Modules across, of whose mean one is darker or lighter."""
@@ -115,7 +115,16 @@ class _Sums:
         np.cumsum(dark.T * self._signs[:, None], axis=0, out=self._dotted_along[1:])
 
     def fits(self, side: int) -> npt.NDArray[np.float64]:
-        """How well a symbol of this side fits at each row and each column but the first, from -1 to 1."""
+        """How well a symbol of this side fits at each row and each column but the first, in deviations from chance."""
+        regions = _regions(side)
+        step, free = side // regions, self._size - side
+        one = self._region_fits(step)
+        starts = range(0, side, step)
+        parts = [one[row : row + free, column : column + free] for row in starts for column in starts]
+        # An L counts by what is beside it too: light around the symbol, dots, which are half of it, within.
+        return np.asarray(sum(parts) / (step * regions * (3 * regions + 1)) ** 0.5, dtype=np.float64)
+
+    def _region_fits(self, side: int) -> npt.NDArray[np.float64]:
         free = self._size - side
         rows, columns = slice(free), slice(1, free + 1)
         solid = self._down[side : side + free] - self._down[rows]
@@ -125,7 +134,7 @@ class _Sums:
         top = (self._dotted_along[side + 1 : side + free + 1] - self._dotted_along[columns]).T[rows]
         right = (self._dotted_down[rows] - self._dotted_down[side : side + free])[:, side : side + free]
         dotted = top * self._signs[None, columns] + right * self._signs[rows, None]
-        return np.asarray(((left + bottom) / 2 + dotted) / (4 * side), dtype=np.float64)
+        return np.asarray((left + bottom) / 2 + dotted, dtype=np.float64)
 
 
 def _readings(levels: Levels, place: Place) -> Iterator[Levels]:
@@ -153,14 +162,14 @@ def _neighbours(levels: Levels, side: int) -> Levels:
 def _filtered(taps: Levels, said: Levels) -> Levels:
     """What the filter says that differs least, in the mean of squares, from what was said before."""
     products = taps.T @ taps
-    stiff = 0.01 * np.trace(products) / len(products) * np.eye(len(products), dtype=np.float32)
+    stiff = (0.01 * np.trace(products) / len(products) + 1e-3) * np.eye(len(products), dtype=np.float32)
     return np.asarray(taps @ np.linalg.solve(products + stiff, taps.T @ said), dtype=np.float32)
 
 
 @lru_cache(maxsize=len(SIZES))
 def _known(side: int) -> Levels:
     """The modules that are the same in all symbols of a size: 1 is dark, -1 light, and 0 what says something."""
-    regions = 1 if side <= 26 else 2 if side <= 52 else 4
+    regions = _regions(side)
     step = side // regions
     dotted = np.where(np.arange(step) % 2, -1, 1)
     region = np.zeros((step, step), np.float32)
@@ -168,6 +177,11 @@ def _known(side: int) -> Levels:
     region[:, -1] = -dotted
     region[:, 0] = region[-1, :] = 1
     return np.tile(region, (regions, regions))
+
+
+def _regions(side: int) -> int:
+    """Regions along a side, each with an L and dotted sides of its own."""
+    return 1 if side <= 26 else 2 if side <= 52 else 4
 
 
 def _drawn(modules: Levels) -> Grey:
