@@ -10,7 +10,6 @@ Print that is worn, blurred or dim still has its edges where modules end, at one
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import cast
 
 import cv2
 import numpy as np
@@ -19,7 +18,7 @@ import numpy.typing as npt
 from vitale_drivers.decoding.picture import MARGIN, Grey, Outline, Picture, Projection
 from vitale_drivers.decoding.repairs import smoothed
 
-__all__ = ["AROUND", "Grid", "Levels", "count_modules", "find_grid"]
+__all__ = ["FINAL", "FIRST", "Grid", "Levels", "count_modules", "find_grid"]
 
 Levels = npt.NDArray[np.float32]
 """Light of modules, row by row."""
@@ -78,6 +77,7 @@ class Grid:
     Attributes:
         levels: the light of each.
         count: how many there are between the outline's sides.
+        powers: of both surfaces.
         back: projection of the pixels in which the grid was found to those of the picture.
         across: surface of the shift of modules across, by powers of their place.
         down: likewise.
@@ -85,6 +85,7 @@ class Grid:
 
     levels: Levels
     count: int
+    powers: int
     back: Projection
     across: Numbers
     down: Numbers
@@ -92,9 +93,15 @@ class Grid:
     def point(self, column: float, row: float) -> tuple[float, float]:
         """The point of the picture where ``column`` modules of ``levels`` end, and ``row`` of them downwards."""
         place = np.array((column - AROUND, row - AROUND)) / self.count * 2 - 1
-        x, y = _seen(_terms(place[0], place[1], FINAL), self.count, self.across, self.down)
+        x, y = _seen(_terms(place[0], place[1], self.powers), self.count, self.across, self.down)
         right, below, share = self.back @ (float(x), float(y), 1.0)
         return float(right / share), float(below / share)
+
+    @property
+    def outline(self) -> Outline:
+        """Corners between which ``count`` modules lie, better than those by which the grid was found."""
+        near, far = AROUND, AROUND + self.count
+        return tuple(self.point(*corner) for corner in ((near, near), (far, near), (far, far), (near, far)))
 
 
 def count_modules(picture: Picture, outline: Outline) -> int | None:
@@ -111,17 +118,26 @@ def count_modules(picture: Picture, outline: Outline) -> int | None:
     return round(across if clear_across > clear_down else down)
 
 
-def find_grid(picture: Picture, outline: Outline, count: int) -> Grid:
-    """Finds the grid of what lies between four corners, of about so many modules a side."""
+def find_grid(picture: Picture, outline: Outline, count: int, powers: int = FINAL) -> Grid:
+    """Finds the grid of what lies between four corners, of about so many modules a side.
+
+    Args:
+        picture: where it is.
+        outline: the corners, top left first.
+        count: of the modules; ``AROUND`` fewer or more are still found.
+        powers: of the surface through the phases: ``FIRST`` for an outline that is not sure, ``FINAL`` for a good one.
+    """
     pixels, back = _flat(picture.grey, outline, count)
-    pixels, back = _flat(picture.grey, _corners(count, back, *_surfaces(pixels, count, FIRST)), count)
-    across, down = _surfaces(pixels, count, FINAL)
-    x, y = _seen(_module_terms(count), count, across, down)
+    soft = smoothed(pixels)
+    across = _surface(*_phases(soft, count), powers)
+    phase, weight = _phases(soft.T, count)
+    down = _surface(phase.T, weight.T, powers)
+    x, y = _seen(_module_terms(count, powers), count, across, down)
     softened = cv2.blur(pixels, (3, 3))
     levels = cv2.remap(
         softened, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
-    return Grid(levels=levels.astype(np.float32), count=count, back=back, across=across, down=down)
+    return Grid(levels=levels.astype(np.float32), count=count, powers=powers, back=back, across=across, down=down)
 
 
 def _frequency(pixels: Grey) -> tuple[float, float]:
@@ -159,13 +175,6 @@ def _phases(pixels: Grey, count: int) -> tuple[Numbers, Numbers]:
     return np.angle(sums), np.abs(sums) / (np.add.reduceat(rows, starts, axis=1) + 1e-3)
 
 
-def _surfaces(pixels: Grey, count: int, powers: int) -> tuple[Numbers, Numbers]:
-    soft = smoothed(pixels)
-    across = _surface(*_phases(soft, count), powers)
-    phase, weight = _phases(soft.T, count)
-    return across, _surface(phase.T, weight.T, powers)
-
-
 def _surface(phase: Numbers, weight: Numbers, powers: int) -> Numbers:
     """Lays a surface of so many powers through phases, and leaves out what is far from it."""
     terms = _block_terms(powers)
@@ -176,8 +185,8 @@ def _surface(phase: Numbers, weight: Numbers, powers: int) -> Numbers:
     for _ in range(2):
         weighted = terms.T * trust
         stiff = np.diag(np.full(len(found), 1e-3 * trust.mean()))
-        found = np.linalg.solve(weighted @ terms + stiff, weighted @ turns)
-        trust = squared / (1 + ((turns - terms @ found) / FAR) ** 2)
+        found = np.asarray(np.linalg.solve(weighted @ terms + stiff, weighted @ turns), dtype=np.float64)
+        trust = np.asarray(squared / (1 + ((turns - terms @ found) / FAR) ** 2), dtype=np.float64)
     return np.asarray(found * MODULE / (2 * np.pi), dtype=np.float64)
 
 
@@ -206,10 +215,10 @@ def _block_terms(powers: int) -> Numbers:
     return _terms(x.ravel(), y.ravel(), powers)
 
 
-@lru_cache(maxsize=16)
-def _module_terms(count: int) -> Numbers:
+@lru_cache(maxsize=32)
+def _module_terms(count: int, powers: int) -> Numbers:
     place = (np.arange(-AROUND, count + AROUND) + 0.5) / count * 2 - 1
-    return _terms(*np.meshgrid(place, place), powers=FINAL)
+    return _terms(*np.meshgrid(place, place), powers=powers)
 
 
 def _seen(terms: Numbers, count: int, across: Numbers, down: Numbers) -> tuple[Numbers, Numbers]:
@@ -217,9 +226,3 @@ def _seen(terms: Numbers, count: int, across: Numbers, down: Numbers) -> tuple[N
     half = count * MODULE / 2
     middle = AROUND * MODULE - 0.5 + half
     return middle + terms[..., 1] * half + terms @ across, middle + terms[..., 2] * half + terms @ down
-
-
-def _corners(count: int, back: Projection, across: Numbers, down: Numbers) -> Outline:
-    terms = _terms(np.array((-1.0, 1, 1, -1)), np.array((-1.0, -1, 1, 1)), FIRST)
-    points = cv2.perspectiveTransform(np.stack(_seen(terms, count, across, down), axis=-1)[None], back)[0]
-    return cast("Outline", tuple(map(tuple, points.tolist())))

@@ -12,13 +12,14 @@ and with them all of the code. Here the grid is found by all modules together (`
 
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import islice
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vitale_drivers.decoding.grid import Grid, Levels, count_modules, find_grid
+from vitale_drivers.decoding.grid import FINAL, FIRST, Grid, Levels, count_modules, find_grid
 from vitale_drivers.decoding.picture import Grey, Picture
 from vitale_drivers.decoding.symbol import Corners, Symbol
 from vitale_drivers.decoding.zxing import read_drawn
@@ -28,11 +29,15 @@ __all__ = ["read_matrix"]
 SIZES = (16, 18, 20, 22, 24, 26, 32, 36, 40, 44, 48, 52, 64, 72, 80, 88, 96, 104)
 """Modules a side of those that hold twelve bytes and more (ISO/IEC 16022, table 7), without the five largest."""
 
-FITS = 5.0
-"""How well its L and dotted sides must fit, in deviations from chance: whole, those of 36 modules give 15."""
+FITS = 6.5
+"""How well its L and dotted sides must fit, in deviations from chance: those of a symbol of 36 modules give 16 where
+they are whole, those that are taken for them in a QR code 6."""
 
 SURROUNDINGS = 9
 """Modules across, of whose mean one is darker or lighter."""
+
+WIDE = (15, 15)
+"""Modules, of whose mean a filter sees the difference."""
 
 TAPS = 2
 """Neighbours on each side that blur a module."""
@@ -63,14 +68,16 @@ def read_matrix(picture: Picture, number: int, stage: str) -> list[Symbol]:
     count = count_modules(picture, outline)
     if count is None:
         return []
-    grid = find_grid(picture, outline, count)
-    place = _find_place(np.sign(_darkness(_sharpened(grid.levels, SHARP[1]))), count)
-    if place.fit < FITS:
-        return []
-    levels = np.rot90(grid.levels, place.turns) * place.sign
-    for modules in _readings(levels, place):
-        if found := read_drawn(_drawn(modules), _corners(grid, place), stage):
-            return found
+    for powers, ways in ((FIRST, 1), (FINAL, None)):
+        grid = find_grid(picture, outline, count, powers)
+        place = _find_place(np.sign(_darkness(_sharpened(grid.levels, SHARP[1]))), count)
+        if place.fit < FITS:
+            return []
+        levels = np.rot90(grid.levels, place.turns) * place.sign
+        for modules in islice(_readings(levels, place), ways):
+            if found := read_drawn(_drawn(modules), _corners(grid, place), stage):
+                return found
+        outline = grid.outline
     return []
 
 
@@ -143,7 +150,7 @@ def _readings(levels: Levels, place: Place) -> Iterator[Levels]:
     known = _known(place.side)
     near = np.pad(levels, TAPS, mode="edge")
     near = near[place.row : place.row + place.side + 2 * TAPS, place.column : place.column + place.side + 2 * TAPS]
-    taps = _neighbours(near - cv2.blur(near, (15, 15)), place.side)
+    taps = _neighbours(near - cv2.blur(near, WIDE), place.side)
     for amount in SHARP:
         modules = _darkness(_sharpened(levels, amount))[rows, columns]
         yield modules
