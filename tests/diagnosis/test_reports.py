@@ -22,7 +22,7 @@ from vitale_reader.daemon.diagnostics import Diagnostics, Question, Task
 from vitale_reader.daemon.log_output import FILE
 from vitale_reader.diagnosis import packing
 from vitale_reader.diagnosis.__main__ import answer
-from vitale_reader.home import Home
+from vitale_reader.home import Endpoints, Home, TlsEndpoint
 
 pytestmark = pytest.mark.posix
 
@@ -130,6 +130,16 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
     found = settings(Home.under(tmp_path))
     assert not found.exists
     assert found.settings is not None
+
+
+def test_the_port_that_is_told_is_the_one_that_the_daemon_has(home: Home) -> None:
+    """`serve --tls-port`, any free port, and settings that were changed since the start."""
+    running_there = Endpoints(pid=1, version="1", tls=TlsEndpoint(host="127.0.0.1", port=54_321, sha256="x"))
+    for text in (CONFIG, CONFIG.replace("port = 0", "port = 7816")):
+        home.config.write_text(text)
+        home.endpoints_file.write_bytes(msgspec.json.encode(running_there))
+        rows = msgspec.json.decode(asked(home, "report"), type=Diagnosed).findings
+        assert ["Port 54321 is held by the daemon of this desk"] == [row.title for row in rows if "Port" in row.title]
 
 
 def test_the_file_for_support_is_a_zip_whose_files_are_told(home: Home) -> None:

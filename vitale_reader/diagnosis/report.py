@@ -1,5 +1,6 @@
 """The whole report on a desk: every check, side by side, and the rows in the order in which people need them."""
 
+import contextlib
 import sysconfig
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -8,7 +9,7 @@ from concurrent.futures import Future, wait
 import msgspec
 
 from vitale_protocol.diagnosis.check_results import CheckResult, Subject, in_order, of_error
-from vitale_protocol.errors import ConfigurationInvalid, VitaleError
+from vitale_protocol.errors import ConfigurationInvalid, DaemonUnreachable, VitaleError
 from vitale_protocol.extras import EXTRAS, missing_part
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.transports.port_holder import holder
@@ -50,7 +51,7 @@ def examine(home: Home, daemon: DaemonView | VitaleError, machine: Machine | Non
     read, rows = configuration.read(home)
     view = daemon if isinstance(daemon, DaemonView) else None
     if read is not None and view is not None:
-        read = _as_run(read, view)
+        read = _as_run(read, view, home)
     config = read or Config()
     needed = config.drivers.enabled if read else ()
     parts = tuple(_parts(config)) if read else ()
@@ -119,9 +120,12 @@ def _rows(subject: Subject, future: Future[list[CheckResult]], limit: float) -> 
     return [CheckResult(id="check_unfinished", subject=subject, state="wrong", values={"of": subject, "limit": limit})]
 
 
-def _as_run(config: Config, view: DaemonView) -> Config:
-    """The settings as the daemon runs them: its command line may name another mode and other drivers."""
+def _as_run(config: Config, view: DaemonView, home: Home) -> Config:
+    """The settings as the daemon runs them: its command line may name another mode, other drivers and another port."""
     replace, station = msgspec.structs.replace, view.station
+    with contextlib.suppress(DaemonUnreachable):  # a daemon that is asked by its address may be another home's
+        if listens := home.endpoints().tls:
+            config = replace(config, tls=replace(config.tls, port=listens.port))
     enabled = tuple(driver.name for driver in station.drivers)
     return replace(
         config,
