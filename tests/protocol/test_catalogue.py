@@ -163,6 +163,19 @@ def test_each_medium_is_asked_for_in_words_of_its_own() -> None:
     assert len(set(told.values())) == len(told)
 
 
+def test_no_phone_and_no_code_is_called_a_card() -> None:
+    phones = [step_message(step, "fr", "apcv-nfc") for step in ("detected", "reading", "remove_card", "reinsert")]
+    codes = [
+        step_message(step, "fr", medium)
+        for step in ("remove_card", "reinsert")
+        for medium in ("apcv-qr", "ins-datamatrix", "2d-doc")
+    ]
+    used = step_message("retry", "fr", "replayed", "apcv-nfc")
+    assert [] == [said for said in (*phones, used) if "téléphone" not in said.lower() or " code" in said]
+    assert [] == [said for said in codes if "code" not in said]
+    assert [] == [said for said in (*phones, *codes, used) if "la carte " in said or "la carte." in said]
+
+
 def test_a_step_is_told_with_its_reason_where_there_is_one() -> None:
     assert step_message("retry", "en", "medium_mute") != step_message("retry", "en")
     assert step_message("retry", "en", "weather") == step_message("retry", "en")
