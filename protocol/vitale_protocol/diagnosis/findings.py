@@ -85,8 +85,8 @@ def _for_people(values: Mapping[str, Any], language: Language) -> dict[str, Any]
         said["mode"] = _MODES.get(said["mode"], said["mode"])
     if "limit" in said:
         said["limit"] = max(1, round(said["limit"]))
-    if "of" in said:
-        said["of"] = _CHECKED[said["of"]][language == "en"]
+    if "subject" in said:
+        said["subject"] = _CHECKED[said["subject"]][language == "en"]
     if "uptime" in said:
         seconds = int(said["uptime"])
         size, french, english = next((unit for unit in _UNITS if seconds >= 2 * unit[0]), _UNITS[-1])
