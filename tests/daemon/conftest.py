@@ -37,6 +37,7 @@ from vitale_protocol.methods import DriverHealth
 from vitale_protocol.problems import Problem
 from vitale_protocol.records import Assure, Beneficiaire, Record
 from vitale_reader.client.pairing import Pairing
+from vitale_reader.daemon import diagnostics
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.composition import desks, issuing
 from vitale_reader.daemon.config import Config, parse
@@ -195,6 +196,12 @@ class Tools:
 @pytest.fixture
 def tools(tmp_path: Path) -> Tools:
     return Tools(Home.under(tmp_path))
+
+
+@pytest.fixture(autouse=True)
+def patient_with_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report on the desk comes late on a busy machine, and is none the less one."""
+    monkeypatch.setattr(diagnostics, "LIMIT", 10 * diagnostics.LIMIT)
 
 
 @pytest.fixture

@@ -16,8 +16,10 @@ def test_a_program_has_arguments_an_environment_streams_and_an_end(
     interpreter: WarmInterpreter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    # An interpreter that is executed where no locale is set adds LC_CTYPE by itself (PEP 538).
     code = (
-        "import os, sys; print(sys.argv[1:], dict(os.environ), os.getcwd()); print('é', file=sys.stderr); sys.exit(3)"
+        "import os, sys; os.environ.pop('LC_CTYPE', ''); print(sys.argv[1:], dict(os.environ), os.getcwd()); "
+        "print('é', file=sys.stderr); sys.exit(3)"
     )
     done = interpreter.run("-c", code, "a", env={"ONE": "1"})
     assert (3, f"['a'] {{'ONE': '1'}} {tmp_path}\n", "é\n") == (done.returncode, done.stdout, done.stderr)

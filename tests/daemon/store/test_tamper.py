@@ -483,7 +483,7 @@ def test_a_store_that_nobody_touched_is_whole(tmp_path: Path, place: Path | str)
     with_world(tmp_path, place, work)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("place", "most"),
     [("sqlite", 2), ("postgresql", 1), pytest.param("postgresql", 2, marks=pytest.mark.soak)],
