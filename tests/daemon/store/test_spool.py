@@ -528,6 +528,31 @@ def test_a_database_of_a_later_version_is_no_outage(tmp_path: Path, monkeypatch:
     asyncio.run(main())
 
 
+def test_a_spool_that_is_full_is_told_once_however_long_the_database_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    rounds = asyncio.Semaphore(0)
+    full = True
+
+    def write(connection: Connection, _: object) -> None:
+        rounds.release()
+        if full:
+            raise StoreUnavailable("SQLite: SQLITE_FULL", variant="file-full")
+
+    async def work(desk: Coordinator) -> None:
+        nonlocal full
+        desk.site.gone = True
+        await desk.put(1)
+        for _ in range(5):
+            await rounds.acquire()
+        full = False
+        await rounds.acquire()
+
+    monkeypatch.setattr(spool, "_write", write)
+    on(tmp_path, work)
+    assert 1 == sum(message.startswith("why the database of the site is away") for message in caplog.messages)
+
+
 def test_what_the_database_refuses_while_it_is_there_is_no_outage(tmp_path: Path) -> None:
     def refused(_: Connection) -> None:
         raise StoreUnavailable("a row was changed", variant="tampered")

@@ -64,6 +64,7 @@ class Remembered:
         self._latest = anchor.latest if anchor else 0.0
         self._heard = anchor.heard if anchor else None
         self._written = anchor
+        self._is_refused = False
         self._writing = threading.Lock()  # the threads of the store write it down as well
 
     @classmethod
@@ -144,9 +145,11 @@ class Remembered:
             try:
                 write_atomically(self._file, msgspec.json.encode(now), durable=durable)
             except OSError as error:
-                logger.error("where the audit trail ends could not be written down: %s", error.strerror)
+                if not self._is_refused:  # it is tried again with each change, and told once
+                    logger.error("where the audit trail ends could not be written down: %s", error.strerror)
+                self._is_refused = True
             else:
-                self._written = now
+                self._written, self._is_refused = now, False
 
 
 def read_anchor(file: Path) -> Anchor | None:

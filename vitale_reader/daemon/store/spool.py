@@ -76,6 +76,7 @@ class SpooledStore:
         self.cause = StoreUnavailable("the database of the site was not reached yet")
         self.outage: Outage | None = None
         self._noted: Outage | None = None
+        self._is_refused = False  # the outage could not be noted the last time
         self._open.set()
         self._idle.set()
 
@@ -177,9 +178,11 @@ class SpooledStore:
         try:
             await self._spool.run(lambda connection: _write(connection, outage))
         except StoreUnavailable as error:
-            logger.error("why the database of the site is away could not be written into the spool: %s", error)
+            if not self._is_refused:  # it is tried again each second, and told once
+                logger.error("why the database of the site is away could not be written into the spool: %s", error)
+            self._is_refused = True
         else:
-            self._noted = outage
+            self._noted, self._is_refused = outage, False
 
     async def _watch(self) -> None:
         while True:

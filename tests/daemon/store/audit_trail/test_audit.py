@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.keystore.store_keys import Vault
+from vitale_reader.daemon.store import local_anchor
 from vitale_reader.daemon.store.audit_trail.audit import DAY, Audit
 from vitale_reader.daemon.store.audit_trail.chain import Chain
 from vitale_reader.daemon.store.audit_trail.entries import RESUMED, Entry
@@ -459,6 +461,26 @@ def test_what_was_broken_later_is_not_covered_by_a_reason_of_before(trail: Trail
             assert await trail.broken(store) == Broken(number=2, why="changed")
 
     run(work)
+
+
+def test_an_anchor_that_cannot_be_written_is_told_once_and_again_after_it_could(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    is_full = True
+
+    def write(*_: object, **__: object) -> None:
+        if is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(local_anchor, "write_atomically", write)
+    remembered = Remembered(tmp_path / "anchor")
+    told: list[int] = []
+    for number in range(1, 7):
+        is_full = number != 4
+        remembered.saw_end(number, b"m")
+        remembered.write()
+        told.append(len(caplog.messages))
+    assert [1, 1, 1, 1, 2, 2] == told
 
 
 def test_the_anchor_moves_forward_only(tmp_path: Path) -> None:
