@@ -41,6 +41,9 @@ VERSION = f"OpenCV {cv2.__version__}"
 # Pictures are decoded in one thread, so that a camera takes one core at most.
 cv2.setNumThreads(1)
 
+_JPEG = b"\xff\xd8\xff"
+"""Its first bytes: the start of the image, and that of the next marker (ITU-T T.81, annex B.1.1)."""
+
 _PREVIEW_WIDTH = 640
 _PREVIEW_QUALITY = 60
 
@@ -103,8 +106,12 @@ class CvPicture:
 
 
 def _from_jpeg(pixels: Pixels, how: int) -> Pixels | None:
+    data = pixels.reshape(-1)
+    # OpenCV takes whatever its bytes begin like, and has a parser for some twenty formats, strangers' bytes or not.
+    if data[:3].tobytes() != _JPEG:
+        return None
     try:
-        found = cv2.imdecode(pixels.reshape(-1), how)
+        found = cv2.imdecode(data, how)
     except cv2.error:  # of no bytes, or of a size that cannot be
         return None
     return None if found is None else _bytes(found)

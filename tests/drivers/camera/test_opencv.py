@@ -82,6 +82,16 @@ def test_a_picture_that_is_damaged_is_none(data: bytes) -> None:
     assert CvPicture("yuyv", np.frombuffer(data, np.uint8)).grey() is None
 
 
+def test_a_picture_in_another_format_than_jpeg_is_damaged() -> None:
+    # A PNG of some hundred bytes has OpenCV take as many bytes of memory as its chunk says that it has: 1 476 395 750.
+    formats = [each for each in (".png", ".bmp", ".webp", ".tiff", ".pgm", ".jp2") if cv2.haveImageWriter(each)]
+    assert ".png" in formats
+    for each in formats:
+        picture = CvPicture("mjpg", np.asarray(cv2.imencode(each, ramp(60, 80))[1], np.uint8))
+        assert picture.grey() is None, each
+        assert picture.jpeg() is None, each
+
+
 def test_a_picture_is_in_no_repr() -> None:
     assert repr(CvPicture("grey", ramp())) == "<CvPicture>"
 
