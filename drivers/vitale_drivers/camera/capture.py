@@ -41,6 +41,10 @@ class CameraPicture(Protocol):
         """Rows of pixels, as decoders like them best; None where the picture is damaged."""
         ...
 
+    def glance(self) -> Pixels | None:
+        """A copy of an eighth of its width and height, grey, where that is made in half the time; else None."""
+        ...
+
     def jpeg(self) -> bytes | None:
         """A small picture for people; None where it is damaged."""
         ...

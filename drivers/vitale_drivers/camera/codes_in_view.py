@@ -7,7 +7,8 @@ Rules, beside those of ``base``:
 - Where no pictures come nothing is known: a slow stream, or a camera that is opened anew, ends no presence by itself.
 - It is presented in the first picture that shows it while it is wanted. Each ``again`` presents it once more, by a
   picture that shows it then. So it was in view at that instant.
-- Before it is presented all of that very picture is looked at: what was found first may not be alone.
+- Before it is presented all of that very picture is looked at, but for what has not changed since it was: what was
+  found first may not be alone.
 - Of two wanted codes in view at once none is presented, until one is left.
 - Posters, medicine boxes and the like are no presences. They are told (``retry``) where nothing that is wanted is seen.
 - What codes say is kept only while a code in several parts is being collected; else a digest of it is.

@@ -29,6 +29,9 @@ _ALL = frozenset(MEDIA)
 _MOST_DAMAGED = 30
 """Pictures in a row."""
 
+_GLANCE = 8
+"""How many times smaller a glance at a picture is."""
+
 _MOST_OUTLINES = 16
 """Codes of a picture that are drawn for people."""
 
@@ -39,12 +42,25 @@ _FASTEST = 0.1
 class SymbolDecoder(Protocol):
     """Finds the codes in consecutive pictures of one camera; ``vitale_drivers.decoding.StreamDecoder``."""
 
+    @property
+    def at_rest(self) -> bool:
+        """True if the next picture need not be looked at, should nothing have moved in it."""
+        ...
+
+    def passes(self, glance: Pixels, /) -> bool:
+        """Takes a small copy of the next picture; true if nothing has moved, and this was all of it."""
+        ...
+
     def see(self, frame: Pixels, /, *, around: bool) -> Sequence[SeenSymbol]:
         """The codes in one picture, grey; ``around``: wherever they are, not only where one was before."""
         ...
 
     def survey(self) -> Sequence[SeenSymbol]:
         """All the codes in the picture that was seen last, however long it takes to see them."""
+        ...
+
+    def study(self) -> None:
+        """Begins to look at all of the picture that was seen last, so that a later survey has less to do."""
         ...
 
 
@@ -66,6 +82,7 @@ class FramePipeline:
         self._reader = reader
         self._make_decoder = decoder
         self._decoder: SymbolDecoder | None = None
+        self._grey: Pixels | None = None
         self._presence = presence
         self._settings = settings
         self._liveness = Liveness(0.0, settings.dark)
@@ -86,48 +103,66 @@ class FramePipeline:
 
     def close(self) -> None:
         """Drops the decoder when the camera closes."""
-        self._decoder = None
+        self._decoder = self._grey = None
 
-    def examine(self, shot: Shot) -> Pixels | None:
-        """The picture, grey; None where it is damaged.
+    def examine(self, shot: Shot) -> bool:
+        """Takes a picture; false where it is damaged.
 
         Raises:
             ReaderUnavailable: the camera delivers nothing that is worth looking at any more.
         """
-        grey = shot.picture.grey()
-        if grey is None:
+        glance = self._passed(shot)
+        grey = shot.picture.grey() if glance is None else None
+        if glance is None and grey is None:
             self._damaged += 1
             if self._damaged >= _MOST_DAMAGED:
                 raise ReaderUnavailable("the camera's pictures are damaged", variant="camera")
-            return None
+            return False
         self._damaged = 0
         self._outlines = ()
+        self._grey = grey
+        self._judge(shot, grey, glance)
+        return True
+
+    def _passed(self, shot: Shot) -> Pixels | None:
+        """A small copy of a picture in which nothing has moved, and which need not be looked at; else None."""
+        if self._decoder is None or not self._decoder.at_rest:
+            return None
+        glance = shot.picture.glance()
+        return glance if glance is not None and self._decoder.passes(glance) else None
+
+    def _judge(self, shot: Shot, grey: Pixels | None, glance: Pixels | None) -> None:
         # A JPEG is compared as it came, for it is short; of what is not compressed, the light alone.
-        compared = min(shot.picture.pixels, grey, key=np.size)
-        verdict = self._liveness.saw(compared, dark=is_dark(grey), now=shot.at)
+        compared = shot.picture.pixels if grey is None else min(shot.picture.pixels, grey, key=np.size)
+        dark = is_dark(grey) if grey is not None else glance is not None and is_dark(glance, smaller=_GLANCE)
+        verdict = self._liveness.saw(compared, dark=dark, now=shot.at)
         if verdict == "still":
             raise ReaderUnavailable("the camera's picture stands still", variant="camera-still")
         self.is_sure = verdict != "unsure"
         self._dark = verdict == "dark"
-        return grey
 
-    def decode(self, grey: Pixels, *, simple: bool) -> Sequence[SeenSymbol]:
-        """The codes in a picture; ``simple``: there was but one lately, and that is what is presented.
+    def decode(self, *, simple: bool) -> Sequence[SeenSymbol]:
+        """The codes in the picture; ``simple``: there was but one lately, and that is what is presented.
 
         Otherwise there may be another one beside it, which makes it ambiguous; or it is a poster, and the phone is
         beside it.
         """
-        if self._decoder is None:
+        if self._decoder is None or self._grey is None:
             return ()
-        height, width = grey.shape[:2]
+        height, width = self._grey.shape[:2]
         self._size = (width, height)
-        return self._outlined(self._decoder.see(grey, around=not simple))
+        return self._outlined(self._decoder.see(self._grey, around=not simple))
 
     def survey(self) -> tuple[Sequence[SeenSymbol], float]:
         """All the codes in the picture that was decoded last, and the seconds that it took to see them."""
         began = time.monotonic()
         seen = () if self._decoder is None else self._outlined(self._decoder.survey())
         return seen, time.monotonic() - began
+
+    def study(self) -> None:
+        """Has what is in view looked at while nothing is urgent; to be called after each picture."""
+        if self._decoder is not None:
+            self._decoder.study()
 
     def _outlined(self, seen: Sequence[SeenSymbol]) -> Sequence[SeenSymbol]:
         """The same, once it was noted where they are."""

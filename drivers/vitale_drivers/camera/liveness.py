@@ -30,9 +30,10 @@ _SPECKS = 0.01
 """The share of what is looked at that may be brighter: hot pixels, light at an edge of the lid."""
 
 
-def is_dark(grey: NDArray[np.uint8]) -> bool:
-    """True if a picture, grey, is black all over."""
-    seen = grey[::_STEP, ::_STEP]
+def is_dark(grey: NDArray[np.uint8], *, smaller: int = 1) -> bool:
+    """True if a picture, grey, is black all over; ``smaller``: how many times smaller the copy of it is."""
+    step = _STEP // smaller
+    seen = grey[::step, ::step]
     return int(np.count_nonzero(seen > _DARKEST)) <= seen.size * _SPECKS
 
 

@@ -90,6 +90,10 @@ class CvPicture:
             case _:
                 return pixels if pixels.ndim == 2 else None
 
+    def glance(self) -> Pixels | None:
+        """An eighth of a JPEG, of whose blocks the mean alone is decoded; None for what is damaged or no JPEG."""
+        return _from_jpeg(self.pixels, cv2.IMREAD_REDUCED_GRAYSCALE_8) if self.form == "mjpg" else None
+
     def jpeg(self) -> bytes | None:
         """Encodes at most 640 pixels of width, in colour where that costs nothing; None for a damaged picture."""
         image = _from_jpeg(self.pixels, cv2.IMREAD_REDUCED_COLOR_2) if self.form == "mjpg" else None

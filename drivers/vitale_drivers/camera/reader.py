@@ -204,16 +204,16 @@ class CameraReader(ReaderThread[Order]):
 
     def _look(self, shot: Shot) -> None:
         try:
-            grey = self._frames.examine(shot)
+            is_well = self._frames.examine(shot)
         except ReaderUnavailable as error:
             self._fail(error)
             return
-        if grey is None:
+        if not is_well:
             return
         symbols: Sequence[SeenSymbol] = ()
         if self._frames.is_sure:
             self.status.well(self._view.reader)
-            symbols = self._frames.decode(grey, simple=self._view.simple)
+            symbols = self._frames.decode(simple=self._view.simple)
         # What was ordered meanwhile is obeyed: who has disarmed wants nothing to be presented any more.
         self._take_orders()
         if self._feeds.current is not None:
@@ -223,6 +223,7 @@ class CameraReader(ReaderThread[Order]):
             self._report(self._frames.pictures(shot, moment.at, now))
             if self._frames.sees_again():
                 self.status.works_again(self._view.reader)
+            self._frames.study()
 
     # ── how the camera is ──
 

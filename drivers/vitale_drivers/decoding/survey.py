@@ -7,7 +7,7 @@ before one of the codes is believed to be the only one:
 - what was read is covered, and the likeliest regions of the rest are looked at as if the first code were not there.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import cv2
@@ -20,7 +20,7 @@ from vitale_drivers.decoding.stages import STAGES, Stage
 from vitale_drivers.decoding.symbol import Symbol
 from vitale_drivers.decoding.zxing import DATAMATRIX, GLOBAL, QR, READY
 
-__all__ = ["distinct", "survey"]
+__all__ = ["distinct", "survey", "survey_part"]
 
 WHOLE = (
     Stage(name="survey", where="whole", formats=(QR, DATAMATRIX), thorough=True),
@@ -50,9 +50,34 @@ MARGIN = 0.12
 """Of its size, that is covered around a symbol: its quiet zone has edges too."""
 
 
-def survey(picture: Picture, found: Iterable[Symbol]) -> list[Symbol]:
-    """All that can be seen in a picture, ``found`` among it, each code once."""
-    seen = distinct([*found, *(symbol for stage in WHOLE for symbol in stage.symbols(picture))])
+Look = tuple[Picture, Stage]
+"""A picture, and one way to look at it."""
+
+Run = Callable[[Callable[[Look], list[Symbol]], Iterable[Look]], Iterable[list[Symbol]]]
+"""``map``, or one that does several at a time."""
+
+
+def survey(picture: Picture, found: Iterable[Symbol], run: Run = map) -> list[Symbol]:
+    """All that can be seen in a picture, ``found`` among it, each code once; ``run`` carries out the looks."""
+    seen = distinct(found)
+    looks: list[Look] = [*((picture, stage) for stage in WHOLE), *_around(picture, seen)]
+    while True:
+        more = distinct([*seen, *(symbol for symbols in run(_looked, looks) for symbol in symbols)])
+        if len(more) == len(seen):
+            return more
+        # What was found now is covered in its turn: its edges were the strongest.
+        seen, looks = more, _around(picture, more)
+
+
+def survey_part(picture: Picture, part: Region, found: Iterable[Symbol], run: Run = map) -> list[Symbol]:
+    """All that can be seen in a part of a picture, as ``survey``; its symbols are where they are in the picture."""
+    cut = Picture(np.ascontiguousarray(picture.grey[part.top : part.bottom, part.left : part.right]))
+    within = [_moved(symbol, -part.left, -part.top) for symbol in found]
+    return [_moved(symbol, part.left, part.top) for symbol in survey(cut, within, run)]
+
+
+def _around(picture: Picture, seen: Sequence[Symbol]) -> list[Look]:
+    """The looks at the likeliest regions of what is left without the symbols."""
     rest = Picture(_without(picture.grey, seen))
     # Covered codes change what counts as busy: a region may be found in one of the two and not in the other.
     places = [(rest, number) for number in range(len(rest.regions))]
@@ -61,8 +86,17 @@ def survey(picture: Picture, found: Iterable[Symbol]) -> list[Symbol]:
         for number, region in enumerate(picture.regions)
         if not _holds(region, seen) and not any(region.shares(other) > SAME for other in rest.regions)
     ]
-    looks = ((place, replace(stage, region=number)) for place, number in places for stage in REST)
-    return distinct([*seen, *(symbol for place, stage in looks for symbol in stage.symbols(place))])
+    return [(place, replace(stage, region=number)) for place, number in places for stage in REST]
+
+
+def _looked(look: Look) -> list[Symbol]:
+    place, stage = look
+    return stage.symbols(place)
+
+
+def _moved(symbol: Symbol, across: float, down: float) -> Symbol:
+    first, second, third, fourth = ((x + across, y + down) for x, y in symbol.corners)
+    return replace(symbol, corners=(first, second, third, fourth))
 
 
 def _holds(region: Region, symbols: Iterable[Symbol]) -> bool:

@@ -34,6 +34,9 @@ class FakePicture:
     def grey(self) -> Pixels | None:
         return None if self.damaged else self.pixels
 
+    def glance(self) -> Pixels | None:
+        return None
+
     def jpeg(self) -> bytes | None:
         return b"\xff\xd8 a picture \xff\xd9"
 
@@ -148,9 +151,18 @@ class FakeDecoder:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
 
+    @property
+    def at_rest(self) -> bool:
+        return False
+
+    def passes(self, glance: Pixels, /) -> bool:
+        raise AssertionError("it is never at rest")
+
     def see(self, frame: Pixels, /, *, around: bool) -> Sequence[Symbol]:
         assert frame.ndim == 2
         return self._scene.codes
 
     def survey(self) -> Sequence[Symbol]:
         return [*self._scene.codes, *self._scene.hidden]
+
+    def study(self) -> None: ...

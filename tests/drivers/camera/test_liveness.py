@@ -61,6 +61,14 @@ def test_darkness(low: int, high: int, dark: bool) -> None:
     assert is_dark(noise(1, low, high)) == dark
 
 
+def test_a_small_copy_is_as_dark() -> None:
+    random = np.random.default_rng(4)
+    for low, high in ((0, 8), (0, 200)):
+        picture = random.integers(low, high, (480, 640), dtype=np.uint8)
+        small = picture.reshape(60, 8, 80, 8).mean(axis=(1, 3)).astype(np.uint8)
+        assert is_dark(small, smaller=8) == is_dark(picture)
+
+
 def test_a_lamp_in_the_dark_is_not_darkness() -> None:
     picture = noise(1, 0, 8)
     picture[:32, :32] = 240

@@ -56,6 +56,20 @@ def test_every_form_becomes_the_same_grey(form: str) -> None:
     assert np.abs(seen.astype(int) - grey).max() <= 4
 
 
+def test_a_glance_is_the_same_picture_an_eighth_as_large() -> None:
+    picture = CvPicture("mjpg", jpeg(ramp()))
+    grey, glance = picture.grey(), picture.glance()
+    assert grey is not None
+    assert glance is not None
+    means = cv2.resize(grey, (80, 60), interpolation=cv2.INTER_AREA)
+    assert np.abs(glance.astype(int) - np.asarray(means, int)).max() <= 2
+
+
+def test_there_is_no_glance_at_what_is_no_jpeg() -> None:
+    assert CvPicture("grey", ramp()).glance() is None
+    assert CvPicture("mjpg", np.frombuffer(b"no picture", np.uint8)).glance() is None
+
+
 @pytest.mark.parametrize("size", [(480, 640), (720, 1280), (1080, 1920), (90, 160)])
 @pytest.mark.parametrize("form", ["mjpg", "yuyv", "bgr"])
 def test_a_picture_for_people_is_a_small_jpeg(form: str, size: tuple[int, int]) -> None:
