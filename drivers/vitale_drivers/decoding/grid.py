@@ -66,6 +66,9 @@ PADDED = 512
 NEAR = 31
 """Frequencies of whose mean one stands out."""
 
+OVERTONE = 0.5
+"""How strong a half or a third of a frequency is to it, at least, where that one is an overtone."""
+
 EVEN = (31, 1)
 """Pixels across, of whose mean a pixel's edge is counted: more than two modules."""
 
@@ -151,6 +154,13 @@ def _frequency(pixels: Grey) -> tuple[float, float]:
     power /= cv2.blur(power[None], (NEAR, 1))[0] + 1e-6
     first, last = FEWEST * PADDED // width, MOST * PADDED // width
     best = first + int(np.argmax(power[first:last]))
+    # Sharp edges have overtones, that may be as strong as what they are overtones of.
+    for times in (3, 2):
+        low = round(best / times) - 1
+        lower = low + int(np.argmax(power[low : low + 3]))
+        if lower >= first and power[lower] > OVERTONE * power[best]:
+            best = lower
+            break
     return best * width / PADDED, float(power[best])
 
 

@@ -62,7 +62,7 @@ def test_a_datamatrix_is_read_by_its_modules_and_told_where_it_is(label: Label) 
 
 
 def test_a_bottle_bends_no_code_that_is_read_by_its_modules() -> None:
-    for degrees in (35, 50):
+    for degrees in (30, 42):
         (symbol,) = read_matrix(Picture(labelled(Label(bend=degrees))), 0, "modules")
         assert CONTENT == symbol.data
 
@@ -72,9 +72,9 @@ def test_bad_print_is_read_by_its_modules_alone() -> None:
     assert {"modules"} == found
 
 
-@pytest.mark.parametrize(("length", "side"), [(20, 22), (60, 32), (100, 40), (190, 52), (260, 64)])
+@pytest.mark.parametrize(("length", "side"), [(20, 18), (60, 26), (100, 36), (190, 44), (300, 52)])
 def test_modules_are_counted(length: int, side: int) -> None:
-    modules = datamatrix(bytes(97 + number * 7 % 26 for number in range(length)))
+    modules = datamatrix(np.random.default_rng(length).integers(97, 123, length).astype(np.uint8).tobytes())
     assert side == len(modules) - 4
     picture = Picture(labelled(Label(module=5), modules))
     outline = picture.square(0)
@@ -102,12 +102,12 @@ def test_levels_are_those_of_the_modules() -> None:
 
 
 def test_what_only_looks_like_a_datamatrix_says_nothing() -> None:
-    for seed in range(12):
+    for seed in range(4):
         random = np.random.default_rng(seed)
         modules = MODULES.copy()
         inner = modules[3:-3, 3:-3]
         inner[...] = np.where(random.random(inner.shape) < 0.5, 0, 255)
-        assert [] == read_matrix(Picture(labelled(Label(roll=seed * 5), modules, seed)), 0, "modules")
+        assert [] == read_matrix(Picture(labelled(Label(roll=seed * 25), modules, seed)), 0, "modules")
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 400), (3, 500), (40, 40), (170, 341), (720, 1280)])
