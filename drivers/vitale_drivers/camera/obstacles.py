@@ -33,6 +33,8 @@ def explain(place: CameraPlace, find_holders: FindHolders) -> ReaderError:
     """Returns the error for a camera that cannot be opened or delivers nothing; its variant is the reason."""
     if not is_there(place):
         return ReaderGone("the camera is not there any more")
+    if (forbidden := refused(place)) is not None:
+        return forbidden
     if place.address.kind in _NODES and place.where:
         number = refusal(place.where)
         if number in {errno.EACCES, errno.EPERM}:

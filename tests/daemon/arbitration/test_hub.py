@@ -255,11 +255,28 @@ def test_a_reader_that_goes_away_only_delays(hub: Hub, error: ReaderGone) -> Non
 def test_a_broken_reader_that_stays_does_not_hold_a_request_for_ever(hub: Hub) -> None:
     hub.ask(ask(1), 0.0)
     hub.reader_changed(present(), 1.0)
-    hub.failed("a", ReaderUnavailable(), 1.1)
+    hub.failed("a", ReaderUnavailable(variant="camera-still"), 1.1)
     assert hub.next_deadline == 1.1 + GRACE_LOST
     (refusal,) = of(Refuse, hub.tick(1.1 + GRACE_LOST))
     assert isinstance(refusal, Refuse)
-    assert refusal.error.reason == "reader_gone"
+    assert (refusal.error.reason, refusal.error.variant) == ("reader_unavailable", "camera-still")
+
+
+@pytest.mark.parametrize(
+    "problem", [Problem("reader_unavailable", "scanner-permission"), Problem("reader_busy", "scanner")]
+)
+@pytest.mark.parametrize("timeout", [1.0, 60.0])
+def test_a_reader_that_is_there_and_of_no_use_says_why_at_the_end(problem: Problem, timeout: float) -> None:
+    hub = Hub()
+    hub.driver_up("pcsc", ["vitale-card"], 0.0)
+    hub.driver_settled("pcsc", 0.0)
+    hub.reader_added(reader("a", "unavailable"), 0.0)
+    hub.ask(ask(1, timeout=timeout), 0.0)
+    hub.progress("a", "retry", problem)
+    assert hub.next_deadline is not None
+    (refusal,) = of(Refuse, hub.tick(hub.next_deadline))
+    assert isinstance(refusal, Refuse)
+    assert problem == Problem.of(refusal.error)
 
 
 def test_without_any_reader_the_answer_comes_soon_and_says_why() -> None:

@@ -444,3 +444,5 @@ def test_a_camera_that_this_user_may_not_open_is_known_without_opening_it(
     refusal = refused(node)
     assert refusal is not None
     assert refusal.variant == "camera-permission"
+    film = CameraPlace("camera:3", "film", CameraAddress("file", node.where), where=node.where)
+    assert explain(film, nobody).variant == "camera-permission"

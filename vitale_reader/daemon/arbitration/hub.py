@@ -15,7 +15,7 @@ Rules (``docs/explanation/arbitration.md`` names the test of each; a stateful on
     away only delays it: the reading starts again when the reader is back.
 6.  A request without any reader waits for ``GRACE_NEW`` seconds, and for as long as drivers have not told their readers
     since they were started. One that lost all its readers waits for ``GRACE_LOST``. Then ``no_reader`` or
-    ``reader_gone``.
+    ``reader_gone``, or why a reader that is there is of no use.
 7.  A request ends once: by a presentation, an error, its deadline, its cancellation or the end of its session.
 8.  Drivers are armed only while a request or a subscription matches, and only for readers that they have. Reader names
     that a client invents never reach a driver.
@@ -419,9 +419,12 @@ class Hub(msgspec.Struct):
         end, error = self._without_reader[key]
         return max([end, *(state.settles_by for state in self._drivers.values())]) if error is NoReader else end
 
-    def _reader_missing(self, key: Key) -> NoReader | ReaderGone:
-        """The error of a request that has no reader, with the trouble of the drivers."""
+    def _reader_missing(self, key: Key) -> VitaleError:
+        """The error of a request that has no reader: why one that is there is of no use, or the trouble of drivers."""
         _, error = self._without_reader[key]
+        told = [problem for (reader, _), problem in self._unread.get(key, {}).items() if reader in self._slots]
+        if told and told[-1].reason in TROUBLES - {ReaderGone.reason}:
+            return told[-1].error(ReaderUnavailable)
         troubles = {name: each.trouble for name, each in sorted(self._drivers.items()) if each.trouble}
         drivers = {name: trouble.reason for name, trouble in troubles.items()}
         # The service behind the readers is why none is there: its remedy is the true one.
