@@ -44,7 +44,8 @@ async def post(client: httpx.AsyncClient, url: str, content: bytes, action: str)
 
     Raises:
         ResolverUnavailable: it does not answer, or not with SOAP of reasonable size. ``data.sent`` is False where it
-            could not even be reached; the variant is ``unreadable`` for any other answer.
+            could not even be reached, and the variant says why, as for ``probe``. It is ``unreadable`` for any other
+            answer.
         ResolverRefused: it refused access by an HTTP status of its own.
     """
     headers = {"Content-Type": f'{CONTENT_TYPE}; charset=utf-8; action="{action}"', "Accept-Encoding": "identity"}
@@ -57,7 +58,7 @@ async def post(client: httpx.AsyncClient, url: str, content: bytes, action: str)
                 return _put_together(response.headers["Content-Type"], content)
             return content
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-        raise ResolverUnavailable(type(error).__name__, data={"sent": False}) from error
+        raise _unreached(error) from error
     except httpx.HTTPError as error:
         raise ResolverUnavailable(type(error).__name__) from error
 
@@ -79,15 +80,20 @@ async def probe(client: httpx.AsyncClient, url: str, connect: float) -> None:
         async with client.stream("HEAD", url, timeout=httpx.Timeout(None, connect=connect)):
             return
     except httpx.HTTPError as error:
-        causes = tuple(_causes(error))
-        detail = type(error).__name__
-        if any(isinstance(cause, socket.gaierror) for cause in causes):
-            raise ResolverUnavailable(detail, variant="host", data={"sent": False}) from error
-        if any(isinstance(cause, ssl.SSLCertVerificationError) and cause.verify_code in MALFORMED for cause in causes):
-            raise ResolverUnavailable(detail, variant="certificate", data={"sent": False}) from error
-        if any(isinstance(cause, ssl.SSLError) for cause in causes):
-            raise ResolverUnavailable(detail, variant="tls", data={"sent": False}) from error
-        raise ResolverUnavailable(detail, variant="unreachable", data={"sent": False}) from error
+        raise _unreached(error) from error
+
+
+def _unreached(error: httpx.HTTPError) -> ResolverUnavailable:
+    """Why nobody could be asked: at which step it ended."""
+    causes = tuple(_causes(error))
+    variant = "unreachable"
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        variant = "host"
+    elif any(isinstance(cause, ssl.SSLCertVerificationError) and cause.verify_code in MALFORMED for cause in causes):
+        variant = "certificate"
+    elif any(isinstance(cause, ssl.SSLError) for cause in causes):
+        variant = "tls"
+    return ResolverUnavailable(type(error).__name__, variant=variant, data={"sent": False})
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
