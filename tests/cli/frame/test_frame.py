@@ -200,3 +200,23 @@ def test_what_the_system_refuses_is_told_with_its_cause(
     done = invoke("config", "path", "--json", "--home", str(tmp_path))
     told = json.loads(done.stdout)["error"]
     assert (2, variant, True) == (done.exit_code, told.get("variant"), "/a/file" in told["detail"])
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("arguments", [("config", "path", "--json"), ("nope", "--json"), ("verify", "x", "--json")])
+def test_an_output_that_takes_nothing_is_told_in_words(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    """A disk that is full takes no JSON of the error either."""
+    command = (sys.executable, "-m", "vitale_reader", "--language", "en", *arguments)
+    environment = {**os.environ, "VITALE_READER_HOME": str(tmp_path)}
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, env=environment, text=True, timeout=100, check=False
+        )
+    assert (False, True, True) == ("Traceback" in done.stderr, done.returncode in (2, 5), "→" in done.stderr)
+
+
+@pytest.mark.posix
+def test_bytes_that_are_no_text_are_told_as_such(tmp_path: Path) -> None:
+    done = invoke("config", "path", "--json", "--home", f"{tmp_path}/caf\udce9")
+    told = json.loads(done.stdout)["error"]
+    assert (2, "bytes that are no UTF-8") == (done.exit_code, told["detail"])

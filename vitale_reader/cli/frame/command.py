@@ -107,7 +107,8 @@ class CliCommand(click.Command):
             ctx.exit(BROKEN_PIPE)
         except (UnicodeError, RecursionError) as error:
             # Something given is no text, or nested beyond sense; its content is not repeated.
-            output.report(LocalMisuse(type(error).__name__), as_json=bool(ctx.params.get("as_json")))
+            detail = "bytes that are no UTF-8" if isinstance(error, UnicodeError) else "nested too deep"
+            output.report(LocalMisuse(detail), as_json=bool(ctx.params.get("as_json")))
             ctx.exit(USAGE)
         except OSError as error:
             output.report(_refused(error), as_json=bool(ctx.params.get("as_json")))

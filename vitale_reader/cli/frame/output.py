@@ -154,8 +154,8 @@ def report(error: VitaleError, *, as_json: bool, pretty: bool = True) -> None:
         texts = {**named, "message": title, "cause": cause, "remedy": remedy}
         details = {**texts, "code": error.code, "detail": error.detail, "retryable": error.retryable}
         where = {"data": error.data} if isinstance(error, ConfigurationInvalid) else {}
-        print_json({"error": {**details, **where}}, pretty=pretty)
-        return
+        if _is_printed({"error": {**details, **where}}, pretty=pretty):
+            return
     click.echo(click.style(wrapped(title, err=True), fg="red", bold=True), err=True)
     if cause:
         click.echo(wrapped(cause, "  ", err=True), err=True)
@@ -165,6 +165,18 @@ def report(error: VitaleError, *, as_json: bool, pretty: bool = True) -> None:
         click.echo(wrapped(line, "  ", err=True), err=True)
     if remedy:
         click.echo(wrapped(f"→ {remedy}", "  ", "    ", err=True), err=True)
+
+
+def _is_printed(value: object, *, pretty: bool) -> bool:
+    """Prints JSON, unless standard output itself is what fails: then people's words on standard error are left."""
+    try:
+        print_json(value, pretty=pretty)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        discard_output()
+        return False
+    return True
 
 
 def wrapped(text: str, indent: str = "", hanging: str = "", *, err: bool = False) -> str:
@@ -212,7 +224,7 @@ def warning_text(reason: str) -> str:
 
 
 def discard_output() -> None:
-    """Sends what is still buffered nowhere, after the reader of a pipe went away."""
+    """Sends what is still buffered nowhere, after the reader of a pipe went away or its disk was full."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
