@@ -490,6 +490,28 @@ def test_a_reader_that_comes_in_time_is_used() -> None:
     assert of(Refuse, hub.tick(4.0)) == []
 
 
+@pytest.mark.parametrize("end", ["back", "nothing", "down"])
+def test_who_lost_its_readers_waits_for_a_driver_that_is_started_anew(hub: Hub, end: str) -> None:
+    hub.ask(ask(1), 0.0)
+    hub.driver_down("pcsc", Problem("reader_unavailable"), 10.0)
+    hub.ask(ask(2), 10.5)
+    hub.expect(["pcsc"])
+    assert ("pcsc",) == hub.starting(50.0)
+    assert [] == of(Refuse, hub.tick(50.0)), "how long a start takes is the supervisor's business"
+    if end == "down":
+        hub.driver_down("pcsc", Problem("reader_unavailable"), 50.0)
+    else:
+        hub.driver_up("pcsc", ["vitale-card"], 50.0)
+        assert [] == of(Refuse, hub.tick(50.5)), "it tells its readers now"
+        if end == "back":
+            hub.reader_added(reader("a"), 51.0)
+        hub.driver_settled("pcsc", 51.0)
+    refusals = [refusal for refusal in of(Refuse, hub.tick(51.0)) if isinstance(refusal, Refuse)]
+    troubles = {"drivers": {"pcsc": "reader_unavailable"} if end == "down" else {}}
+    expected = [] if end == "back" else [(ReaderGone, troubles), (NoReader, troubles)]
+    assert expected == [(type(refusal.error), refusal.error.data) for refusal in refusals]
+
+
 def test_a_request_that_lost_its_readers_gets_reader_gone(hub: Hub) -> None:
     hub.ask(ask(1), 0.0)
     hub.reader_removed("a", 10.0)

@@ -48,6 +48,7 @@ class Witness:
             {},
             on_report=lambda _, report: self.told.put_nowait(report),
             on_end=lambda _, problem: self.told.put_nowait(f"ended: {named(problem)}"),
+            on_restart=lambda name: self.told.put_nowait(f"started anew: {name}"),
             beat=beat,
             command=command,
             arguments=(behaviour, str(folder / "generations")),
@@ -104,6 +105,7 @@ def test_a_worker_that_hangs_is_replaced(tmp_path: Path, behaviour: str, beat: B
             witness.worker.beat = replace(witness.worker.beat, starting=2 * witness.worker.beat.starting)
             await witness.expect("ended: reader_unavailable")
         witness.worker.beat = BEAT
+        await witness.expect("started anew: fake")
         await witness.expect(Started)
         assert witness.worker.restarts >= 1
 

@@ -14,8 +14,8 @@ Rules (``docs/explanation/arbitration.md`` names the test of each; a stateful on
 5.  A failed reading answers the oldest matching request, as a presentation would have. A reader or a service that goes
     away only delays it: the reading starts again when the reader is back.
 6.  A request without any reader waits for ``GRACE_NEW`` seconds, and for as long as drivers have not told their readers
-    since they were started. One that lost all its readers waits for ``GRACE_LOST``. Then ``no_reader`` or
-    ``reader_gone``, or why a reader that is there is of no use.
+    since they were started. One that lost all its readers waits for ``GRACE_LOST``, and likewise for drivers that are
+    started anew. Then ``no_reader``, ``reader_gone``, or why a reader that is there is of no use.
 7.  A request ends once: by a presentation, an error, its deadline, its cancellation or the end of its session.
 8.  Drivers are armed only while a request or a subscription matches, and only for readers that they have. Reader names
     that a client invents never reach a driver.
@@ -166,9 +166,10 @@ class Hub(msgspec.Struct):
     # ── drivers and readers ──
 
     def expect(self, drivers: Iterable[str]) -> None:
-        """Drivers are started; each of them is up, or down again, sooner or later."""
+        """Drivers are started, or started anew; each of them is up, or down again, sooner or later."""
         for driver in drivers:
-            self._drivers[driver] = DriverState(frozenset(), settles_by=inf)
+            before = self._drivers.get(driver)
+            self._drivers[driver] = DriverState(frozenset(), trouble=before and before.trouble, settles_by=inf)
 
     def driver_up(self, driver: str, media: Iterable[str], now: float) -> list[Action]:
         """A driver is open."""
@@ -415,9 +416,9 @@ class Hub(msgspec.Struct):
     # ── inside ──
 
     def _end_without_reader(self, key: Key) -> float:
-        """Rule 6: when a request that has no reader ends; those that never had one wait for drivers that start."""
-        end, error = self._without_reader[key]
-        return max([end, *(state.settles_by for state in self._drivers.values())]) if error is NoReader else end
+        """Rule 6: when a request that has no reader ends; it waits for drivers that start."""
+        end, _ = self._without_reader[key]
+        return max([end, *(state.settles_by for state in self._drivers.values())]) if end < inf else end
 
     def _reader_missing(self, key: Key) -> VitaleError:
         """The error of a request that has no reader: why one that is there is of no use, or the trouble of drivers."""

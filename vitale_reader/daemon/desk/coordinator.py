@@ -74,7 +74,14 @@ class Coordinator:
         hidden: tuple[str, ...] = (),
         observe: Observe = unobserved,
     ) -> None:
-        self.supervisor = Supervisor(drivers, on_report=self.report, on_end=self.driver_ended, beat=beat, hidden=hidden)
+        self.supervisor = Supervisor(
+            drivers,
+            on_report=self.report,
+            on_end=self.driver_ended,
+            on_restart=lambda driver: self._hub.expect([driver]),
+            beat=beat,
+            hidden=hidden,
+        )
         self._hub = Hub()
         self._log = RationedLog(logger)
         self._asked: dict[Key, RequestContext] = {}

@@ -10,7 +10,7 @@ from vitale_protocol.methods import DriverHealth
 from vitale_reader.daemon.process import adopts
 from vitale_reader.daemon.process_ancestry import Orphans
 from vitale_reader.daemon.workers.heartbeat import Beat
-from vitale_reader.daemon.workers.worker import OnEnd, OnReport, Worker
+from vitale_reader.daemon.workers.worker import OnEnd, OnReport, OnRestart, Worker
 
 __all__ = ["Supervisor", "require_known_tables"]
 
@@ -35,13 +35,16 @@ class Supervisor:
         *,
         on_report: OnReport,
         on_end: OnEnd,
+        on_restart: OnRestart = lambda _: None,
         beat: Beat,
         hidden: tuple[str, ...] = (),
     ) -> None:
         self.beat = beat
         self.hidden = hidden
         self.workers = {
-            name: Worker(name, options, on_report, on_end, beat=beat, hidden=hidden, sweep=self._sweep)
+            name: Worker(
+                name, options, on_report, on_end, beat=beat, hidden=hidden, sweep=self._sweep, on_restart=on_restart
+            )
             for name, options in drivers.items()
         }
         self._beside: list[Worker] = []

@@ -85,6 +85,9 @@ UNKNOWN_MEDIUM = Problem(MediumUnsupported.reason, "driver")
 OnReport = Callable[[str, Report], None]
 OnEnd = Callable[[str, Problem | None], None]
 
+#: What the supervisor tells of a driver whose next process is begun.
+OnRestart = Callable[[str], None]
+
 #: Makes the descriptors that a process inherits, by the names of the options that tell it of them.
 Inheritance = Callable[[], AbstractContextManager[Mapping[str, int]]]
 
@@ -110,6 +113,7 @@ class Worker(msgspec.Struct):
     arguments: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     sweep: Callable[[], object] = lambda: None
+    on_restart: OnRestart = lambda _: None
     inherit: Inheritance = nothing
     title: str = ""
 
@@ -181,6 +185,8 @@ class Worker(msgspec.Struct):
             await self._rest_for(self.beat.backoff[min(quick_deaths, len(self.beat.backoff) - 1)])
             quick_deaths += 1
             self.restarts += not self._renewing
+            if not self._stopping:
+                self.on_restart(self.name)
         self.state = "stopped"
         self._end_of_process()
 
