@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from vitale_reader.daemon.fairness.connection_turns import TURN, Turns
 from vitale_reader.daemon.fairness.processor_shares import CLIENT_SHARE, USER_SHARE, Shares
@@ -43,11 +44,15 @@ class BenchLoop(asyncio.SelectorEventLoop):
 
 
 def run(work: Callable[[], Awaitable[None]]) -> None:
+    faults: list[dict[str, Any]] = []
+
     async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
         await work()
 
     with asyncio.Runner(loop_factory=BenchLoop) as runner:
         runner.run(main())
+    assert [] == faults, "in a turn of its own nobody hears of it"
 
 
 async def until(done: Callable[[], bool]) -> None:
