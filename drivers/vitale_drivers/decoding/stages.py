@@ -13,7 +13,7 @@ from typing import Literal
 from zxingcpp import BarcodeFormat, Binarizer
 
 from vitale_drivers.decoding import zbar
-from vitale_drivers.decoding.matrix import read_matrix
+from vitale_drivers.decoding.datamatrix import read_matrix
 from vitale_drivers.decoding.motion import find_motion, unmoved
 from vitale_drivers.decoding.picture import Grey, Picture, View
 from vitale_drivers.decoding.repairs import (
@@ -213,9 +213,9 @@ HARD_STAGES = (
     Stage(name="smooth-threshold", side=256, repair=_smooth_threshold(20), binarizer=READY),
     Stage(name="finest-threshold", side=400, repair=_threshold(40, 2), binarizer=READY),
     Stage(name="coarse-threshold", side=256, repair=_smooth_threshold(12), binarizer=READY),
+    Stage(name="smooth-light-datamatrix", where="whole", formats=_DM, repair=_smooth_light),
     Stage(name="modules", by_modules=True),
     MOVED_STAGE,
-    Stage(name="smooth-light-datamatrix", where="whole", formats=_DM, repair=_smooth_light),
     Stage(name="focus-global", side=256, repair=_refocus(3.5, 0.01), binarizer=GLOBAL),
     _ROUND,
     Stage(name="threshold-datamatrix", side=256, formats=_DM, repair=_threshold(24, 2), binarizer=READY, thorough=True),

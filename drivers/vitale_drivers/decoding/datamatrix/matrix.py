@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vitale_drivers.decoding.grid import FINAL, FIRST, Grid, Levels, count_modules, find_grid
+from vitale_drivers.decoding.datamatrix.grid import FINAL, FIRST, Grid, Levels, count_modules, find_grid
 from vitale_drivers.decoding.picture import Grey, Picture
 from vitale_drivers.decoding.symbol import Corners, Symbol
 from vitale_drivers.decoding.zxing import read_drawn

@@ -11,8 +11,8 @@ import pytest
 from tests.benchmarks.paper import Label, datamatrix, ins, lay
 from tests.benchmarks.perspective import Turned, perspective
 from vitale_drivers.decoding import decode
-from vitale_drivers.decoding.grid import count_modules, find_grid
-from vitale_drivers.decoding.matrix import read_matrix
+from vitale_drivers.decoding.datamatrix import read_matrix
+from vitale_drivers.decoding.datamatrix.grid import count_modules, find_grid
 from vitale_drivers.decoding.picture import Picture
 from vitale_drivers.decoding.regions import find_busy, find_squares
 
