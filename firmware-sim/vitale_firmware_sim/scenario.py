@@ -42,6 +42,7 @@ Behaviour = Literal[
     "huge",
     "empty-context",
     "unidentified",
+    "refusing",
     "past-context",
 ]
 BEHAVIOURS: tuple[Behaviour, ...] = get_args(Behaviour)

@@ -17,12 +17,18 @@ __all__ = ["self_signed", "tls_server"]
 
 
 @contextlib.contextmanager
-def tls_server(file: Path) -> Generator[int]:
-    """Shakes hands with whoever connects, until it is left; gives its port."""
-    file.write_bytes(self_signed())
+def tls_server(file: Path, port: int = 0, made: bytes = b"") -> Generator[int]:
+    """Shakes hands with whoever connects, until it is left; gives its port.
+
+    Args:
+        file: for its certificate and key.
+        port: 0 for any that is free.
+        made: these, where it has any.
+    """
+    file.write_bytes(made or self_signed())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with socket.create_server(("127.0.0.1", port)) as server:
         thread = threading.Thread(target=_serve, args=(server, context), daemon=True)
         thread.start()
         try:

@@ -21,6 +21,7 @@ import pytest
 
 from tests.diagnosis.certificates import self_signed, tls_server
 from tests.posix import OWN_DOOR, somebodys_terminal
+from vitale_firmware_sim.card.unix import local_socket
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
 from vitale_reader.diagnosis.machine import Machine
@@ -207,7 +208,7 @@ def says_nothing(desk: Prepared) -> Generator[None]:
 def pcsc_frozen(desk: Prepared) -> Generator[None]:
     """A service that takes connections, and whose process stands still."""
     place = str(desk.home / "pcscd.comm")
-    with socket.socket(socket.AF_UNIX) as service, pytest.MonkeyPatch.context() as patch:
+    with local_socket() as service, pytest.MonkeyPatch.context() as patch:
         service.bind(place)
         service.listen()
         patch.setenv("PCSCLITE_CSOCK_NAME", place)

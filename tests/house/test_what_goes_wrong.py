@@ -49,7 +49,8 @@ def playing_language(one: Situation) -> Language:
 
 def waits(one: Situation) -> bool:
     told = expected(one)
-    return bool(told.told) and told.end.startswith(WAITING) and one.timeout is None
+    ends_by_itself = told.end.startswith(WAITING) or one.desk is not None
+    return bool(told.told) and ends_by_itself and one.timeout is None
 
 
 def playing(one: Situation) -> Playing:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -21,6 +22,7 @@ from tests.posix import lock_whole, somebodys_terminal
 from tests.practice import apcv_options
 from tests.protocol.seal_office import Office
 from tests.situations.desks import DeskName, opened
+from tests.situations.other_desk import OtherDesk, other_desk
 from tests.situations.texts import error_key, step_keys
 from vitale_firmware_sim.apcv_service.service import ApcvService
 from vitale_firmware_sim.camera.live import LiveCamera
@@ -41,7 +43,10 @@ from vitale_protocol.events import PresentationProgress
 from vitale_protocol.records import Medium
 from vitale_reader.home import Endpoints, Home
 
-__all__ = ["FIRST_SLOT", "PATIENCE", "SECOND_SLOT", "Counter", "Heard", "counter"]
+__all__ = ["FIRST_SLOT", "PATIENCE", "SECOND_SLOT", "Counter", "Heard", "Place", "counter"]
+
+#: A desk beside the counter.
+Place: TypeAlias = DeskName | Literal["other"]
 
 PATIENCE = 60.0
 READERS = 5
@@ -133,6 +138,15 @@ class Heard:
         assert (said.title, said.cause, said.remedy) == (error.title, error.cause, error.remedy)
         self.title, self.remedy = error.title, error.remedy
 
+    def refused(self, error: dict[str, Any], language: Language) -> None:
+        """Takes the end of a call that no SDK makes, as it comes over the wire."""
+        data = error["data"]
+        variant = str(data.get("variant", ""))
+        self.keys.add(error_key(str(data["reason"]), variant))
+        said = text(str(data["reason"]), language, variant)
+        assert (said.title, said.cause, said.remedy) == (error["message"], data["cause"], data["remedy"])
+        self.title, self.remedy = said.title, said.remedy
+
     def given(self, warnings: tuple[str, ...], language: Language) -> None:
         """Takes the warnings of a token."""
         self.keys |= {f"warnings.{warning}" for warning in warnings}
@@ -153,6 +167,7 @@ class Counter:
         self.service: ApcvService
         self.reader = Pn532Reader()
         self.desks: dict[DeskName, Path] = {}
+        self.other: OtherDesk
         self.acted = threading.Event()
         self.reader_link: Path
         self.imager_link: Path
@@ -167,9 +182,9 @@ class Counter:
         """The addresses of the daemon."""
         return Home.under(self.home).endpoints()
 
-    def client(self, language: Language = "en", desk: DeskName | None = None) -> vitale_reader.Connection:
+    def client(self, language: Language = "en", desk: Place | None = None) -> vitale_reader.Connection:
         """Billing software, which has as much patience as a busy machine needs; at this counter or another desk."""
-        home = self.home if desk is None else self.desks[desk]
+        home = self.home if desk is None else self.other.home if desk == "other" else self.desks[desk]
         return vitale_reader.connect(home=home, language=language, connect_timeout=PATIENCE, call_timeout=PATIENCE)
 
     def user(self, owner: str, **options: object) -> PhoneUser:
@@ -200,6 +215,7 @@ class Counter:
         readers: tuple[str, ...] | None = None,
         then: Callable[["Counter"], object] | None = None,
         until: str = "",
+        desk: Place | None = None,
     ) -> Heard:
         """Asks, has something presented once the daemon is armed, and listens until that is enough.
 
@@ -220,7 +236,7 @@ class Counter:
                 read.cancel()
 
         with (
-            self.client(language) as client,
+            self.client(language, desk) as client,
             client.reading(
                 media=media, scopes=("identity", "rights"), timeout=timeout, readers=readers, on_progress=follow
             ) as read,
@@ -339,7 +355,7 @@ def counter() -> Generator[Counter]:
         home = Home.under(made.home)
         home.config.touch(mode=0o600)
         tables = CONFIGURATION.format(**{name: json.dumps(place) for name, place in places.items()})
-        home.config.write_text(tables + apcv_options(made.service.url))
+        home.config.write_text(tables + apcv_options(made.service.url) + '\nsigning = { form = "simulator" }\n')
         daemon = subprocess.Popen(
             [sys.executable, "-m", "vitale_reader", "serve", "--json", "--home", str(made.home)],
             stdout=subprocess.PIPE,
@@ -349,8 +365,10 @@ def counter() -> Generator[Counter]:
         try:
             assert daemon.stdout is not None
             assert "endpoints" in json.loads(daemon.stdout.readline())
-            with opened(folder) as made.desks:
+            with opened(folder) as made.desks, other_desk(folder / "other") as made.other:
                 made.settle()
+                with made.client(desk="other") as client:
+                    client.readers()  # waits for drivers that start
                 yield made
         finally:
             daemon.terminate()

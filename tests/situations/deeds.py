@@ -1,23 +1,31 @@
 """Deeds at a counter, of which the situations are made: what is presented, and how it is cleared away."""
 
+import asyncio
 import secrets
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
+from tests.daemon.conftest import unix_line
 from tests.protocol.seal_office import Office
-from tests.situations.counter import FIRST_SLOT, PATIENCE, SECOND_SLOT, Counter, Heard
+from tests.situations.counter import FIRST_SLOT, PATIENCE, SECOND_SLOT, Counter, Heard, Place
 from tests.situations.desks import DeskName
+from tests.situations.other_desk import OtherDesk
+from vitale_firmware_sim.card.card import Card
+from vitale_firmware_sim.card.files import applications
 from vitale_firmware_sim.card.images import CardHolder, Image, load_image
 from vitale_firmware_sim.imager.faults import ImagerFaults
 from vitale_firmware_sim.phone.card import PhoneCard, PhoneRefusal
 from vitale_firmware_sim.pn532.faults import parse_nfc_faults
+from vitale_firmware_sim.scenario import Behaviour
 from vitale_protocol.catalogue import Language
 from vitale_protocol.errors import VitaleError
 from vitale_protocol.media.ins_datamatrix import OID_DEMO, InsDatamatrix
 from vitale_protocol.media.wedge import MANGLINGS
 from vitale_protocol.records import Medium
+from vitale_reader.home import Home
 
 __all__ = [
     "ANY",
@@ -25,6 +33,7 @@ __all__ = [
     "CODE",
     "INS",
     "INS_CODE",
+    "INVOICE",
     "MANGLED",
     "PAPER",
     "PHONE",
@@ -37,10 +46,12 @@ __all__ = [
     "BankCard",
     "ContactlessBankCard",
     "Deed",
+    "FilesDiffer",
     "Garbled",
     "Hearing",
     "Where",
     "another_reader",
+    "at_other_desk",
     "badge_beside",
     "both_cards",
     "camera_is_back",
@@ -64,11 +75,14 @@ __all__ = [
     "of_a_stranger",
     "open_application",
     "opening_phone",
+    "other_maker",
     "phone_again",
+    "plays_simulators",
     "plug_reader",
     "prefixed",
     "pull_reader",
     "refuse",
+    "refused_code",
     "renewed",
     "scan",
     "sealed",
@@ -79,6 +93,7 @@ __all__ = [
     "send",
     "service",
     "shown_code",
+    "signs",
     "specimen",
     "started_service",
     "stays",
@@ -89,10 +104,12 @@ __all__ = [
     "take_phones",
     "take_phones_of_delegates",
     "take_second",
+    "the_camera",
     "two_codes",
     "typed",
     "unknown_code",
     "unlocking_phone",
+    "unresolved",
     "used_code",
     "used_phone",
     "without_separators",
@@ -109,6 +126,10 @@ PAPER: tuple[Medium, ...] = ("ins-datamatrix", "2d-doc")
 INS_CODE: tuple[Medium, ...] = ("ins-datamatrix",)
 SEALED: tuple[Medium, ...] = ("2d-doc",)
 STAFF: tuple[Medium, ...] = ("cps-card",)
+#: A place of a program that holds simulators, and one of an invoice as the simulator takes it.
+SIMULATED_SLOT = {"place": "slot", "kind": "card", "things": ["adulte"]}
+INVOICE = b'{"professionnel": "Dr ESSAI", "centimes": 2650}'
+
 ANY: tuple[Medium, ...] = ("vitale-card", "apcv-nfc", "apcv-qr")
 
 
@@ -239,7 +260,7 @@ def without_separators(counter: Counter) -> None:
     counter.imager.scan(sealed.translate(None, b"\x1d\x1e\x1f"), "datamatrix")
 
 
-def typed(content: Callable[[Counter], str], desk: DeskName | None = None) -> Hearing:
+def typed(content: Callable[[Counter], str], desk: Place | None = None) -> Hearing:
     """What an imager that acts as a keyboard types into the billing software."""
 
     def hear(counter: Counter, language: Language) -> Heard:
@@ -251,6 +272,82 @@ def typed(content: Callable[[Counter], str], desk: DeskName | None = None) -> He
                 heard.failed(error, language)
             else:
                 heard.given(found.warnings, language)
+        return heard
+
+    return hear
+
+
+def signs(invoice: bytes, behaviour: Behaviour) -> Hearing:
+    """The billing software has an invoice signed in the context of a code that was just scanned."""
+
+    def hear(counter: Counter, language: Language) -> Heard:
+        heard = Heard()
+        with counter.client(language) as client:
+            found = client.submit(counter.code().decode(), scopes=("identity", "context"))
+            counter.service.behave(behaviour)
+            try:
+                client.sign_invoice(found.claims, invoice)
+            except VitaleError as error:
+                heard.failed(error, language)
+            finally:
+                counter.service.behave("normal")
+        return heard
+
+    return hear
+
+
+def refused_code(counter: Counter, language: Language) -> Heard:
+    """The service refuses a code for a reason that it alone knows."""
+    counter.service.behave("refusing")
+    try:
+        return typed(shown_code)(counter, language)
+    finally:
+        counter.service.behave("normal")
+
+
+def at_other_desk(reader: Callable[[OtherDesk], str]) -> Where:
+    """A reader of the other desk."""
+    return lambda counter: (reader(counter.other),)
+
+
+def other_maker(place: str) -> Where:
+    """The reader of another maker's driver that tells this."""
+    return lambda _: (f"other:{place}",)
+
+
+def unresolved(act: Callable[[OtherDesk], None]) -> Hearing:
+    """A code is typed at the other desk, whose service is not to be reached."""
+
+    def hear(counter: Counter, language: Language) -> Heard:
+        act(counter.other)
+        try:
+            return typed(shown_code, "other")(counter, language)
+        finally:
+            counter.other.recover()
+
+    return hear
+
+
+def plays_simulators(desk: DeskName | None = None) -> Hearing:
+    """Somebody plays a simulator from the dashboard: at a real desk, or one that does not do what it is asked."""
+
+    async def work(counter: Counter, language: Language, heard: Heard) -> None:
+        home = Home.under(counter.home if desk is None else counter.desks[desk])
+        async with unix_line(home.endpoints()) as player, unix_line(home.endpoints()) as holder:
+            await player.open(language=language)
+            await holder.open(language=language)
+            if desk is None:
+                await holder.result("sim.attach", {"places": [SIMULATED_SLOT]})
+            request = player.send_call("sim.play", {"place": "slot", "thing": "adulte"})
+            if desk is None:
+                act = (await holder.receive())["params"]["act"]
+                told = {"act": act, "places": [SIMULATED_SLOT], "refused": "no card is left"}
+                await holder.result("sim.acted", told)
+            heard.refused((await player.answer(request))["error"], language)
+
+    def hear(counter: Counter, language: Language) -> Heard:
+        heard = Heard()
+        asyncio.run(work(counter, language, heard))
         return heard
 
     return hear
@@ -367,6 +464,12 @@ def contactless_reader(counter: Counter) -> tuple[str, ...]:
 def first_imager(counter: Counter) -> tuple[str, ...]:
     """The imager that is always there."""
     return (f"scanner:{counter.imager_link}",)
+
+
+def the_camera(counter: Counter) -> tuple[str, ...]:
+    """The camera alone."""
+    with counter.client() as client:
+        return tuple(reader.id for reader in client.readers() if reader.driver == "camera")
 
 
 def second_imager(counter: Counter) -> tuple[str, ...]:
@@ -534,6 +637,19 @@ INS = InsDatamatrix(
     date_naissance="12-06-1984",
     code_lieu_naissance="13990",
 ).encode()[:-20]
+
+
+class FilesDiffer(Card):
+    """A card of several people with the number of one."""
+
+    def __init__(self) -> None:
+        super().__init__(load_image("famille"))
+        (alone,) = (file for each in applications(ADULT) for file in each.files if file.name == "NIR")
+        self._applications = tuple(
+            replace(each, files=tuple(alone if file.name == alone.name else file for file in each.files))
+            for each in self._applications
+        )
+
 
 UNUSUAL_INS = InsDatamatrix(
     matricule="284061399004129",

@@ -105,7 +105,8 @@ def _heard(at: Counter, playing: Playing) -> Heard:
         return one.hear(at, language)
     readers = (FIRST_SLOT,) if one.first_slot else None if one.readers is None else one.readers(at)
     timeout = one.timeout or (one.said if enough is None else PATIENCE)
-    return at.hear(one.media, one.present, language, enough or (lambda _: False), timeout, readers, one.then, one.until)
+    enough = enough or (lambda _: False)
+    return at.hear(one.media, one.present, language, enough, timeout, readers, one.then, one.until, one.desk)
 
 
 def row(heard: Heard, language: Language) -> Row:

@@ -39,12 +39,7 @@ _ERRORS = (
 #: Texts that no situation of the page shows, and why.
 ELSEWHERE: dict[str, str] = {
     **dict.fromkeys(
-        (
-            "errors.reader_busy.camera",
-            "errors.reader_unavailable.camera-permission",
-            "steps.retry.reader_busy.camera",
-            "steps.retry.reader_unavailable.camera-permission",
-        ),
+        ("errors.reader_busy.camera", "steps.retry.reader_busy.camera"),
         "needs a camera on USB, which nothing simulates without the rights of the system",
     ),
     **dict.fromkeys(
@@ -55,10 +50,6 @@ ELSEWHERE: dict[str, str] = {
             "steps.retry.reader_busy.pn533",
         ),
         "needs a contactless reader on USB, which PC/SC or the kernel has taken",
-    ),
-    **dict.fromkeys(
-        ("errors.reader_unavailable.nfc-permission", "errors.reader_unavailable.scanner-permission"),
-        "needs a user without rights to the device; the administrator has them all",
     ),
     **dict.fromkeys(
         (
@@ -78,46 +69,14 @@ ELSEWHERE: dict[str, str] = {
         ),
         "Windows alone",
     ),
+    "errors.medium_unsupported.driver": "the contract of drivers refuses such a driver before it is installed",
     **dict.fromkeys(
-        (
-            "errors.medium_unsupported.driver",
-            "steps.ambiguous",
-            "steps.retry",
-            "steps.retry.medium_mute",
-            "steps.retry.medium_removed",
-            "steps.retry.medium_unreadable",
-            "steps.retry.medium_unsupported",
-        ),
-        "a driver of another maker tells it; those of this project say more, or end the reading",
-    ),
-    **dict.fromkeys(
-        (
-            "errors.resolver_unavailable.certificate",
-            "errors.resolver_unavailable.host",
-            "errors.resolver_unavailable.own-certificate",
-            "errors.resolver_unavailable.tls",
-            "errors.resolver_unavailable.unreachable",
-        ),
+        ("errors.resolver_unavailable.host", "errors.resolver_unavailable.own-certificate"),
         "`vitale-reader doctor` tells it",
     ),
-    **dict.fromkeys(
-        (
-            "errors.payload_invalid.invoice",
-            "errors.resolver_refused.signature",
-            "errors.resolver_unavailable.signature",
-        ),
-        "the signature of an invoice ends so, and no reading",
-    ),
-    **dict.fromkeys(
-        ("errors.reader_unavailable.simulator", "errors.simulated_refused.control"),
-        "the dashboard of a demonstration tells it",
-    ),
-    "errors.opposed": "needs an opposition list of the site",
+    "errors.opposed": "needs the serial of a card, which no simulated rights have",
     "errors.payload_invalid": "the codes that are refused have a reason of their own",
     "errors.reader_unavailable.scanner": "needs a port that refuses its settings; a simulated one takes them all",
-    "errors.resolver_refused": "needs a refusal of the real service whose code is not public",
-    "errors.resolver_unavailable.plug-in": "needs a plug-in that has a fault",
-    "warnings.names_and_nirs_differ": "needs a card whose two files disagree",
     "warnings.store_degraded": "needs a site whose database is away",
 }
 

@@ -43,6 +43,7 @@ RefusalCode = Literal[
     "RIGHTS_SUSPENDED",
     "DELEGATION_ENDED",
     "CONTEXT_UNKNOWN",
+    "UNPUBLISHED",
 ]
 
 # A phone's clock may be ahead of the service's.

@@ -19,10 +19,11 @@ by ``behave`` while it runs:
 ``empty-context``     a context without identifiant and token
 ``past-context``      a context that has ended already
 ``unidentified``      refuses whoever asks, as where the assertion of the professional is not accepted
+``refusing``          refuses with a code that nobody has published
 ====================  =============================================================================
 
 ``down``, ``closed``, ``garbage`` and ``html`` stand for something in front of the service, and use up no string; nor
-does ``unidentified``. In all others the service has done its part, whatever became of its answer.
+do ``unidentified`` and ``refusing``. In all others the service has done its part, whatever became of its answer.
 """
 
 import itertools
@@ -170,7 +171,7 @@ class ApcvService:
                 handler.give(200, _CONTENT_TYPE, _EXTERNAL)
             case "huge":
                 handler.give_pieces(_huge(), self._ended)
-            case "normal" | "empty-context" | "past-context" | "unidentified":
+            case "normal" | "empty-context" | "past-context" | "unidentified" | "refusing":
                 handler.give(status, _CONTENT_TYPE, answer)
 
     def _answered(self, body: bytes, behaviour: Behaviour) -> tuple[int, bytes]:
@@ -184,6 +185,8 @@ class ApcvService:
                 return 503, b""
             if behaviour == "unidentified":
                 raise ServiceRefusal("ASSERTION_MISSING")
+            if behaviour == "refusing":
+                raise ServiceRefusal("UNPUBLISHED")
             if request.action == soap.SIGN:
                 return 200, soap.signed(request, self._sign(request))
             return 200, soap.answer(request, self._spoilt(self._asked(request), behaviour))

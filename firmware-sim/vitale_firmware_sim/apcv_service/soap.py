@@ -90,6 +90,7 @@ _REASONS: Final[dict[RefusalCode, str]] = {
     "RIGHTS_SUSPENDED": "Les droits sont suspendus.",
     "DELEGATION_ENDED": "La délégation a pris fin.",
     "CONTEXT_UNKNOWN": "Ce contexte n’existe pas, ou a pris fin.",
+    "UNPUBLISHED": "Le service refuse.",
 }
 
 
