@@ -789,6 +789,7 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             two_codes,
             take_code,
             then=renewed,
+            timeout=60.0,
         ),
         Situation(
             "Le cache de la caméra est fermé",

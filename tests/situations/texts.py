@@ -74,6 +74,15 @@ ELSEWHERE: dict[str, str] = {
         ("errors.resolver_unavailable.host", "errors.resolver_unavailable.own-certificate"),
         "`vitale-reader doctor` tells it",
     ),
+    **dict.fromkeys(
+        tuple(f"steps.reinsert.{medium}" for medium in ("apcv-nfc", "apcv-qr", "ins-datamatrix", "2d-doc")),
+        "as for the card that stayed in the slot, which a page asks for again",
+    ),
+    **dict.fromkeys(
+        tuple(f"steps.remove_card.{medium}" for medium in ("apcv-nfc", "apcv-qr", "ins-datamatrix", "2d-doc")),
+        "as for the card that two windows wait for",
+    ),
+    "steps.retry.replayed.apcv-nfc": "as for the code of the person before, which is before the camera still",
     "errors.opposed": "needs the serial of a card, which no simulated rights have",
     "errors.payload_invalid": "the codes that are refused have a reason of their own",
     "errors.reader_unavailable.scanner": "needs a port that refuses its settings; a simulated one takes them all",
