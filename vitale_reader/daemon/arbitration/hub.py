@@ -169,7 +169,8 @@ class Hub(msgspec.Struct):
         """Drivers are started, or started anew; each of them is up, or down again, sooner or later."""
         for driver in drivers:
             before = self._drivers.get(driver)
-            self._drivers[driver] = DriverState(frozenset(), trouble=before and before.trouble, settles_by=inf)
+            trouble = None if before is None else before.trouble
+            self._drivers[driver] = DriverState(frozenset(), trouble=trouble, settles_by=inf)
 
     def driver_up(self, driver: str, media: Iterable[str], now: float) -> list[Action]:
         """A driver is open."""
