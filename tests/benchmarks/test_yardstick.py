@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from tests.benchmarks import yardstick
+from tests.benchmarks import workload, yardstick
 from tests.benchmarks.yardstick import ITEMS, Cost, Item, Release, growth, load, text
 
 KEPT = {
@@ -91,6 +93,25 @@ def test_without_valgrind_this_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert done.exit_code == 1
     assert '"reason": "tool_missing"' in done.output
     assert "valgrind" in done.output
+
+
+@pytest.mark.parametrize("work", [workload.first, workload.decode])
+def test_decoding_is_the_same_work_however_slow_the_machine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, work: Callable[[Path, int], None]
+) -> None:
+    tried: list[str] = []
+
+    class Blind:
+        def symbols(self, picture: object) -> list[object]:
+            tried.append(type(picture).__name__)
+            return []
+
+    seconds = iter(range(1_000))
+    monkeypatch.setattr("time.thread_time", lambda: next(seconds))
+    monkeypatch.setattr("vitale_drivers.decoding.cascade.STAGES", (Blind(), Blind(), Blind()))
+    np.save(tmp_path / "0.npy", np.zeros((48, 64), np.uint8))
+    work(tmp_path, 2)
+    assert ["Picture"] * 6 == tried
 
 
 #: Does several pieces of work, each as the program would by itself.
