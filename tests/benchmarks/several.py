@@ -10,7 +10,7 @@ from tests.benchmarks.paper import Label, datamatrix, ins, lay
 from vitale_firmware_sim.camera.picture import render
 from vitale_firmware_sim.camera.scene import scene
 
-__all__ = ["Pair", "pairs"]
+__all__ = ["Pair", "frame_of", "pairs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,12 @@ class Pair:
 def pairs(count: int, seed: int = 0) -> Iterator[Pair]:
     """So many frames, from the seed alone; in every third, a Datamatrix on paper is one of the two."""
     for number in range(count):
-        yield _pair(np.random.default_rng((1618, seed, number)), on_paper=number % 3 == 2)
+        yield frame_of(number, seed)
+
+
+def frame_of(number: int, seed: int = 0) -> Pair:
+    """One of these frames."""
+    return _pair(np.random.default_rng((1618, seed, number)), on_paper=number % 3 == 2)
 
 
 def _pair(random: np.random.Generator, *, on_paper: bool) -> Pair:

@@ -7,7 +7,7 @@ before one of the codes is believed to be the only one:
 - what was read is covered, and the likeliest regions of the rest are looked at as if the first code were not there.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import cv2
@@ -42,6 +42,9 @@ _MATRIX = {"light-datamatrix", "coarse-datamatrix", "sharp-datamatrix"}
 
 REST = tuple(stage for stage in STAGES if stage.name in _QR | _MATRIX)
 """Those that read most for their time of a code that was never looked for by itself: tiny, dark, aslant, blurred."""
+
+MODULES = next(stage for stage in STAGES if stage.by_modules)
+"""A Datamatrix by its grid of modules: it reads some on paper that no other does. It has regions of its own."""
 
 SAME = 0.8
 """Of what two regions cover together, that both cover: then one of the two is looked at."""
@@ -80,13 +83,21 @@ def _around(picture: Picture, seen: Sequence[Symbol]) -> list[Look]:
     """The looks at the likeliest regions of what is left without the symbols."""
     rest = Picture(_without(picture.grey, seen))
     # Covered codes change what counts as busy: a region may be found in one of the two and not in the other.
-    places = [(rest, number) for number in range(len(rest.regions))]
-    places += [
-        (picture, number)
-        for number, region in enumerate(picture.regions)
-        if not _holds(region, seen) and not any(region.shares(other) > SAME for other in rest.regions)
+    regions = [*_numbered(rest, rest.regions), *_numbered(picture, picture.regions, rest.regions, seen)]
+    squares = [*_numbered(rest, rest.squares), *_numbered(picture, picture.squares, rest.squares, seen)]
+    return [
+        *((place, replace(MODULES, region=number)) for place, number in squares),
+        *((place, replace(stage, region=number)) for place, number in regions for stage in REST),
     ]
-    return [(place, replace(stage, region=number)) for place, number in places for stage in REST]
+
+
+def _numbered(
+    picture: Picture, regions: Sequence[Region], others: Sequence[Region] = (), seen: Sequence[Symbol] = ()
+) -> Iterator[tuple[Picture, int]]:
+    """The numbers of a picture's regions that are not one of the others, and hold no symbol."""
+    for number, region in enumerate(regions):
+        if not _holds(region, seen) and not any(region.shares(other) > SAME for other in others):
+            yield picture, number
 
 
 def _looked(look: Look) -> list[Symbol]:

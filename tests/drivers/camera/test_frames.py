@@ -99,10 +99,14 @@ def test_a_damaged_picture_is_told_at_rest_too(pipeline: FramePipeline) -> None:
 
 def test_a_camera_that_stands_still_is_told_at_rest_too(pipeline: FramePipeline, decoder: Resting) -> None:
     picture = Jpeg(np.full(64, 7, np.uint8))
-    with pytest.raises(ReaderUnavailable):  # whatever part of its pictures was decoded
+
+    def watched() -> None:
         for number in range(40):
-            decoder.at_rest = number % 4 != 0
+            decoder.at_rest = number % 4 != 0  # whatever part of its pictures is decoded
             pipeline.examine(Shot(number, picture, number / 10))
+
+    with pytest.raises(ReaderUnavailable):
+        watched()
 
 
 def test_a_covered_lens_is_told_at_rest_too(pipeline: FramePipeline) -> None:

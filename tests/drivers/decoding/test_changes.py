@@ -1,4 +1,4 @@
-"""What is looked at anew: what has changed, all of a code of which a part has, and the whole where it cannot be told."""
+"""What is looked at anew: what has changed, all of a code of which a part has, and in doubt the whole."""
 
 from collections.abc import Callable
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 import zxingcpp
 
-from tests.benchmarks.several import Pair, pairs
+from tests.benchmarks.several import Pair, frame_of, pairs
 from vitale_drivers.decoding import StreamDecoder, decode
 from vitale_drivers.decoding.picture import Picture
 from vitale_drivers.decoding.stages import STAGES
@@ -66,6 +66,12 @@ def test_of_two_codes_none_is_taken_for_the_only_one() -> None:
     wrong, two = taken_alone(pairs(12, 0))
     assert wrong == []
     assert two >= 9
+
+
+@pytest.mark.parametrize("number", [689, 710])
+def test_what_only_the_grid_of_modules_shows_is_another_code(number: int) -> None:
+    shown = frame_of(number, 99)
+    assert presented(shown.picture) == set(shown.contents)
 
 
 @pytest.mark.soak
