@@ -25,8 +25,9 @@ def main() -> None:
         for one in situations
         if not words or any(word in one.english.lower() for word in words)
     ]
-    with counter() as at:
-        for language in LANGUAGES if write else LANGUAGES[:1]:
+    # A counter for each language: a service that failed too often is left alone for a while.
+    for language in LANGUAGES if write else LANGUAGES[:1]:
+        with counter() as at:
             played = play_together(at, [Playing(one, language) for one in wanted])
             for one in wanted:
                 said = row(played.get(one.english) or play(at, Playing(one, language)), language)
