@@ -117,7 +117,9 @@ def _begun(check: Check) -> Future[list[CheckResult]]:
 def _rows(subject: Subject, future: Future[list[CheckResult]], limit: float) -> list[CheckResult]:
     if future.done():
         return future.result()
-    return [CheckResult(id="check_unfinished", subject=subject, state="wrong", values={"subject": subject, "limit": limit})]
+    return [
+        CheckResult(id="check_unfinished", subject=subject, state="wrong", values={"subject": subject, "limit": limit})
+    ]
 
 
 def _as_run(config: Config, view: DaemonView, home: Home) -> Config:

@@ -84,7 +84,7 @@ async def probe(client: httpx.AsyncClient, url: str, connect: float) -> None:
 
 
 def _unreached(error: httpx.HTTPError) -> ResolverUnavailable:
-    """Why nobody could be asked: at which step it ended."""
+    """The error of a call that reached nobody; its variant is the step at which it ended."""
     causes = tuple(_causes(error))
     variant = "unreachable"
     if any(isinstance(cause, socket.gaierror) for cause in causes):

@@ -1,4 +1,4 @@
-"""How this site's apCVs look: profiles and formats of the configuration, checked at start and handed to drivers."""
+"""Profiles and formats of this site's apCVs, as configured: checked at start, and handed to drivers."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
