@@ -338,6 +338,21 @@ def test_without_the_service_behind_the_readers_the_answer_has_its_remedy(varian
     assert (refusal.error.reason, refusal.error.variant) == ("no_reader", variant)
 
 
+def test_nothing_is_asked_for_that_no_reader_here_reads() -> None:
+    hub = Hub()
+    asked = ask(1, media=PATIENT_MEDIA)
+    assert PATIENT_MEDIA == hub.presentable(asked), "readers may come"
+    hub.reader_added(msgspec.structs.replace(reader("camera"), media=("apcv-qr", "2d-doc")), 0.0)
+    assert {"apcv-qr", "2d-doc"} == hub.presentable(asked)
+    hub.ask(asked, 0.0)
+    (refusal,) = of(Refuse, hub.tick(asked.deadline))
+    assert isinstance(refusal, Refuse)
+    assert ("timeout", "code") == (refusal.error.reason, refusal.error.variant)
+    hub.reader_added(reader("slot"), 1.0)
+    assert {"apcv-qr", "2d-doc", "vitale-card"} == hub.presentable(asked)
+    assert {"vitale-card"} == hub.presentable(ask(2, media=PATIENT_MEDIA, readers=frozenset({"slot"})))
+
+
 def test_a_short_time_ends_with_what_a_long_one_would() -> None:
     """A request of one second is shorter than every grace: it is told what it wanted for all the same."""
     trouble = Problem("reader_unavailable", "pcsc")
@@ -345,7 +360,7 @@ def test_a_short_time_ends_with_what_a_long_one_would() -> None:
     lives: dict[str, tuple[Callable[[Hub], object], str, str]] = {
         "nothing is plugged": (lambda hub: hub.reader_removed("a", 0.0), "no_reader", ""),
         "the service does not run": (lambda hub: hub.driver_down("pcsc", trouble, 0.0), "no_reader", "pcsc"),
-        "the drivers start": (lambda hub: (hub.reader_removed("a", 0.0), hub.expect(["pcsc"])), "no_reader", ""),
+        "the drivers start": (_start_again, "no_reader", ""),
         "its card is leased": (lambda hub: hub.reader_changed(leased, 0.0), "reader_busy", ""),
         "nothing comes": (lambda _: None, "timeout", ""),
     }
@@ -363,6 +378,11 @@ def test_a_short_time_ends_with_what_a_long_one_would() -> None:
     }
     for life, (lived, *expected) in later.items():
         assert (life, expected) == (life, _in_vain(after=lived))
+
+
+def _start_again(hub: Hub) -> None:
+    hub.reader_removed("a", 0.0)
+    hub.expect(["pcsc"])
 
 
 def _in_vain(

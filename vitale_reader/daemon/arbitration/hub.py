@@ -159,6 +159,11 @@ class Hub(msgspec.Struct):
         ends = [request.deadline for request in self._pending.waiting.values()]
         return min([*ends, *map(self._end_without_reader, self._without_reader)], default=None)
 
+    def presentable(self, pending: Pending) -> frozenset[str]:
+        """The media wanted that a reader here takes; all that are wanted where none does, since one may come."""
+        here = {medium for slot in self._slots.values() if pending.fits(slot.reader) for medium in slot.reader.media}
+        return pending.media & here or pending.media
+
     def starting(self, now: float) -> tuple[str, ...]:
         """Names of the drivers that have not told all their readers yet since they were started."""
         return tuple(sorted(name for name, state in self._drivers.items() if state.settles_by > now))
@@ -441,7 +446,7 @@ class Hub(msgspec.Struct):
         unread = told[-1] if told else None
         if unread is not None and unread.reason == ReaderBusy.reason:
             return ReaderBusy(variant=unread.variant)
-        return _too_late(request.media, unread)
+        return _too_late(self.presentable(request), unread)
 
     def _service(self, driver: str) -> str:
         """Names the trouble of the system's service behind a driver's readers; empty for none."""

@@ -362,16 +362,11 @@ class Coordinator:
                 self.announce(what, reader)
 
     def _tell(self, pending: Pending, told: NotifyProgress) -> None:
-        medium = ",".join(sorted(self._at_hand(pending))) if told.step == "armed" else told.medium
+        medium = ",".join(sorted(self._hub.presentable(pending))) if told.step == "armed" else told.medium
         if isinstance(pending, PendingSubscription):
             self._subscriptions[pending.key].progress("", told.step, told.reader, told.problem, medium)
         elif asked := self._asked.get(pending.key):
             asked.client.progress(asked.request, told.step, told.reader, told.problem, medium)
-
-    def _at_hand(self, pending: Pending) -> frozenset[str]:
-        """The media wanted that a reader here takes; all that are wanted where none does, since one may come."""
-        here = frozenset[str]().union(*(reader.media for reader in self._hub.readers if pending.fits(reader)))
-        return pending.media & here or pending.media
 
     def _answer(self, asked: RequestContext, presentation: Presented, driver: str) -> None:
         begun = self._now()
