@@ -189,6 +189,44 @@ def test_nothing_that_a_connection_gave_keeps_a_forked_process_waiting(daemon: F
     assert ["watch 7 2", "codes 7", "read 7", "call 7 True"] == done.stdout.splitlines(), done.stderr
 
 
+# ── callbacks and event loops ──
+
+
+async def never_awaited(*_: object) -> None:
+    raise AssertionError("it is called")
+
+
+@pytest.mark.parametrize("wrong", [never_awaited, 5], ids=["async", "number"])
+def test_a_callback_that_nobody_would_await_is_refused_by_its_name(daemon: FakeDaemon, home: Path, wrong: Any) -> None:
+    with vitale_reader.connect(home=home) as reader:
+        calls: dict[str, Callable[[], object]] = {
+            "on_progress": lambda: reader.read(on_progress=wrong),
+            "on_failure": lambda: next(reader.subscribe(on_failure=wrong)),
+            "once_watching": lambda: reader.wait_until_empty(READER.id, once_watching=wrong),
+            "on_context_expiring": lambda: vitale_reader.connect(home=home, on_context_expiring=wrong),
+        }
+        for name, call in calls.items():
+            with pytest.raises(LocalMisuse, match=name):
+                call()
+        assert 0 < reader.ping()
+
+
+def _in_a_loop_of_its_own(call: Callable[[], Any]) -> None:
+    asyncio.run(call())
+
+
+def test_a_connection_of_another_event_loop_is_refused_at_once(daemon: FakeDaemon, home: Path) -> None:
+    async def main() -> None:
+        async with vitale_reader.aio.connect(home=home) as reader:
+            calls: tuple[Callable[[], Any], ...] = (reader.ping, reader.read, reader.readers)
+            for call in calls:
+                with pytest.raises(LocalMisuse, match="event loop"):
+                    await asyncio.to_thread(_in_a_loop_of_its_own, call)
+            assert 0 < await reader.ping()
+
+    asyncio.run(main())
+
+
 # ── the SDK's own thread ──
 
 

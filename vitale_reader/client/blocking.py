@@ -80,6 +80,8 @@ def _reading(
     @twin(of, says="Any thread may use the handle.", returns=PendingRead)
     def call(self: "Connection", /, *args: P.args, **kwargs: P.kwargs) -> PendingRead:
         on_progress = cast("OnProgress | None", kwargs.get("on_progress"))
+        settings = self._settings  # pyright: ignore[reportPrivateUsage]  # made for that class
+        settings.check_callbacks(on_progress=on_progress)
 
         def begin(
             told: Callable[[PresentationProgress | None], None], future: concurrent.futures.Future[Presentation]
@@ -89,9 +91,8 @@ def _reading(
             work = self._begin  # pyright: ignore[reportPrivateUsage]  # made for that class
             work(lambda inner: method(inner, *args, **kwargs), future)
 
-        language = self._settings.language  # pyright: ignore[reportPrivateUsage]  # made for that class
         check = self._check_caller  # pyright: ignore[reportPrivateUsage]  # made for that class
-        return BlockingPendingRead(begin, check, on_progress, language)
+        return BlockingPendingRead(begin, check, on_progress, settings.language)
 
     return call
 

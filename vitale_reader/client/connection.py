@@ -259,6 +259,7 @@ class Connection:
     async def _obtain(
         self, request: PresentationRequest | PresentationSubmit, on_progress: OnProgress | None, *, acknowledge: bool
     ) -> Presentation:
+        self.settings.check_callbacks(on_progress=on_progress)
         token, claims = await self._requests.obtain(request, on_progress)
         return self._presentation(token, claims, acknowledge=acknowledge)
 
@@ -311,6 +312,7 @@ class Connection:
             scopes=several(scopes),
             purpose=_purpose(purpose),
         )
+        self.settings.check_callbacks(on_progress=on_progress, on_failure=on_failure)
         async with contextlib.aclosing(self._subscriptions.tokens(request, on_progress, on_failure)) as tokens:
             async for token, claims in tokens:
                 yield self._presentation(token, claims, acknowledge=acknowledge)
@@ -467,6 +469,7 @@ class Connection:
             PresentationTimeout: something lies there still; the variant is ``left``.
             Cancelled: the connection was closed.
         """
+        self.settings.check_callbacks(once_watching=once_watching)
         readers = (reader,) if isinstance(reader, str) else tuple(reader)
         with self.settings.spoken():
             try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import inspect
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from pathlib import Path
@@ -70,6 +71,17 @@ class Settings(msgspec.Struct, frozen=True):
             error.language = self.language
             raise
 
+    def check_callbacks(self, **given: object) -> None:
+        """Refuses, by its name, what would never be called, or called and never awaited.
+
+        Raises:
+            LocalMisuse: it is no function, or an ``async`` one.
+        """
+        for name, callback in given.items():
+            if callback is not None and (not callable(callback) or inspect.iscoroutinefunction(callback)):
+                with self.spoken():
+                    raise LocalMisuse(f"{name} is a plain function, and not an async one")
+
 
 def settings_of(
     *,
@@ -98,7 +110,7 @@ def settings_of(
             loop; in a blocking program that is the SDK's own thread, where it must not call this connection.
 
     Raises:
-        LocalMisuse: the pairing file cannot be used, or a time is no time.
+        LocalMisuse: the pairing file cannot be used, a time is no time, or the callback no plain function.
     """
     settings = Settings(
         home=Home.chosen(home),
@@ -110,6 +122,7 @@ def settings_of(
         call_timeout=call_timeout,
         on_context_expiring=on_context_expiring,
     )
+    settings.check_callbacks(on_context_expiring=on_context_expiring)
     with settings.spoken():
         # Turned about: what is no number, or no time, is refused, and not waited for.
         if not connect_timeout >= 0:
@@ -134,6 +147,7 @@ class ReconnectingTransport:
         self._session: SessionTransport | None = None
         self._opened: SessionOpened | None = None
         self._opening = asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._chores: set[asyncio.Task[None]] = set()
         self.closed = False
 
@@ -231,9 +245,13 @@ class ReconnectingTransport:
             DaemonUnreachable: no daemon listens ``within`` seconds (``patience`` by default), or the one that does is
                 silent for that long (``call_timeout`` by default).
             DaemonUntrusted, NotAuthenticated: it is not the right one, or this is not one of its clients.
-            LocalMisuse: the connection was closed.
+            LocalMisuse: the connection was closed, or is another event loop's.
         """
         with self._settings.spoken():
+            loop = asyncio.get_running_loop()
+            if loop is not (self._loop or loop):  # its answers would be heard in that loop, late or never
+                raise LocalMisuse("the connection belongs to another event loop; connect in this one")
+            self._loop = loop
             if within is None:
                 # Whoever listens is there: a machine that has much to do lets it answer late, as it does any call.
                 return await self._opened_within(self.patience, self._settings.call_timeout)
