@@ -313,7 +313,7 @@ def _sites() -> Iterable[bytes]:
     yield from (text.encode() for text in ("https://Café.example/", "http://localhost:3000", "https://a.example:443/"))
     yield from (b"https://xn--a.example", b"http://[::1]:8080", b"https://1.2.3.4", "vitаle-reader".encode())
     yield b"chrome-extension://idpomiiglclpkmfgnhpahogblkkpgcpi/"
-    yield b"/home/a/.mozilla/native-messaging-hosts/vitale_reader.json\ndesk@vitale-reader"
+    yield b"/usr/lib/mozilla/native-messaging-hosts/vitale_reader.json\ndesk@vitale-reader"
     yield json.dumps({"number": 1, "site": "https://a.example", "secret": NEEDLE_NIR}).encode()
 
 
