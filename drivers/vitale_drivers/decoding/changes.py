@@ -101,7 +101,8 @@ def _dense(half: Grey, size: tuple[int, int]) -> Cells:
 
 def _grown(changed: Cells, dense: Cells) -> Cells:
     """What has changed, and all that is of one piece with it."""
-    count, labels = cv2.connectedComponents((changed | dense).astype(np.uint8))
+    count, parts = cv2.connectedComponents((changed | dense).astype(np.uint8))
+    labels = np.asarray(parts, np.int32)
     touched = np.zeros(count, np.bool_)
     touched[labels[changed]] = True
     return np.asarray(touched[labels], np.bool_)

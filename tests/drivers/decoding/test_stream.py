@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
+from typing import ParamSpec, TypeVar
 
 import cv2
 import numpy as np
@@ -188,6 +189,10 @@ def test_a_stream_reads_what_a_single_picture_gives() -> None:
 # ── what was looked at before ──
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
 class Inline(Executor):
     """Does what it is given when it is told, or at once; ``waiting`` is what is left to do."""
 
@@ -195,8 +200,8 @@ class Inline(Executor):
         self.at_once = at_once
         self.waiting: list[Callable[[], None]] = []
 
-    def submit(self, fn, /, *given, **named):  # type: ignore[no-untyped-def]  # as its base class has it
-        future: Future[object] = Future()
+    def submit(self, fn: Callable[P, T], /, *given: P.args, **named: P.kwargs) -> Future[T]:
+        future: Future[T] = Future()
         if self.at_once:
             future.set_result(fn(*given, **named))
         else:
