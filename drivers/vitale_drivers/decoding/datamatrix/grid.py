@@ -150,8 +150,9 @@ def _frequency(pixels: Grey) -> tuple[float, float]:
     width = edges.shape[1]
     bands = cv2.resize(edges.astype(np.float32), (width, BANDS), interpolation=cv2.INTER_AREA)
     bands = (bands - cv2.blur(bands, EVEN)) * np.hanning(width)
-    power = (np.abs(np.fft.rfft(bands, PADDED, axis=1)) ** 2).sum(axis=0).astype(np.float32)
-    power /= cv2.blur(power[None], (NEAR, 1))[0] + 1e-6
+    spectrum: npt.NDArray[np.complex128] = np.fft.rfft(bands, PADDED, axis=1)
+    energy = np.asarray((np.abs(spectrum) ** 2).sum(axis=0), dtype=np.float32)
+    power = np.asarray(energy / (cv2.blur(energy[None], (NEAR, 1))[0] + 1e-6), dtype=np.float32)
     first, last = FEWEST * PADDED // width, MOST * PADDED // width
     best = first + int(np.argmax(power[first:last]))
     # Sharp edges have overtones, that may be as strong as what they are overtones of.
@@ -179,7 +180,8 @@ def _phases(pixels: Grey, count: int) -> tuple[Numbers, Numbers]:
     first, last = AROUND * MODULE, (AROUND + count) * MODULE
     edges = cv2.absdiff(pixels[first:last, first:last], pixels[first:last, first - 1 : last - 1])
     rows = cv2.resize(edges.astype(np.float32), (last - first, BLOCKS), interpolation=cv2.INTER_AREA)
-    turned = rows * np.exp(2j * np.pi * np.arange(first, last) / MODULE)
+    turns = np.exp(2j * np.pi * np.arange(first, last) / MODULE)
+    turned = np.asarray(rows * turns, dtype=np.complex128)
     starts = np.linspace(0, last - first, BLOCKS + 1).astype(int)[:-1]
     sums = np.add.reduceat(turned, starts, axis=1)
     return np.angle(sums), np.abs(sums) / (np.add.reduceat(rows, starts, axis=1) + 1e-3)
@@ -190,14 +192,17 @@ def _surface(phase: Numbers, weight: Numbers, powers: int) -> Numbers:
     terms = _block_terms(powers)
     turns = _unwound(_unwound(phase).T).T.ravel()
     squared = np.asarray(weight.ravel() ** 2 + 1e-9, dtype=np.float64)
-    trust: Numbers = squared
-    found: Numbers = np.zeros(terms.shape[1])
-    for _ in range(2):
-        weighted = terms.T * trust
-        stiff = np.diag(np.full(len(found), 1e-3 * trust.mean()))
-        found = np.asarray(np.linalg.solve(weighted @ terms + stiff, weighted @ turns), dtype=np.float64)
-        trust = np.asarray(squared / (1 + ((turns - terms @ found) / FAR) ** 2), dtype=np.float64)
-    return np.asarray(found * MODULE / (2 * np.pi), dtype=np.float64)
+    far = (turns - terms @ _fitted(terms, squared, turns)) / FAR
+    trust = np.asarray(squared / (1 + far**2), dtype=np.float64)
+    return np.asarray(_fitted(terms, trust, turns) * MODULE / (2 * np.pi), dtype=np.float64)
+
+
+def _fitted(terms: Numbers, trust: Numbers, turns: Numbers) -> Numbers:
+    """The shares of the terms by which they come nearest to turns that are trusted each so much."""
+    weighted = terms.T * trust
+    products = np.asarray(weighted @ terms, dtype=np.float64)
+    stiff = 1e-3 * float(trust.mean()) * np.eye(len(products))
+    return np.asarray(np.linalg.solve(products + stiff, weighted @ turns), dtype=np.float64)
 
 
 def _unwound(phase: Numbers) -> Numbers:

@@ -91,9 +91,9 @@ def test_levels_are_those_of_the_modules() -> None:
     outline = picture.square(0)
     assert outline is not None
     levels = find_grid(picture, outline, SIDE).levels
-    dark = levels < cv2.blur(levels, (9, 9))
+    dark = np.where(levels < cv2.blur(levels, (9, 9)), 0, 255).astype(np.uint8)
     likeness = max(
-        float(np.mean(np.rot90(dark, turns)[top : top + SIDE, left : left + SIDE] == (MODULES[2:-2, 2:-2] == 0)))
+        np.count_nonzero(np.rot90(dark, turns)[top : top + SIDE, left : left + SIDE] == MODULES[2:-2, 2:-2]) / SIDE**2
         for turns in range(4)
         for top in range(7)
         for left in range(7)
