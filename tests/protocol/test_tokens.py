@@ -309,6 +309,9 @@ def test_another_key_of_the_set_is_not_this_one() -> None:
     assert refused(forged(HEADER | {"kid": JWKS["keys"][0]["kid"]})) == "signature"
 
 
+NOT_TO_VERIFY: tuple[object, ...] = (["sign"], [], "verify", None, ["Verify"], {})
+
+
 UNTRUSTED: list[dict[str, Any]] = [
     {},
     {"keys": None},
@@ -322,7 +325,7 @@ UNTRUSTED: list[dict[str, Any]] = [
     {"keys": [JWK | {"crv": "secp256k1"}]},
     {"keys": [JWK | {"alg": "ES384"}]},
     *({"keys": [JWK | {"use": use}]} for use in ("enc", "", "SIG", ["sig"], None)),
-    *({"keys": [JWK | {"key_ops": operations}]} for operations in (["sign"], [], "verify", None, ["Verify"], {})),
+    *({"keys": [JWK | {"key_ops": operations}]} for operations in NOT_TO_VERIFY),
     {"keys": [JWK | {"x": JWK["y"]}]},
     {"keys": [JWK | {"x": ""}]},
     {"keys": [JWK | {"x": "!"}]},
