@@ -59,10 +59,6 @@ class SymbolDecoder(Protocol):
         """All the codes in the picture that was seen last, however long it takes to see them."""
         ...
 
-    def study(self) -> None:
-        """Begins to look at all of the picture that was seen last, so that a later survey has less to do."""
-        ...
-
 
 class FramePipeline:
     """Looks at the pictures of one camera, from each opening to its closing.
@@ -158,11 +154,6 @@ class FramePipeline:
         began = time.monotonic()
         seen = () if self._decoder is None else self._outlined(self._decoder.survey())
         return seen, time.monotonic() - began
-
-    def study(self) -> None:
-        """Has what is in view looked at while nothing is urgent; to be called after each picture."""
-        if self._decoder is not None:
-            self._decoder.study()
 
     def _outlined(self, seen: Sequence[SeenSymbol]) -> Sequence[SeenSymbol]:
         """The same, once it was noted where they are."""

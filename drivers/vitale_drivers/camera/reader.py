@@ -223,7 +223,6 @@ class CameraReader(ReaderThread[Order]):
             self._report(self._frames.pictures(shot, moment.at, now))
             if self._frames.sees_again():
                 self.status.works_again(self._view.reader)
-            self._frames.study()
 
     # ── how the camera is ──
 

@@ -5,8 +5,6 @@ Rules:
 - Where symbols were last is looked at first: a code that is held still costs a hundredth of a frame.
 - Beside it there may be others. So the whole is looked at as well, in one frame of ``EVERY``. Before a symbol is
   taken for the only one, ``survey`` looks at all of that very frame.
-- Beside the frames, one now and then is looked at as ``survey`` does. For four seconds, what has not changed since then
-  needs no second look before a symbol is taken for the only one.
 - Nothing is remembered of what a symbol said: a code renews itself, and each frame says what it shows now.
 - A frame that nothing is found in is worth ``budget_ms``. The stages for what is hard take turns, from where they
   stopped in the frame before. The next frame may be better where the next stage might not.
@@ -17,19 +15,17 @@ Rules:
 
 import os
 import time
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import cache
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vitale_drivers.decoding.changes import find_changed
 from vitale_drivers.decoding.picture import Grey, Picture, View, grey_of
 from vitale_drivers.decoding.regions import Region
 from vitale_drivers.decoding.stages import EASY_STAGES, HARD_STAGES, MOVED_STAGE
-from vitale_drivers.decoding.survey import distinct, survey, survey_part
+from vitale_drivers.decoding.survey import distinct, survey
 from vitale_drivers.decoding.symbol import Symbol
 from vitale_drivers.decoding.zxing import DATAMATRIX, GLOBAL, LOCAL, QR, read
 
@@ -61,43 +57,16 @@ GLANCE = (80, 45)
 MOVED = 5
 """Steps of grey by which a cell differs where something moves; of noise and flicker, less than two are left there."""
 
-
-FRESH = 60
-"""Frames after which all of one is looked at again, two seconds."""
-
-STALE = 2 * FRESH
-"""Frames after which what was looked at then counts for nothing, where there was no time to look again."""
-
 MOST_THREADS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What was looked at in every way.
-
-    Attributes:
-        half: the picture at half its size, each part as it was looked at last.
-        places: the symbols that were read there.
-        frame: the number of the frame that was looked at as a whole.
-    """
-
-    half: Grey = field(repr=False)
-    places: tuple[Symbol, ...] = field(repr=False)
-    frame: int
+"""That look at one frame at a time."""
 
 
 class StreamDecoder:
     """Reads one camera's frames; not for several threads at once."""
 
-    def __init__(self, budget_ms: float = MILLISECONDS, executor: Executor | None = None) -> None:
-        """A decoder that spends so many milliseconds of the processor on a frame in which nothing is found.
-
-        ``executor`` carries out the looks of a survey, several at a time; a few threads if there is none.
-        """
-        self._executor = executor
-        self._known: _Known | None = None
+    def __init__(self, budget_ms: float = MILLISECONDS) -> None:
+        """A decoder that spends so many milliseconds of the processor on a frame in which nothing is found."""
         self._surveyed: Picture | None = None
-        self._studied: tuple[int, Picture, Future[list[Symbol]]] | None = None
         self._budget = budget_ms / 1000
         self._turn = 0
         self._frames = 0
@@ -147,54 +116,9 @@ class StreamDecoder:
         if self._picture is None:
             return []
         if self._surveyed is not self._picture:
-            self._found, self._surveyed = self._survey(self._picture), self._picture
+            self._found, self._surveyed = survey(self._picture, self._found, _threads().map), self._picture
         self._remember(self._found)
         return self._found
-
-    def study(self) -> None:
-        """Has the frame that was seen last looked at beside the next ones, if it is time; to be called after each."""
-        self._learn()
-        if self._picture is None or self._studied is not None or self._is_known_for(FRESH):
-            return
-        future = self._threads.submit(survey, self._picture, self._found)
-        self._studied = self._frames, self._picture, future
-
-    def _learn(self) -> None:
-        """Takes what the look beside the frames has found, once it is over."""
-        if self._studied is not None and self._studied[2].done():
-            frame, picture, future = self._studied
-            self._studied = None
-            if self._known is None or self._known.frame < frame:
-                self._known = _Known(picture.half.pixels, tuple(future.result()), frame)
-
-    def _is_known_for(self, frames: int) -> bool:
-        """Tells whether all of a frame was looked at in the last so many."""
-        return self._known is not None and self._frames - self._known.frame < frames
-
-    def _survey(self, picture: Picture) -> list[Symbol]:
-        self._learn()
-        known = self._known
-        whole = Region(0, 0, *reversed(picture.grey.shape))
-        if known is None or not self._is_known_for(STALE):
-            part: Region | None = whole
-        else:
-            part = find_changed(picture, known.half, (*known.places, *self._found))
-        if part is None:
-            return self._found
-        if known is None or part == whole:
-            found = survey(picture, self._found, self._threads.map)
-            self._known = _Known(picture.half.pixels, tuple(found), self._frames)
-            return found
-        found = survey_part(picture, part, self._found, self._threads.map)
-        # What was not looked at now is compared with what was, the next time too: small changes add up.
-        half, rows, columns = known.half.copy(), *(slice(one // 2, -(-other // 2)) for one, other in _sides(part))
-        half[rows, columns] = picture.half.pixels[rows, columns]
-        self._known = _Known(half, tuple(found), known.frame)
-        return found
-
-    @property
-    def _threads(self) -> Executor:
-        return _shared_threads() if self._executor is None else self._executor
 
     def _look(self, picture: Picture, end: float) -> list[Symbol]:
         moves = self._has_moved(picture)
@@ -234,13 +158,8 @@ class StreamDecoder:
 
 
 @cache
-def _shared_threads() -> Executor:
+def _threads() -> Executor:
     return ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_THREADS), thread_name_prefix="survey")
-
-
-def _sides(part: Region) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Rows and columns of a region."""
-    return (part.top, part.bottom), (part.left, part.right)
 
 
 def _glance(pixels: Grey) -> npt.NDArray[np.int16]:

@@ -20,7 +20,7 @@ from vitale_drivers.decoding.stages import STAGES, Stage
 from vitale_drivers.decoding.symbol import Symbol
 from vitale_drivers.decoding.zxing import DATAMATRIX, GLOBAL, QR, READY
 
-__all__ = ["distinct", "survey", "survey_part"]
+__all__ = ["distinct", "survey"]
 
 WHOLE = (
     Stage(name="survey", where="whole", formats=(QR, DATAMATRIX), thorough=True),
@@ -72,13 +72,6 @@ def survey(picture: Picture, found: Iterable[Symbol], run: Run = map) -> list[Sy
         seen, looks = more, _around(picture, more)
 
 
-def survey_part(picture: Picture, part: Region, found: Iterable[Symbol], run: Run = map) -> list[Symbol]:
-    """All that can be seen in a part of a picture, as ``survey``; its symbols are where they are in the picture."""
-    cut = Picture(np.ascontiguousarray(picture.grey[part.top : part.bottom, part.left : part.right]))
-    within = [_moved(symbol, -part.left, -part.top) for symbol in found]
-    return [_moved(symbol, part.left, part.top) for symbol in survey(cut, within, run)]
-
-
 def _around(picture: Picture, seen: Sequence[Symbol]) -> list[Look]:
     """The looks at the likeliest regions of what is left without the symbols."""
     rest = Picture(_without(picture.grey, seen))
@@ -103,11 +96,6 @@ def _numbered(
 def _looked(look: Look) -> list[Symbol]:
     place, stage = look
     return stage.symbols(place)
-
-
-def _moved(symbol: Symbol, across: float, down: float) -> Symbol:
-    first, second, third, fourth = ((x + across, y + down) for x, y in symbol.corners)
-    return replace(symbol, corners=(first, second, third, fourth))
 
 
 def _holds(region: Region, symbols: Iterable[Symbol]) -> bool:

@@ -164,5 +164,3 @@ class FakeDecoder:
 
     def survey(self) -> Sequence[Symbol]:
         return [*self._scene.codes, *self._scene.hidden]
-
-    def study(self) -> None: ...

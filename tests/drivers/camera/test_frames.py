@@ -55,8 +55,6 @@ class Resting:
     def survey(self) -> Sequence[object]:
         return ()
 
-    def study(self) -> None: ...
-
 
 @pytest.fixture
 def decoder() -> Resting:

@@ -1,8 +1,7 @@
 """The frames of one camera: what is found where it was, beside it, after it moved; turns and budgets."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
-from typing import ParamSpec, TypeVar
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,9 +11,9 @@ import segno
 
 from vitale_drivers.decoding import StreamDecoder, decode
 from vitale_drivers.decoding import stream as module
-from vitale_drivers.decoding import survey as survey_module
 from vitale_drivers.decoding.picture import Picture
 from vitale_drivers.decoding.stages import HARD_STAGES, Stage
+from vitale_drivers.decoding.survey import survey
 from vitale_drivers.decoding.symbol import Symbol
 from vitale_firmware_sim.camera.sequence import sequence
 
@@ -186,118 +185,20 @@ def test_a_stream_reads_what_a_single_picture_gives() -> None:
     assert data(StreamDecoder().see(shown.picture)) == data(decode(shown.picture)) == {shown.payload}
 
 
-# ── what was looked at before ──
+def test_all_of_a_frame_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
 
+    def counted(picture: Picture, *given: Any) -> list[Symbol]:
+        sizes.append(picture.grey.size)
+        return survey(picture, *given)
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-class Inline(Executor):
-    """Does what it is given when it is told, or at once; ``waiting`` is what is left to do."""
-
-    def __init__(self, *, at_once: bool = True) -> None:
-        self.at_once = at_once
-        self.waiting: list[Callable[[], None]] = []
-
-    def submit(self, fn: Callable[P, T], /, *given: P.args, **named: P.kwargs) -> Future[T]:
-        future: Future[T] = Future()
-        if self.at_once:
-            future.set_result(fn(*given, **named))
-        else:
-            self.waiting.append(lambda: future.set_result(fn(*given, **named)))
-        return future
-
-
-@pytest.fixture
-def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The pixels of each picture of which all was looked at."""
-    looked: list[int] = []
-    kept = survey_module.survey
-
-    def survey(picture: Picture, *given: object) -> list[Symbol]:
-        looked.append(picture.grey.size)
-        return kept(picture, *given)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(survey_module, "survey", survey)
-    monkeypatch.setattr(module, "survey", survey)
-    return looked
-
-
-ALL = 1280 * 720
-
-
-def test_what_has_not_changed_is_looked_at_once(sizes: list[int]) -> None:
-    decoder = StreamDecoder(executor=Inline())
-    decoder.see(noisy(frame(), 1))
-    decoder.study()
-    assert data(decoder.see(noisy(frame(("comes", 300, 300)), 2))) == {b"comes"}
-    assert data(decoder.survey()) == {b"comes"}
-    assert sizes[0] == ALL
-    assert sizes[1:]
-    assert max(sizes[1:]) < ALL / 5
-    decoder.survey()  # of the same frame
-    assert len(sizes) == 2
-
-
-def test_a_code_that_was_there_before_is_not_forgotten() -> None:
-    decoder = StreamDecoder(executor=Inline())
-    decoder.see(noisy(frame(("there", 900, 400)), 1))
-    decoder.study()
-    decoder.see(noisy(frame(("comes", 200, 200), ("there", 900, 400)), 2))
-    assert data(decoder.survey()) == {b"comes", b"there"}
-
-
-def test_a_code_that_is_uncovered_beside_another_is_seen() -> None:
-    covered = frame(("there", 900, 400))
-    covered[400:440, 900:1000] = 90  # two of its corners
-    decoder = StreamDecoder(executor=Inline())
-    decoder.see(noisy(covered, 1))
-    decoder.study()
-    decoder.see(noisy(frame(("comes", 200, 200), ("there", 900, 400)), 2))
-    assert data(decoder.survey()) == {b"comes", b"there"}
-
-
-def test_what_changes_little_by_little_has_changed(sizes: list[int]) -> None:
-    decoder = StreamDecoder(executor=Inline())
-    near, dim = code("near"), code("dim").astype(np.int16) - 120
-    seen: list[Symbol] = []
-    for number in range(26):  # it comes out of the dark, a step of grey at a time
-        shown = frame()
-        shown[200 : 200 + near.shape[0], 200 : 200 + near.shape[1]] = near
-        shown[400 : 400 + dim.shape[0], 900 : 900 + dim.shape[1]] += (dim * number // 100).astype(np.uint8)
-        decoder.see(shown)
-        seen = decoder.survey()
-    assert data(seen) == {b"near", b"dim"}
-    assert min(sizes) < ALL
-
-
-def test_after_a_while_all_is_looked_at_anew(sizes: list[int]) -> None:
-    decoder = StreamDecoder(executor=Inline())
-    held = frame(("held", 600, 300))
-    for _ in range(module.FRESH + 1):
-        decoder.see(held)
-        decoder.study()
-    assert sizes == [ALL, ALL]
-    for _ in range(module.STALE):
-        decoder.see(held)
-    decoder.survey()
-    assert sizes == [ALL] * 3
-
-
-def test_one_frame_at_a_time_is_looked_at_beside_the_others(sizes: list[int]) -> None:
-    threads = Inline(at_once=False)
-    decoder = StreamDecoder(executor=threads)
-    for number in range(3):
-        decoder.see(moving(number))
-        decoder.study()
-    assert (len(threads.waiting), sizes) == (1, [])
-    threads.waiting[0]()
-    threads.at_once = True
-    decoder.see(frame(("comes", 300, 300)))
-    decoder.survey()
-    assert (sizes[0], len(sizes)) == (ALL, 2)
-    assert sizes[1] < ALL
+    monkeypatch.setattr(module, "survey", counted)
+    decoder = StreamDecoder()
+    assert decoder.survey() == []
+    for text in ("first", "second"):
+        decoder.see(frame((text, 300, 300)))
+        assert [data(decoder.survey()) for _ in range(2)] == [{text.encode()}] * 2
+    assert sizes == [1280 * 720] * 2
 
 
 def is_enough(decoder: StreamDecoder, picture: Grey) -> bool:
