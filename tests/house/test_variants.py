@@ -51,6 +51,7 @@ COMPUTED: dict[tuple[str, str], frozenset[str] | str] = {
     # The system's service behind the readers; nothing where it is not the reason.
     ("vitale_reader/daemon/arbitration/hub.py", "service"): frozenset({*SERVICES, ""}),
     ("vitale_reader/daemon/arbitration/hub.py", "self._service(slot.reader.driver)"): frozenset({*SERVICES, ""}),
+    ("vitale_reader/daemon/arbitration/hub.py", "self._service(driver)"): frozenset({*SERVICES, ""}),
     ("vitale_reader/daemon/arbitration/leases.py", "why"): frozenset(get_args(LeaseWhy)),
     ("vitale_reader/daemon/transports/port_holder.py", "in_use"): frozenset(
         {"port_in_use", "web_port_in_use", "metrics_port_in_use"}

@@ -93,7 +93,7 @@ class Picture:
 
     @cached_property
     def busy(self) -> Busy:
-        """How busy each part of it is."""
+        """Edges in each part of it."""
         return find_busy(self.half.pixels, 2) if min(self.grey.shape) >= 2 * SIDE else find_busy(self.grey)
 
     def region(self, number: int, side: int) -> View | None:

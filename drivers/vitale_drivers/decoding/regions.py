@@ -105,7 +105,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """How many edges of both directions are around each pixel of a small copy of a picture.
+    """Edges of both directions around each pixel of a small copy of a picture.
 
     Attributes:
         pixels: of the copy.
@@ -197,7 +197,7 @@ class _Part:
     strength: float
 
     def likeness(self, wide: float, high: float) -> float:
-        """How much it is like a code, in a rectangle of this size.
+        """Likeness to a code, in a rectangle of this size.
 
         A code is about as wide as high, and all of it is busy. How large it is says little: a counter is full of
         larger things.
@@ -207,7 +207,7 @@ class _Part:
 
 
 def _parts(busy: Busy, threshold: float) -> Iterator[_Part]:
-    """What is busier than a threshold, each part by itself."""
+    """The parts that are busier than a threshold, each by itself."""
     _, there = cv2.threshold(busy.pixels, threshold, 255, cv2.THRESH_BINARY)
     there = cv2.morphologyEx(there, cv2.MORPH_OPEN, SPECK)
     # Their outlines, not their pixels: a tenth of the time of labelling.

@@ -4,7 +4,7 @@ The core calls ``interpret``; a driver for chip cards calls ``recognise`` and ``
 new module here, and one line in the tables below.
 
 For other rooms: ``apcv``, ``codes``, ``ins_datamatrix``, ``medium``, ``nir``, ``pointers``, ``apcv_profile``,
-``separators``, ``two_d_doc``, ``vitale_card``, ``wedge``.
+``public_formats``, ``separators``, ``two_d_doc``, ``vitale_card``, ``wedge``.
 """
 
 from collections.abc import Mapping

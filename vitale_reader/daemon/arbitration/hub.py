@@ -436,7 +436,8 @@ class Hub(msgspec.Struct):
         drivers = {name: trouble.reason for name, trouble in troubles.items()}
         # The service behind the readers is why none is there: its remedy is the true one.
         service = next((each.variant for each in troubles.values() if each.variant in SERVICES), "")
-        return error(variant=service, data={"drivers": {**drivers}})
+        data: dict[str, JsonValue] = {"drivers": {**drivers}}
+        return ReaderGone(variant=service, data=data) if error is ReaderGone else NoReader(variant=service, data=data)
 
     def _why_in_vain(self, request: PendingRequest) -> VitaleError:
         """The end of a request's time: rule 17."""
@@ -445,7 +446,7 @@ class Hub(msgspec.Struct):
         told = [*self._unread.get(request.key, {}).values()]
         unread = told[-1] if told else None
         if unread is not None and unread.reason == ReaderBusy.reason:
-            return ReaderBusy(variant=unread.variant)
+            return unread.error(ReaderBusy)
         return _too_late(self.presentable(request), unread)
 
     def _service(self, driver: str) -> str:

@@ -144,7 +144,7 @@ def find_grid(picture: Picture, outline: Outline, count: int, powers: int = FINA
 
 
 def _frequency(pixels: Grey) -> tuple[float, float]:
-    """How many modules there are across, and how far their frequency stands out."""
+    """Number of modules across, and the distance by which their frequency stands out."""
     inner = slice(round(COUNTED * MARGIN), round(COUNTED * (1 - MARGIN)))
     edges = cv2.absdiff(pixels[inner, inner.start : inner.stop], pixels[inner, inner.start + 1 : inner.stop + 1])
     width = edges.shape[1]
@@ -237,7 +237,7 @@ def _module_terms(count: int, powers: int) -> Numbers:
 
 
 def _seen(terms: Numbers, count: int, across: Numbers, down: Numbers) -> tuple[Numbers, Numbers]:
-    """Where places of the code, from -1 to 1, are seen in the pixels of ``_flat``."""
+    """Pixels of ``_flat`` in which places of the code, from -1 to 1, are seen."""
     half = count * MODULE / 2
     middle = AROUND * MODULE - 0.5 + half
     return middle + terms[..., 1] * half + terms @ across, middle + terms[..., 2] * half + terms @ down

@@ -5,8 +5,9 @@ and with them all of the code. Here the grid is found by all modules together (`
 
 - the code lies where its L and its dotted sides fit best, and light is around the L; however it is turned, and light on
   dark too;
-- a module is dark if it is darker than those around it; where that has more faults than can be corrected, by what a
-  filter of its neighbours says, which is learnt from the code itself: it undoes blur;
+- a module is dark if it is darker than those around it;
+- where that has more faults than can be corrected, a filter of its neighbours says it. It is learnt from the code
+  itself, and undoes blur;
 - the symbol is drawn as it should be, and handed to zxing-cpp.
 """
 
@@ -50,7 +51,7 @@ ROUNDS = 2
 
 
 class Place(NamedTuple):
-    """Where a symbol lies in a grid: how well it fits, its side, quarter turns to the left, row, column, polarity."""
+    """Place of a symbol in a grid: how well it fits, its side, quarter turns to the left, row, column, polarity."""
 
     fit: float
     side: int
@@ -92,7 +93,7 @@ def _sharpened(levels: Levels, amount: float) -> Levels:
 
 
 def _find_place(dark: Levels, count: int) -> Place:
-    """Where what is dark (1) and light (-1) fits best, of all places and turns and sizes that are likely."""
+    """Finds where what is dark (1) and light (-1) fits best, of all places and turns and sizes that are likely."""
     best = Place(0.0, 0, 0, 0, 0, 1)
     sides = [side for side in SIZES if count - 4 <= side <= count + 2]
     for turns in range(4):
@@ -122,7 +123,7 @@ class _Sums:
         np.cumsum(dark.T * self._signs[:, None], axis=0, out=self._dotted_along[1:])
 
     def fits(self, side: int) -> npt.NDArray[np.float64]:
-        """How well a symbol of this side fits at each row and each column but the first, in deviations from chance."""
+        """Fit of a symbol of this side at each row and each column but the first, in deviations from chance."""
         regions = _regions(side)
         step, free = side // regions, self._size - side
         one = self._region_fits(step)
@@ -167,7 +168,7 @@ def _neighbours(levels: Levels, side: int) -> Levels:
 
 
 def _filtered(taps: Levels, said: Levels) -> Levels:
-    """What the filter says that differs least, in the mean of squares, from what was said before."""
+    """Levels by the filter that differs least, in the mean of squares, from what was said before."""
     products = taps.T @ taps
     stiff = (0.01 * np.trace(products) / len(products) + 1e-3) * np.eye(len(products), dtype=np.float32)
     return np.asarray(taps @ np.linalg.solve(products + stiff, taps.T @ said), dtype=np.float32)
