@@ -110,7 +110,7 @@ class Grid:
 def count_modules(picture: Picture, outline: Outline) -> int | None:
     """The number of modules across what lies between four corners; None where nothing is at one distance."""
     pixels = smoothed(picture.straightened(outline, COUNTED).pixels)
-    (across, clear_across), (down, clear_down) = _frequency(pixels), _frequency(pixels.T)
+    (across, clear_across), (down, clear_down) = _frequency(pixels), _frequency(np.ascontiguousarray(pixels.T))
     clear = max(clear_across, clear_down)
     if clear < CLEAR:
         return None
@@ -149,7 +149,7 @@ def _frequency(pixels: Grey) -> tuple[float, float]:
     edges = cv2.absdiff(pixels[inner, inner.start : inner.stop], pixels[inner, inner.start + 1 : inner.stop + 1])
     width = edges.shape[1]
     bands = cv2.resize(edges.astype(np.float32), (width, BANDS), interpolation=cv2.INTER_AREA)
-    bands = (bands - cv2.blur(bands, EVEN)) * np.hanning(width)
+    bands = (bands - cv2.blur(bands, EVEN)) * _window(width)
     spectrum: npt.NDArray[np.complex128] = np.fft.rfft(bands, PADDED, axis=1)
     energy = np.asarray((np.abs(spectrum) ** 2).sum(axis=0), dtype=np.float32)
     power = np.asarray(energy / (cv2.blur(energy[None], (NEAR, 1))[0] + 1e-6), dtype=np.float32)
@@ -163,6 +163,11 @@ def _frequency(pixels: Grey) -> tuple[float, float]:
             best = lower
             break
     return best * width / PADDED, float(power[best])
+
+
+@lru_cache(maxsize=2)
+def _window(width: int) -> Numbers:
+    return np.hanning(width)
 
 
 def _flat(grey: Grey, outline: Outline, count: int) -> tuple[Grey, Projection]:
