@@ -59,6 +59,7 @@ COMPUTED: dict[tuple[str, str], frozenset[str] | str] = {
     ("vitale_reader/diagnosis/desk/tcp_ports.py", "f'{table}_port_in_use'"): frozenset(
         {"web_port_in_use", "metrics_port_in_use"}
     ),
+    ("vitale_reader/resolvers/exchange.py", "variant"): frozenset({"unreachable", "host", "certificate", "tls"}),
     ("vitale_reader/resolvers/apcv_soap.py", "meaning"): frozenset(
         {"assertion", "revoked", "suspended", "delegation", "unknown"}
     ),

@@ -99,14 +99,17 @@ def _prepare(at: Counter, situations: Iterable[Situation]) -> None:
         at.settle(lying, readers)
 
 
+def _never(_: Heard) -> bool:
+    return False
+
+
 def _heard(at: Counter, playing: Playing) -> Heard:
     one, language, enough = playing
     if one.hear is not None:
         return one.hear(at, language)
     readers = (FIRST_SLOT,) if one.first_slot else None if one.readers is None else one.readers(at)
     timeout = one.timeout or (one.said if enough is None else PATIENCE)
-    enough = enough or (lambda _: False)
-    return at.hear(one.media, one.present, language, enough, timeout, readers, one.then, one.until, one.desk)
+    return at.hear(one.media, one.present, language, enough or _never, timeout, readers, one.then, one.until, one.desk)
 
 
 def row(heard: Heard, language: Language) -> Row:

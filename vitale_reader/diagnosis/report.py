@@ -65,7 +65,7 @@ def examine(home: Home, daemon: DaemonView | VitaleError, machine: Machine | Non
         ("driver", lambda: _devices(machine, home, config, view)),
     ]
     if read is not None:
-        checks += [
+        of_settings: list[tuple[Subject, Check]] = [
             ("configuration", lambda: configuration.check(home, read)),
             ("store", lambda: store.look(home, read)),
             ("resolver", lambda: resolver.look(read) if view is None else ()),
@@ -73,6 +73,7 @@ def examine(home: Home, daemon: DaemonView | VitaleError, machine: Machine | Non
             ("browser", lambda: browsers.look(machine, read.web.extension.ids)),
             ("configuration", lambda: _bearer(home, read)),
         ]
+        checks += of_settings
     # Python 3.11 fills this table while other threads read it; several checks ask where programs are installed.
     sysconfig.get_config_vars()
     found = side_by_side(checks, LIMIT)
@@ -95,7 +96,7 @@ def side_by_side(checks: Iterable[tuple[Subject, Check]], limit: float) -> tuple
         checks: with what each looks at.
         limit: seconds for all together.
     """
-    running = [(subject, _begun(check)) for subject, check in checks]
+    running: list[tuple[Subject, Future[list[CheckResult]]]] = [(subject, _begun(check)) for subject, check in checks]
     wait([future for _, future in running], limit)
     return tuple(row for subject, future in running for row in _rows(subject, future, limit))
 

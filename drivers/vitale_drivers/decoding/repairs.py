@@ -16,7 +16,6 @@ __all__ = [
     "refocused",
     "sharpened",
     "smoothed",
-    "softened",
     "thickened",
     "thresholded",
 ]
@@ -72,11 +71,6 @@ def lightened(pixels: Grey) -> Grey:
 def smoothed(pixels: Grey) -> Grey:
     """Smooths noise and the grid of a screen."""
     return np.asarray(cv2.GaussianBlur(pixels, (3, 3), 0), dtype=np.uint8)
-
-
-def softened(pixels: Grey, radius: float) -> Grey:
-    """Smooths by a Gaussian of this standard deviation, against the noise of little light and spots of a printer."""
-    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), radius), dtype=np.uint8)
 
 
 def deblurred(pixels: Grey, radius: float) -> Grey:

@@ -24,7 +24,6 @@ from vitale_drivers.decoding.repairs import (
     refocused,
     sharpened,
     smoothed,
-    softened,
     thickened,
     thresholded,
 )
@@ -158,10 +157,6 @@ def _deblur(radius: float) -> Repair:
 
 def _refocus(radius: float, noise: float) -> Repair:
     return lambda pixels: refocused(pixels, radius, noise)
-
-
-def _soft(radius: float) -> Repair:
-    return lambda pixels: softened(pixels, radius)
 
 
 def _smooth_light(pixels: Grey) -> Grey:

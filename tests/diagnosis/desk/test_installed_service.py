@@ -54,7 +54,7 @@ def test_the_unit_of_a_package_is_told_of_once_it_is_switched_on(tmp_path: Path)
     program.touch()
     unit.write_text(f"[Service]\nExecStart={program} serve\n")
     machine = Machine(root=tmp_path, system="linux", environ={"HOME": str(tmp_path / "own")})
-    told = []
+    told: list[list[str]] = []
     for system.active, system.enabled in ((False, False), (True, False), (True, True), (False, True)):
         told.append([row.id for row in look(machine, system)])
     expected = [[], ["service_runs"], ["service_runs"], ["service_stopped"]]
