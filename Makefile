@@ -15,7 +15,7 @@ demo:            ## a virtual carte Vitale behind a real pcscd, the daemon, a cl
 	@.venv/bin/vitale-reader demo
 
 # Six at a time on two cores, for most tests wait for a process or a device; who has none left takes from another. The
-# files are dealt in the order of tests/conftest.py, the long ones first.
+# files are begun in the order of tests/conftest.py, the long ones first.
 WORKERS = 6
 AT_A_TIME = -n $(WORKERS) --dist worksteal
 # What failed is played once more, by itself. A test that passes then is unsteady: it is listed, and is a fault to mend.

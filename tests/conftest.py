@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.distribution import dealt
 from tests.postgres_server import PostgresServer
 from tests.rig.proxy import Proxy
 from tests.warm_interpreter import WarmInterpreter
@@ -64,7 +63,7 @@ SHORT_TMPDIR = "/tmp"
 POSIX_FIXTURES = {"pcsc_service", "postgres", "site_database", "empty_database", "counter"}
 POSIX_ROOMS = {"benchmarks", "end_to_end", "examples"}
 
-#: Rooms with files that take long: begun first.
+#: Rooms with files that take long: begun first, so that none is left for one process while the others are done.
 LONG_FIRST = ("end_to_end", "rig", "daemon", "cli", "examples", "platforms", "drivers", "benchmarks", "house")
 
 
@@ -135,16 +134,14 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what ``-m`` does not name
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks what needs POSIX by what it asks for, and the rooms whose daemons are asked on their Unix sockets.
 
-    Puts first what takes long, for each of the processes that share the tests.
+    Puts first what takes long.
     """
     rooms = {path: path.relative_to(Path(__file__).parent).parts for path in {item.path for item in items}}
     ranks = {path: LONG_FIRST.index(parts[0]) for path, parts in rooms.items() if parts[0] in LONG_FIRST}
     items.sort(key=lambda item: ranks.get(item.path, len(LONG_FIRST)))
-    shared: dict[str, int] = getattr(config, "workerinput", {})  # pytest-xdist's, in each process
-    items[:] = dealt(items, shared.get("workercount", 1), file_of=lambda item: item.path)
     posix = {path for path, parts in rooms.items() if not POSIX_ROOMS.isdisjoint(parts)}
     for item in items:
         asked = item.fixturenames if isinstance(item, pytest.Function) else ()
