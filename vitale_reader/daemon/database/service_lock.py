@@ -10,7 +10,7 @@ whose machine was switched off holds a site up for a minute at most.
 
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, NullPool, bindparam, create_engine, text
@@ -45,6 +45,8 @@ _HOLDERS = text(
     "AND locks.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
     "AND classid = :high AND objid = :low ORDER BY 1"
 ).bindparams(bindparam("high", KEY >> 32), bindparam("low", KEY & 0xFFFF_FFFF))
+
+_FREE = text("SELECT pg_advisory_unlock_all()")
 
 _PREFIX = "vitale-reader "
 
@@ -117,6 +119,9 @@ def reserving(url: str) -> Generator[Callable[[], tuple[str, ...]]]:
     try:
         yield take
     finally:
+        # The server notices some time later that a connection was closed, and a desk may start at once.
+        with suppress(SQLAlchemyError):
+            connection.execute(_FREE)
         connection.close()
 
 
