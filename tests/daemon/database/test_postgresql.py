@@ -4,17 +4,20 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import psycopg
 import pytest
+from psycopg.errors import ProtocolViolation
 from sqlalchemy import make_url
 from sqlalchemy.exc import OperationalError
 
 from tests.daemon.patience import PATIENCE
 from tests.postgres_server import PostgresServer
 from tests.rig.pgbouncer import Bouncer
-from vitale_protocol.errors import StoreUnavailable
+from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
 from vitale_reader.daemon.database.database_errors import refusal
 from vitale_reader.daemon.database.postgresql import Connections
 from vitale_reader.daemon.database.service_lock import reserving
@@ -101,6 +104,28 @@ def test_a_pooler_gives_the_lock_back_with_the_session(site_database: str, postg
         desk.forget()
         with reserving(behind) as take:
             until(lambda: not take())
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("transaction blocks not allowed in statement pooling mode", ConfigurationInvalid),
+        ("server_login_retry: the database system is shutting down", OperationalError),
+        ("query_wait_timeout", OperationalError),
+    ],
+)
+def test_not_all_that_a_pooler_says_is_of_its_mode(
+    monkeypatch: pytest.MonkeyPatch, said: str, told: type[Exception]
+) -> None:
+    """It has one SQLSTATE for whatever is the matter, a server that is away too."""
+    closed: list[bool] = []
+    behind = SimpleNamespace(execute=Mock(side_effect=ProtocolViolation(said)), close=lambda: closed.append(True))
+    monkeypatch.setattr(Target, "connect", lambda *_: behind)
+    desk = Connections(Target.of("postgresql://desk@127.0.0.1:1/site"), most=1, reading=False)
+
+    with pytest.raises(told):
+        desk.engine.connect()
+    assert [True] == closed
 
 
 def test_a_database_that_cannot_be_asked_is_told_as_that() -> None:

@@ -42,6 +42,9 @@ RESTED = 30.0
 #: How often two connections are compared, to see whether they share a process of the server.
 COMPARED = 5
 
+#: Said by pgbouncer in mode ``statement``, which takes no transactions.
+STATEMENT_POOLING = "statement pooling mode"
+
 _CHECKED_IN = "vitale-reader checked in at"
 _GENERATION = "vitale_reader.generation"
 
@@ -127,7 +130,9 @@ class Connections:
             unless_it_serves.callback(connection.close)
             try:
                 connection.execute(self._settings.encode())
-            except errors.ProtocolViolation as error:  # a pooler in mode ``statement``, which takes no transactions
+            except errors.ProtocolViolation as error:  # as pgbouncer names whatever is the matter, a server away too
+                if STATEMENT_POOLING not in str(error):
+                    raise
                 raise _pooled() from error
             if self._serves:
                 service_lock.share(connection)
