@@ -120,7 +120,11 @@ def test_not_all_that_a_pooler_says_is_of_its_mode(
     """It has one SQLSTATE for whatever is the matter, a server that is away too."""
     closed: list[bool] = []
     behind = SimpleNamespace(execute=Mock(side_effect=ProtocolViolation(said)), close=lambda: closed.append(True))
-    monkeypatch.setattr(Target, "connect", lambda *_: behind)
+
+    def connected(_: Target) -> object:
+        return behind
+
+    monkeypatch.setattr(Target, "connect", connected)
     desk = Connections(Target.of("postgresql://desk@127.0.0.1:1/site"), most=1, reading=False)
 
     with pytest.raises(told):
