@@ -16,6 +16,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -274,6 +276,21 @@ else:
         nobody = pwd.getpwnam("nobody")
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
         return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+@contextmanager
+def primary_and_standby(
+    programs: Path, standby_settings: tuple[str, ...] = FOLLOWED
+) -> Generator[tuple[PostgresServer, PostgresServer]]:
+    """A server that runs, and the standby that follows it."""
+    with ExitStack() as stack:
+        primary = PostgresServer(programs, FOLLOWED)
+        stack.callback(primary.remove)
+        primary.start()
+        standby = PostgresServer(programs, standby_settings, follows=primary)
+        stack.callback(standby.remove)
+        standby.start()
+        yield primary, standby
 
 
 def _secret(password: str) -> str:

@@ -8,11 +8,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from tests.postgres_server import FOLLOWED, PASSWORD, PATIENCE, PostgresServer
+from tests.postgres_server import FOLLOWED, PASSWORD, PATIENCE, PostgresServer, primary_and_standby
 
 __all__ = ["Database", "followed"]
 
@@ -95,17 +95,12 @@ class Database:
 @contextmanager
 def followed(programs: Path) -> Generator[Database]:
     """A server and its standby, which has each commit before a client hears of it, at one address."""
-    with ExitStack() as stack:
-        server = PostgresServer(programs, FOLLOWED)
-        stack.callback(server.remove)
-        server.start()
-        standby = PostgresServer(programs, FOLLOWS, follows=server)
-        stack.callback(standby.remove)
-        standby.start()
+    with primary_and_standby(programs, FOLLOWS) as (server, standby):
         server.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
         server.execute("SELECT pg_reload_conf()")
         _until_in_step(server)
-        yield stack.enter_context(Database(server, standby))
+        with Database(server, standby) as database:
+            yield database
 
 
 def _until_in_step(server: PostgresServer) -> None:

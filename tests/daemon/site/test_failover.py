@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from tests.daemon.patience import PATIENCE
-from tests.postgres_server import FOLLOWED, PASSWORD, PostgresServer
+from tests.postgres_server import PASSWORD, PostgresServer, primary_and_standby
 from vitale_reader.daemon.config import parse
 
 pytestmark = [pytest.mark.posix, pytest.mark.soak, pytest.mark.timeout(300)]
@@ -32,14 +31,8 @@ def pair() -> Iterator[tuple[PostgresServer, PostgresServer]]:
     programs = PostgresServer.installed()
     if programs is None:
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
-    with ExitStack() as closing:
-        primary = PostgresServer(programs, FOLLOWED)
-        closing.callback(primary.remove)
-        primary.start()
-        standby = PostgresServer(programs, FOLLOWED, follows=primary)
-        closing.callback(standby.remove)
-        standby.start()
-        yield primary, standby
+    with primary_and_standby(programs) as both:
+        yield both
 
 
 async def caught_up(primary: PostgresServer, standby: PostgresServer) -> None:

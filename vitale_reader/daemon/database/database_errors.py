@@ -127,9 +127,9 @@ def yielded(error: SQLAlchemyError) -> bool:
 
 
 def began_twice(error: IntegrityError) -> bool:
-    """True if two connections put the same head where there was none: the second one's work may be begun anew."""
+    """True if two connections put the same head or line where there was none: the second one's may be begun anew."""
     constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
-    return constraint in {"audit_heads_pkey", "table_heads_pkey"}
+    return constraint in {"audit_heads_pkey", "table_heads_pkey", "audit_chain"}
 
 
 def is_fault_of_ours(error: SQLAlchemyError) -> bool:
