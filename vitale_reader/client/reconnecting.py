@@ -80,7 +80,7 @@ class Settings(msgspec.Struct, frozen=True):
         for name, callback in given.items():
             if callback is not None and (not callable(callback) or inspect.iscoroutinefunction(callback)):
                 with self.spoken():
-                    raise LocalMisuse(f"{name} is a plain function, and not an async one")
+                    raise LocalMisuse(f"{name} must be a plain function, not an async one")
 
 
 def settings_of(

@@ -27,8 +27,12 @@ from vitale_drivers.decoding.zxing import read_drawn
 
 __all__ = ["read_matrix"]
 
-SIZES = (16, 18, 20, 22, 24, 26, 32, 36, 40, 44, 48, 52, 64, 72, 80, 88, 96, 104)
-"""Modules a side of those that hold twelve bytes and more (ISO/IEC 16022, table 7), without the five largest."""
+SIZES = (22, 24, 26, 32, 36, 40, 44, 48, 52, 64, 72, 80, 88, 96, 104)
+"""Modules a side (ISO/IEC 16022, table 7), without the five largest and the smallest.
+
+Of a smaller one, a guess in a few hundred is corrected into something; of these, one in three million (10!, for the ten
+codewords that can be corrected). What a patient shows holds a hundred bytes, and has 36 modules a side or more.
+"""
 
 FITS = 6.5
 """How well its L and dotted sides must fit, in deviations from chance: those of a symbol of 36 modules give 16 where

@@ -72,9 +72,14 @@ def test_bad_print_is_read_by_its_modules_alone() -> None:
     assert {"modules"} == found
 
 
-@pytest.mark.parametrize(("length", "side"), [(20, 18), (60, 26), (100, 36), (190, 44), (300, 52)])
+def some_text(length: int) -> Grey:
+    """A symbol of that many letters."""
+    return datamatrix(np.random.default_rng(length).integers(97, 123, length).astype(np.uint8).tobytes())
+
+
+@pytest.mark.parametrize(("length", "side"), [(30, 22), (60, 26), (100, 36), (190, 44), (300, 52)])
 def test_modules_are_counted(length: int, side: int) -> None:
-    modules = datamatrix(np.random.default_rng(length).integers(97, 123, length).astype(np.uint8).tobytes())
+    modules = some_text(length)
     assert side == len(modules) - 4
     picture = Picture(labelled(Label(module=5), modules))
     outline = picture.square(0)
@@ -84,6 +89,10 @@ def test_modules_are_counted(length: int, side: int) -> None:
     assert counted == pytest.approx(side, abs=3)
     (symbol,) = read_matrix(picture, 0, "modules")
     assert length == len(symbol.data)
+
+
+def test_a_symbol_that_is_corrected_into_anything_is_not_read() -> None:
+    assert [] == read_matrix(Picture(labelled(Label(module=5), some_text(20))), 0, "modules")
 
 
 def test_levels_are_those_of_the_modules() -> None:
