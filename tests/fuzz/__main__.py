@@ -1,8 +1,9 @@
 """Coverage-guided fuzzing of what strangers feed: ``make fuzz FUZZ_SECONDS=600 TARGET=name JOBS=1 KEEP=yes``.
 
 Each target runs in a process of its own, from its kept corpus and the seeds that its code makes, for so many seconds of
-processor time. Crashes go to ``tests/fuzz/crashes/``; with ``--keep`` what was found joins the kept corpus, minimised.
-With ``--continue`` a target has what is left of its time on this version of its parser.
+processor time. Crashes go to ``tests/fuzz/crashes/``; with ``--keep`` what was found joins the kept corpus, minimised,
+and what each target has had is added to ``tests/fuzz/history/``. With ``--continue`` a target has what is left of its
+time on this version of its parser. ``--history`` runs nothing, and prints what was kept.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from types import FrameType
 from tests.fuzz import registry
 from tests.fuzz.engines import Engines
 from tests.fuzz.fuzzing import CRASHES, Fuzzing, Outcome
+from tests.fuzz.history import HISTORY, History
 from tests.fuzz.ledger import LEDGER, Record
 from tests.fuzz.table import row, table
 
@@ -26,11 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown := set(options.targets).difference(registry.NAMES):
         parser.error(f"no such target: {', '.join(sorted(unknown))}; there are {', '.join(registry.NAMES)}")
     names: Sequence[str] = options.targets or registry.NAMES
+    if options.history:
+        print(table({name: History.of(name).whole for name in names}), flush=True)
+        return 0
     engines = Engines()
-    fuzzing = Fuzzing(engines, LEDGER, CRASHES, options.seconds, options.keep)
-    if not options.goes_on:
-        for name in names:
-            fuzzing.forget(name)
+    fuzzing = Fuzzing(engines, LEDGER, CRASHES, HISTORY, options.seconds, options.keep)
+    begin = fuzzing.remember if options.goes_on else fuzzing.forget
+    for name in names:
+        begin(name)
     signal.signal(signal.SIGTERM, _interrupted)
     try:
         _fuzz(fuzzing, engines, names, options.jobs)
@@ -73,6 +78,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=600, help="of processor time for each target")
     parser.add_argument("--jobs", type=int, default=1, help="targets at a time")
     parser.add_argument("--keep", action="store_true", help="take what was found into tests/fuzz/corpora/")
+    parser.add_argument("--history", action="store_true", help="run nothing; print what all kept runs had together")
     parser.add_argument("--continue", dest="goes_on", action="store_true", help="go on where it was cut")
     parser.add_argument(
         "targets", nargs="*", metavar="target", help=f"all of them by default: {', '.join(registry.NAMES)}"

@@ -14,6 +14,7 @@ from typing import Protocol
 import msgspec
 
 from tests.fuzz import corpora, registry
+from tests.fuzz.history import History
 from tests.fuzz.ledger import Place, Record
 
 __all__ = ["CRASHES", "Fuzzing", "Outcome", "Runner"]
@@ -62,6 +63,7 @@ class Fuzzing:
         runner: of engines.
         ledger: the folder of records and of what was found.
         crashes: the folder of findings.
+        history: the folder of what was kept of earlier runs.
         seconds: of processor time for a target.
         keeps: whether what was found joins the kept corpus.
     """
@@ -69,6 +71,7 @@ class Fuzzing:
     runner: Runner
     ledger: Path
     crashes: Path
+    history: Path
     seconds: float
     keeps: bool = False
 
@@ -79,6 +82,12 @@ class Fuzzing:
     def forget(self, name: str) -> None:
         """Begins a target anew."""
         shutil.rmtree(self.place(name).folder, ignore_errors=True)
+
+    def remember(self, name: str) -> None:
+        """Goes on from what was kept of a target, where this machine has had less."""
+        place, kept = self.place(name), History.of(name, self.history).last
+        if place.read().seconds < kept.seconds:
+            place.write(kept)
 
     def fuzz(self, name: str) -> Outcome:
         """Runs a target until it has had its time or something was found."""
@@ -94,6 +103,8 @@ class Fuzzing:
             goes_on = bool(fooled and not findings) and false_starts < FALSE_STARTS and not self.runner.is_stopped
         if self.keeps and not self.runner.is_stopped:
             self._take(name)
+        if self.keeps:
+            History.of(name, self.history).keep(name, place.read(), self.history)
         return Outcome(name, place.read(), false_timeouts, place.log.read_text("utf-8", "replace")[-4000:])
 
     def _prepare(self, name: str) -> None:

@@ -14,6 +14,7 @@ import pytest
 from tests.fuzz import registry
 from tests.fuzz.engines import Engines
 from tests.fuzz.fuzzing import FALSE_STARTS, Fuzzing
+from tests.fuzz.history import History
 from tests.fuzz.ledger import Place, Record, version_of_what_is_loaded
 from tests.fuzz.meter import BETWEEN_RECORDS, Meter
 from tests.fuzz.table import table
@@ -59,7 +60,7 @@ def scripted(tmp_path: Path) -> Scripting:
     def make(*rounds: tuple[float, tuple[str, ...], int], slow: str = "") -> tuple[Fuzzing, Scripted]:
         crashes = tmp_path / "crashes"
         engines = Scripted(crashes, [*rounds], frozenset(slow.split()))
-        return Fuzzing(engines, tmp_path / "ledger", crashes, SECONDS), engines
+        return Fuzzing(engines, tmp_path / "ledger", crashes, tmp_path / "history", SECONDS), engines
 
     return make
 
@@ -112,6 +113,54 @@ def test_a_machine_on_which_no_engine_gets_on_is_given_up(scripted: Scripting) -
     fuzzing, _ = scripted(*[(0.0, ("timeout-1",), 70)] * FALSE_STARTS)
 
     assert (0.0, ()) == (fuzzing.fuzz("mrz").record.seconds, fuzzing.place("mrz").read().findings)
+
+
+# ── the history ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class Kept:
+    """What was kept of one target, in a folder."""
+
+    folder: Path
+
+    def keep(self, *records: Record) -> History:
+        for record in records:
+            History.of("mrz", self.folder).keep("mrz", record, self.folder)
+        return History.of("mrz", self.folder)
+
+
+def test_a_history_has_the_most_of_each_version_and_their_sum(tmp_path: Path) -> None:
+    first = Record(version="a", seconds=5.0, runs=50, edges=9, findings=("mrz-crash-1",))
+    last = Record(version="b", seconds=9.0, runs=90, edges=8, corpus=3)
+
+    history = Kept(tmp_path / "history").keep(
+        first, Record(version="b", seconds=2.0, runs=20), last, Record(version="b", seconds=8.0), Record(version="c")
+    )
+
+    assert (first, last) == history.records
+    assert Record(version="b", seconds=14.0, runs=140, edges=8, corpus=3, findings=first.findings) == history.whole
+
+
+def test_another_machine_goes_on_from_what_was_kept(scripted: Scripting) -> None:
+    fuzzing, _ = scripted((20.0, (), 0))
+    Kept(fuzzing.history).keep(Record(version="a", seconds=40.0, runs=400))
+
+    fuzzing.remember("mrz")
+    assert Record(version="a", seconds=60.0, runs=500, edges=82, corpus=7) == fuzzing.fuzz("mrz").record
+
+    fuzzing.remember("mrz")
+    assert 60.0 == fuzzing.place("mrz").read().seconds
+
+
+def test_what_a_run_had_is_kept_where_it_was_cut_too(scripted: Scripting) -> None:
+    fuzzing, engines = scripted((20.0, (), 0))
+    fuzzing.keeps = engines.is_stopped = True
+
+    record = fuzzing.fuzz("mrz").record
+
+    assert (record,) == History.of("mrz", fuzzing.history).records
+    assert 20.0 == record.seconds
 
 
 # ── the meter ────────────────────────────────────────────────────────────────────────────────────────────────────
