@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.daemon.web.pages import PATIENCE, Json
@@ -72,8 +73,12 @@ class Browser(ABC):
         """Begins to load a page, which may lead to another."""
 
     @abstractmethod
-    async def downloads(self, folder: Path) -> None:
-        """Has files saved to a folder, unasked."""
+    async def saving(self, profile: Path) -> Path:
+        """Has files saved unasked, and says to which folder.
+
+        Args:
+            profile: the folder of its profile, and home of its user.
+        """
 
     @abstractmethod
     async def reload(self) -> None:
@@ -174,8 +179,10 @@ class Chromium(Browser):
     async def visit(self, url: str) -> None:
         await self.command("Page.navigate", {"url": url}, sessionId=self._session)
 
-    async def downloads(self, folder: Path) -> None:
+    async def saving(self, profile: Path) -> Path:
+        folder = profile / "Downloads"
         await self.command("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})
+        return folder
 
     async def reload(self) -> None:
         await self.evaluate("window.before = true")
@@ -287,9 +294,9 @@ class Firefox(Browser):
     async def visit(self, url: str) -> None:
         await self.command("browsingContext.navigate", {"context": self._context, "url": url, "wait": "none"})
 
-    async def downloads(self, folder: Path) -> None:
-        allowed = {"type": "allowed", "destinationFolder": str(folder)}
-        await self.command("browser.setDownloadBehavior", {"downloadBehavior": allowed})
+    async def saving(self, profile: Path) -> Path:
+        # As it does by itself; its command for another folder is younger than the oldest that the tests know.
+        return profile / "Downloads"
 
     async def reload(self) -> None:
         await self.command("browsingContext.reload", {"context": self._context, "wait": "complete"})
@@ -320,8 +327,11 @@ class Firefox(Browser):
     async def evaluate_in_window(self, text: str) -> Any:
         """What an expression comes to in the window around the page; it needs ``--remote-allow-system-access``."""
         contexts = (await self.command("browsingContext.getTree", {"moz:scope": "chrome"}))["contexts"]
+        windows = [each["context"] for each in contexts if each.get("moz:scope") == "chrome"]
+        if not windows:
+            pytest.skip("this Firefox lets nobody press its own buttons; the next ESR (153) does")
         # The first is the one that it begins with.
-        return await self._evaluate(text, contexts[-1]["context"])
+        return await self._evaluate(text, windows[-1])
 
     async def _evaluate(self, text: str, context: str) -> Any:
         told = await self.command(

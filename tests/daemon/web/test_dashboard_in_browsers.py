@@ -428,14 +428,12 @@ async def does_as_the_doctor_says(desk: Desk) -> None:
 
 
 async def saves_the_bundle(desk: Desk) -> None:
-    folder = desk.folder / "saved"
-    folder.mkdir()
-    await desk.browser.downloads(folder)
+    folder = await desk.browser.saving(desk.folder / "profile")
     await desk.click("Préparer le fichier")
     await desk.sees("report.txt")
     await desk.click("Enregistrer le fichier")
     async with asyncio.timeout(STARTING):
-        while not (saved := [each for each in folder.iterdir() if zipfile.is_zipfile(each)]):  # noqa: ASYNC110
+        while not (saved := [each for each in folder.glob("*") if zipfile.is_zipfile(each)]):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     with zipfile.ZipFile(saved[0]) as bundle:
         assert {"report.txt", "findings.json", "configuration.json"} <= {*bundle.namelist()}
