@@ -64,6 +64,7 @@ class Line:
         self.reader = reader
         self.writer = writer
         self.notifications: list[Json] = []
+        self._answers: dict[int | str | None, Json] = {}
         self._last = 0
 
     def send(self, message: object) -> None:
@@ -80,25 +81,19 @@ class Line:
         return json.loads(line) if line else None
 
     async def answer(self, request: int | str | None) -> Json:
-        """The answer to a call; notifications on the way are kept."""
-        while (message := await self.receive()) is not None:
-            if "method" in message:
-                self.notifications.append(message)
-            elif message.get("id") == request:
-                return dict(message)
-        raise AssertionError(f"the connection ended before the answer to {request}")
-
-    async def answers(self, *requests: int) -> list[Json]:
-        """The answers to several calls, in whatever order they come."""
-        found: dict[int | str | None, Json] = {}
-        while not found.keys() >= {*requests}:
+        """The answer to a call; notifications and other calls' answers on the way are kept."""
+        while request not in self._answers:
             message = await self.receive()
-            assert message is not None, "the connection ended before all the answers"
+            assert message is not None, f"the connection ended before the answer to {request}"
             if "method" in message:
                 self.notifications.append(message)
             else:
-                found[message["id"]] = message
-        return [found[request] for request in requests]
+                self._answers[message.get("id")] = message
+        return self._answers.pop(request)
+
+    async def answers(self, *requests: int) -> list[Json]:
+        """The answers to several calls, in whatever order they come."""
+        return [await self.answer(request) for request in requests]
 
     async def call(self, method: str, params: Json | None = None) -> Json:
         """The whole answer to a call."""
