@@ -56,19 +56,10 @@ ELSEWHERE: dict[str, str] = {
             "errors.no_reader.pcsc-refused",
             "errors.reader_gone.pcsc-refused",
             "errors.reader_unavailable.pcsc-refused",
-            "steps.retry.reader_gone.pcsc-refused",
         ),
         "needs a desktop where polkit refuses the user",
     ),
-    **dict.fromkeys(
-        (
-            "errors.no_reader.pcsc-stopped",
-            "errors.reader_gone.pcsc-stopped",
-            "errors.reader_unavailable.pcsc-stopped",
-            "errors.reader_unavailable.nfc-driver",
-        ),
-        "Windows alone",
-    ),
+    "errors.reader_unavailable.nfc-driver": "Windows alone, which gives a reader to no program without a driver for it",
     "errors.medium_unsupported.driver": "the contract of drivers refuses such a driver before it is installed",
     **dict.fromkeys(
         ("errors.resolver_unavailable.host", "errors.resolver_unavailable.own-certificate"),
@@ -82,7 +73,6 @@ ELSEWHERE: dict[str, str] = {
         tuple(f"steps.remove_card.{medium}" for medium in ("apcv-nfc", "apcv-qr", "ins-datamatrix", "2d-doc")),
         "as for the card that two windows wait for",
     ),
-    "steps.retry.replayed.apcv-nfc": "as for the code of the person before, which is before the camera still",
     "errors.opposed": "needs the serial of a card, which no simulated rights have",
     "errors.payload_invalid": "the codes that are refused have a reason of their own",
     "errors.reader_unavailable.scanner": "needs a port that refuses its settings; a simulated one takes them all",

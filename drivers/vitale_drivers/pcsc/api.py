@@ -35,6 +35,9 @@ NO_SERVICE = frozenset({0x8010_0012, 0x8010_001D, 0x8010_001E})
 They are in ``data["code"]`` of ``ReaderUnavailable``."""
 
 
+ESTABLISH = "SCardEstablishContext"
+
+
 class CardReset(LocalError):
     """Another program, or a sleep of the machine, reset the card: begin again. Never leaves the driver."""
 
@@ -193,7 +196,7 @@ class PcscLibrary:
         code, handle = scard.SCardEstablishContext(scard.SCARD_SCOPE_SYSTEM)
         if code != scard.SCARD_S_SUCCESS:
             # Whatever the code: without a context there is nothing but to try again.
-            raise _unavailable("SCardEstablishContext", code)
+            raise _unavailable(ESTABLISH, code)
         return _Context(handle)
 
 
@@ -308,8 +311,7 @@ def _same(code: int, other: int) -> bool:
 def _check(call: str, code: int, *, otherwise: type[VitaleError] = ExchangeFailed) -> None:
     """Raises what a code means; ``otherwise`` for all that is not listed.
 
-    A context that fails at watching is of no use, whatever the code: pcsc-lite answered "access denied" when the
-    service was killed.
+    A context that fails at watching is of no use, whatever the code.
     """
     if code == scard.SCARD_S_SUCCESS:
         return
@@ -318,13 +320,14 @@ def _check(call: str, code: int, *, otherwise: type[VitaleError] = ExchangeFaile
 
 
 def _unavailable(call: str, code: int) -> ReaderUnavailable:
-    """Error for a service that cannot be used: it refuses this user, was stopped, or is not there."""
+    """Error for a service that cannot be used: it refuses this user, or is not there.
+
+    It refuses whoever begins. Later, pcsc-lite says "access denied" of a line that broke since the service was killed.
+    """
     detail, number = f"{call}: {_name(code)}", code & 0xFFFFFFFF
     data: dict[str, JsonValue] = {"code": number}
-    if number == scard.SCARD_W_SECURITY_VIOLATION & 0xFFFFFFFF:
+    if call == ESTABLISH and number == scard.SCARD_W_SECURITY_VIOLATION & 0xFFFFFFFF:
         return ReaderUnavailable(detail, variant="pcsc-refused", data=data)
-    if number == scard.SCARD_E_SERVICE_STOPPED & 0xFFFFFFFF:
-        return ReaderUnavailable(detail, variant="pcsc-stopped", data=data)
     return ReaderUnavailable(detail, variant="pcsc", data=data)
 
 

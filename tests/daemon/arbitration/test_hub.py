@@ -327,7 +327,7 @@ def test_drivers_that_found_nothing_keep_nobody_waiting(end: str) -> None:
     assert isinstance(refusal.error, NoReader)
 
 
-@pytest.mark.parametrize("variant", ["pcsc", "pcsc-refused", "pcsc-stopped", ""])
+@pytest.mark.parametrize("variant", ["pcsc", "pcsc-refused", ""])
 def test_without_the_service_behind_the_readers_the_answer_has_its_remedy(variant: str) -> None:
     hub = Hub()
     hub.driver_up("pcsc", ["vitale-card"], 0.0)

@@ -852,10 +852,17 @@ def test_a_card_is_kept_before_windows_would_reset_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "variant"),
-    [(0x8010006A, "pcsc-refused"), (0x8010001E, "pcsc-stopped"), (0x8010001D, "pcsc"), (0x80100013, "pcsc")],
+    ("code", "variant", "call"),
+    [
+        (0x8010006A, "pcsc-refused", "SCardEstablishContext"),
+        (0x8010006A, "pcsc", "SCardListReaders"),
+        *(
+            (code, "pcsc", call)
+            for code in (0x8010001E, 0x8010001D, 0x80100013)
+            for call in ("SCardEstablishContext", "SCardListReaders")
+        ),
+    ],
 )
-@pytest.mark.parametrize("call", ["SCardEstablishContext", "SCardListReaders"])
 def test_why_the_service_cannot_be_used_has_its_own_words(
     monkeypatch: pytest.MonkeyPatch, code: int, variant: str, call: str
 ) -> None:

@@ -117,7 +117,7 @@ TROUBLES = DELAYS | {ReaderBusy.reason}
 #: Media that are shown or scanned.
 CODES = frozenset({"apcv-qr", "ins-datamatrix", "2d-doc"})
 
-SERVICES = frozenset({"pcsc", "pcsc-refused", "pcsc-stopped"})
+SERVICES = frozenset({"pcsc", "pcsc-refused"})
 """Variants of a driver's trouble that say what is the matter with the system's service behind its readers."""
 
 
@@ -265,7 +265,7 @@ class Hub(msgspec.Struct):
         ]
         if not self._present(request):
             actions += [
-                NotifyProgress(request, "retry", slot.reader.id, _replayed(slot.reader.medium))
+                self._tell_renewed(request, slot)
                 for slot in self._slots.values()
                 if slot.spent and self._lies_for(request, slot)
             ]
@@ -555,7 +555,7 @@ class Hub(msgspec.Struct):
 
     def _tell_renewed(self, pending: Pending, slot: Slot) -> Action:
         """Rule 9: whoever waits needs another code than the one that was used."""
-        return NotifyProgress(pending, "retry", slot.reader.id, _replayed(slot.reader.medium))
+        return NotifyProgress(pending, "retry", slot.reader.id, Problem(Replayed.reason))
 
     def _tell_leased(self, request: PendingRequest, slot: Slot) -> Action:
         """Notifies requests for a leased reader (rule 12)."""
@@ -608,8 +608,3 @@ def _too_late(media: frozenset[str], unread: Problem | None) -> PresentationTime
     if media <= CODES:
         return PresentationTimeout(variant="code")
     return PresentationTimeout(variant="phone") if media <= {"apcv-nfc"} else PresentationTimeout()
-
-
-def _replayed(medium: str | None) -> Problem:
-    """Returns the problem of a medium that was used before: a code is shown anew, a phone is put back."""
-    return Problem(Replayed.reason, "apcv-nfc") if medium == "apcv-nfc" else Problem(Replayed.reason)
