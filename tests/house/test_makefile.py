@@ -139,8 +139,8 @@ PACKAGES = "pcscd vsmartcard-vpcd libpcsclite-dev libusb-1.0-0 libgl1 libglib2.0
 
 # What only the tests want.
 STRANGERS = (
-    "pcsc-tools opensc cardpeek libnfc-bin libnfc-examples libzbar0t64 postgresql pgbouncer libfaketime xvfb"
-    " python3-tk libegl1 libxkbcommon0 libfontconfig1 libdbus-1-3 zsh fish chromium firefox-esr"
+    "pcsc-tools opensc cardpeek libnfc-bin libnfc-examples libzbar0t64 postgresql pgbouncer libfaketime umockdev"
+    " xvfb python3-tk libegl1 libxkbcommon0 libfontconfig1 libdbus-1-3 zsh fish chromium firefox-esr"
 )
 WAITING = "-q -o DPkg::Lock::Timeout=600 -o Acquire::Retries=5"
 UPDATE = "-q update -o Acquire::Retries=5"

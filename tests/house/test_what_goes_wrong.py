@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.situations.counter import Counter, Heard, counter
-from tests.situations.play import Playing, Row, page, play, play_together, row, rows_of, say_the_same
+from tests.situations.play import Playing, Row, can_be_played, page, play, play_together, row, rows_of, say_the_same
 from tests.situations.situations import SITUATIONS, Situation
 from tests.situations.texts import ELSEWHERE, counter_texts, with_equals
 from vitale_protocol.catalogue import LANGUAGES, Language
@@ -36,7 +36,7 @@ def at() -> Iterator[Counter]:
 @pytest.fixture(scope="module")
 def together(at: Counter) -> dict[str, Heard]:
     """Situations that take their time, played at once."""
-    return play_together(at, [playing(one) for one in ALL])
+    return play_together(at, [playing(one) for one in ALL if can_be_played(at, one)])
 
 
 def expected(one: Situation) -> Row:
@@ -83,6 +83,8 @@ def test_every_text_of_a_reading_is_shown_by_a_situation() -> None:
 
 @pytest.mark.parametrize("one", ALL, ids=[one.english for one in ALL])
 def test_a_situation_is_told_as_the_page_says(at: Counter, one: Situation, request: pytest.FixtureRequest) -> None:
+    if not can_be_played(at, one):
+        pytest.skip("umockdev is not installed: apt-get install umockdev")
     heard = request.getfixturevalue("together")[one.english] if one.together else play(at, playing(one))
     found = row(heard, playing_language(one))
     said = expected(one)

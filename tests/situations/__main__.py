@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.situations.counter import counter
-from tests.situations.play import Playing, Row, page, play, play_together, row, rows_of
+from tests.situations.play import Playing, Row, can_be_played, page, play, play_together, row, rows_of
 from tests.situations.situations import SITUATIONS
 from vitale_protocol.catalogue import LANGUAGES, Language
 
@@ -28,6 +28,7 @@ def main() -> None:
     # A counter for each language: a service that failed too often is left alone for a while.
     for language in LANGUAGES if write else LANGUAGES[:1]:
         with counter() as at:
+            assert all(can_be_played(at, one) for one in wanted), "umockdev is not installed"
             played = play_together(at, [Playing(one, language) for one in wanted])
             for one in wanted:
                 said = row(played.get(one.english) or play(at, Playing(one, language)), language)

@@ -1,5 +1,6 @@
 """A counter with everything on it: a slot for cards, a reader for phones, a camera, an imager, a daemon that runs."""
 
+import asyncio
 import json
 import os
 import secrets
@@ -21,7 +22,7 @@ import vitale_reader
 from tests.posix import lock_whole, somebodys_terminal
 from tests.practice import apcv_options
 from tests.protocol.seal_office import Office
-from tests.situations.desks import DeskName, opened
+from tests.situations.desks import DeskName, opened, write
 from tests.situations.other_desk import OtherDesk, other_desk
 from tests.situations.texts import error_key, step_keys
 from vitale_firmware_sim.apcv_service.service import ApcvService
@@ -36,11 +37,12 @@ from vitale_firmware_sim.phone.card import PhoneCard
 from vitale_firmware_sim.phone.user import PhoneUser
 from vitale_firmware_sim.pn532.faults import parse_nfc_faults
 from vitale_firmware_sim.pn532.reader import Pn532Reader
-from vitale_firmware_sim.scenario import Scenario, load_scenario
+from vitale_firmware_sim.scenario import PhoneSettings, Scenario, load_scenario
 from vitale_protocol.catalogue import Language, text
 from vitale_protocol.errors import Cancelled, VitaleError
 from vitale_protocol.events import PresentationProgress
 from vitale_protocol.records import Medium
+from vitale_reader.daemon.issuing.opposition import replace
 from vitale_reader.home import Endpoints, Home
 
 __all__ = ["FIRST_SLOT", "PATIENCE", "SECOND_SLOT", "Counter", "Heard", "Place", "counter"]
@@ -51,6 +53,9 @@ Place: TypeAlias = DeskName | Literal["other"]
 PATIENCE = 60.0
 READERS = 5
 FIRST_SLOT, SECOND_SLOT = "pcsc:virtual-pcd", "pcsc:virtual-pcd.slot-1"
+
+#: The serial of a card that is on the opposition list of the site.
+LOST = "4242000017"
 
 #: A program beside the daemon that has the card in the second slot for itself, until it is told to let it go.
 HOLD = """
@@ -315,6 +320,12 @@ class Counter:
         raise AssertionError(f"the desk does not settle: {here}")
 
 
+def _of_lost_card(phone: PhoneSettings) -> PhoneSettings:
+    """The phone of somebody whose rights name a card that is on the opposition list."""
+    assure = msgspec.structs.replace(phone.assure, numero_serie=LOST)
+    return msgspec.structs.replace(phone, id="lost", assure=assure, delegations=())
+
+
 @contextmanager
 def counter() -> Generator[Counter]:
     """A counter that is open.
@@ -325,7 +336,8 @@ def counter() -> Generator[Counter]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vitale-counter-")))
         incidents, family = load_scenario("incidents"), load_scenario("famille")
-        scenario = msgspec.structs.replace(incidents, phones=incidents.phones + family.phones)
+        phones = (*incidents.phones, *family.phones, _of_lost_card(family.phone("claire")))
+        scenario = msgspec.structs.replace(incidents, phones=phones)
         pcsc = stack.enter_context(PcscService(folder / "pcsc", ("Virtual PCD",)))
         slots = [stack.enter_context(VpcdLink(Card(load_image("adulte")), port=port)) for port in pcsc.ports[:2]]
         made = Counter(slots[0], slots[1], pcsc, folder / "home", scenario)
@@ -356,6 +368,7 @@ def counter() -> Generator[Counter]:
         home.config.touch(mode=0o600)
         tables = CONFIGURATION.format(**{name: json.dumps(place) for name, place in places.items()})
         home.config.write_text(tables + apcv_options(made.service.url) + '\nsigning = { form = "simulator" }\n')
+        asyncio.run(write(home, lambda vault: replace(vault, "site", (LOST,), at=time.time())))
         daemon = subprocess.Popen(
             [sys.executable, "-m", "vitale_reader", "serve", "--json", "--home", str(made.home)],
             stdout=subprocess.PIPE,

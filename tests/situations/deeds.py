@@ -33,6 +33,7 @@ __all__ = [
     "CODE",
     "INS",
     "INS_CODE",
+    "INS_WHOLE",
     "INVOICE",
     "MANGLED",
     "PAPER",
@@ -50,6 +51,7 @@ __all__ = [
     "Garbled",
     "Hearing",
     "Where",
+    "another_document",
     "another_reader",
     "at_other_desk",
     "badge_beside",
@@ -58,7 +60,9 @@ __all__ = [
     "camera_is_free",
     "camera_leased",
     "card",
+    "card_again",
     "code_of_before",
+    "code_of_lost_card",
     "contactless_reader",
     "first_imager",
     "forged",
@@ -67,16 +71,20 @@ __all__ = [
     "healthy_imager",
     "held_card",
     "image",
+    "kernel_lets_reader_go",
+    "kernel_takes_reader",
     "lay",
     "let_card_go",
     "mute_reader",
     "no_such_reader",
+    "no_text",
     "nothing",
     "of_a_stranger",
     "open_application",
     "opening_phone",
     "other_maker",
     "phone_again",
+    "phone_anew",
     "plays_simulators",
     "plug_reader",
     "prefixed",
@@ -89,7 +97,6 @@ __all__ = [
     "sealed_text",
     "second_imager",
     "second_slot",
-    "second_window",
     "send",
     "service",
     "shown_code",
@@ -106,6 +113,7 @@ __all__ = [
     "take_second",
     "the_camera",
     "two_codes",
+    "two_windows",
     "typed",
     "unknown_code",
     "unlocking_phone",
@@ -260,8 +268,8 @@ def without_separators(counter: Counter) -> None:
     counter.imager.scan(sealed.translate(None, b"\x1d\x1e\x1f"), "datamatrix")
 
 
-def typed(content: Callable[[Counter], str], desk: Place | None = None) -> Hearing:
-    """What an imager that acts as a keyboard types into the billing software."""
+def typed(content: Callable[[Counter], str | bytes], desk: Place | None = None) -> Hearing:
+    """What an imager that acts as a keyboard types into the billing software; or the bytes of a code."""
 
     def hear(counter: Counter, language: Language) -> Heard:
         heard = Heard()
@@ -308,6 +316,18 @@ def refused_code(counter: Counter, language: Language) -> Heard:
 def at_other_desk(reader: Callable[[OtherDesk], str]) -> Where:
     """A reader of the other desk."""
     return lambda counter: (reader(counter.other),)
+
+
+def kernel_takes_reader(counter: Counter) -> None:
+    """A module of the kernel takes the other desk's reader for phones."""
+    assert counter.other.held is not None
+    counter.other.held.take_by_kernel()
+
+
+def kernel_lets_reader_go(counter: Counter) -> None:
+    """It lets it go."""
+    assert counter.other.held is not None
+    counter.other.held.release()
 
 
 def other_maker(place: str) -> Where:
@@ -391,22 +411,27 @@ def camera_leased(counter: Counter, language: Language) -> Heard:
     return heard
 
 
-def second_window(counter: Counter, language: Language) -> Heard:
-    """Two windows wait for a card, and one card is put in; it is put in again for the second."""
-    armed = threading.Event()
-    with (
-        counter.client() as client,
-        client.reading(media=CARD, timeout=PATIENCE, on_progress=lambda _: armed.set()) as first,
-        ThreadPoolExecutor(1) as window,
-    ):
-        given = window.submit(first.result)
-        assert armed.wait(PATIENCE)
-        heard = counter.hear(CARD, card(), language, then=again)
-        given.result()
-    return heard
+def two_windows(media: tuple[Medium, ...], present: Deed, then: Deed) -> Hearing:
+    """Two windows wait, and something is presented for the first; ``then`` it is presented for the second."""
+
+    def hear(counter: Counter, language: Language) -> Heard:
+        armed = threading.Event()
+        with (
+            counter.client() as client,
+            client.reading(media=media, timeout=PATIENCE, on_progress=lambda _: armed.set()) as first,
+            ThreadPoolExecutor(1) as window,
+        ):
+            given = window.submit(first.result)
+            assert armed.wait(PATIENCE)
+            heard = counter.hear(media, present, language, then=then)
+            given.result()
+        return heard
+
+    return hear
 
 
-def again(counter: Counter) -> None:
+def card_again(counter: Counter) -> None:
+    """The card is taken out and put in again."""
     counter.slot.remove()
     counter.slot.insert(counter.card())
 
@@ -499,6 +524,16 @@ def shown_code(counter: Counter) -> str:
     return counter.code().decode()
 
 
+def code_of_lost_card(counter: Counter) -> str:
+    """The same, of somebody whose card was reported lost."""
+    return counter.code("lost").decode()
+
+
+def no_text(_: Counter) -> bytes:
+    """A code whose bytes are no text: the service takes text, unless it is configured otherwise."""
+    return b"VITALESIM." + bytes(range(0xE0, 0x100))
+
+
 def renewed(counter: Counter) -> None:
     counter.camera.show(counter.code())
 
@@ -556,6 +591,13 @@ def phone_again(counter: Counter) -> None:
     counter.reader.field.put(counter.phone())
 
 
+def phone_anew(counter: Counter) -> None:
+    """The phone that was read is taken away, and put back once that was seen."""
+    counter.reader.field.remove()
+    counter.settle()
+    counter.reader.field.put(counter.phone())
+
+
 def another_reader(counter: Counter) -> None:
     """Another reader is plugged in, and the phone put there."""
     counter.exchange_reader("")
@@ -587,6 +629,11 @@ def take_code(counter: Counter) -> None:
     counter.camera.thaw()
     counter.camera.clear()
     counter.service.behave("normal")
+
+
+def another_document(counter: Counter) -> None:
+    """Another paper is held before the camera."""
+    counter.camera.show(sealed_text(counter).encode())
 
 
 def used_code(counter: Counter) -> None:
@@ -628,7 +675,7 @@ def image(name: str, *nirs: str | None) -> Image:
 
 WRONG_KEY = image("wrong-key", "284061399004136")
 WITHOUT_NIR = image("without-nir", None)
-INS = InsDatamatrix(
+INS_WHOLE = InsDatamatrix(
     matricule="284061399004129",
     oid=OID_DEMO,
     prenoms="CLAIRE ANNE",
@@ -636,7 +683,8 @@ INS = InsDatamatrix(
     sexe="F",
     date_naissance="12-06-1984",
     code_lieu_naissance="13990",
-).encode()[:-20]
+).encode()
+INS = INS_WHOLE[:-20]
 
 
 class FilesDiffer(Card):

@@ -1,4 +1,8 @@
-"""Desks beside the counter, without readers: what is typed meets a station that was restored, or is in production."""
+"""Desks beside the counter, without readers, at which something is typed.
+
+One was restored, one has a new key of its site, one is in production. One is alone: the database of its site is away,
+and the host of its apCV service is in no name server.
+"""
 
 import asyncio
 import json
@@ -6,25 +10,30 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
 
-from vitale_reader.daemon.issuing.replay import Reason, close_until
+from sqlalchemy import Connection
+
+from tests.practice import apcv_options
+from vitale_reader.daemon.issuing.replay import close_until
 from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.keystore.store_keys import Vault
+from vitale_reader.daemon.site.open_store import make_site_key
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.home import Home
 
-__all__ = ["DESKS", "DeskName", "opened"]
+__all__ = ["DESKS", "DeskName", "opened", "write"]
 
-DeskName = Literal["restored", "rekeyed", "production"]
-DESKS: tuple[DeskName, ...] = ("restored", "rekeyed", "production")
+DeskName = Literal["restored", "rekeyed", "production", "alone"]
+DESKS: tuple[DeskName, ...] = ("restored", "rekeyed", "production", "alone")
 
 #: Seconds for which a desk that was restored takes no codes of phones; longer than any test.
 CLOSED = 7_200.0
 
-CONFIGURATION = """
+CONFIGURATION = """{store}
 [station]
 mode = "{mode}"
 [tls]
@@ -32,6 +41,19 @@ port = 0
 [drivers]
 enabled = []
 """
+
+#: Of a desk that has joined its site before; nothing is at that address.
+AWAY = 'store = "postgresql://desk@/site?host={folder}"'
+LONE = """
+[site]
+when_away = "degraded"
+[apcv]
+profiles = ["simulator"]
+resolver = "apcv-soap"
+"""
+
+#: A machine without a network, whose name servers answer nobody, is told so before the connection is given up.
+NAME_SERVERS = {"RES_OPTIONS": "timeout:1 attempts:1"}
 
 
 @contextmanager
@@ -51,11 +73,21 @@ def _started(name: DeskName, place: Path) -> Generator[subprocess.Popen[bytes]]:
     place.mkdir(mode=0o700)
     home = Home.under(place)
     home.config.touch(mode=0o600)
-    home.config.write_text(CONFIGURATION.format(mode="production" if name == "production" else "simulated"))
-    if name != "production":
-        asyncio.run(_close(home, name))
+    mode = "production" if name == "production" else "simulated"
+    store = AWAY.format(folder=place) if name == "alone" else ""
+    more = LONE + apcv_options("https://apcv.invalid/apcv") if name == "alone" else ""
+    home.config.write_text(CONFIGURATION.format(store=store, mode=mode) + more)
+    home.state.mkdir(mode=0o700)
+    if name == "alone":
+        make_site_key(home.state / "site.key")
+    elif name != "production":
+        asyncio.run(
+            write(home, lambda vault: lambda connection: close_until(connection, vault, time.time() + CLOSED, name))
+        )
     command = [sys.executable, "-m", "vitale_reader", "serve", "--json", "--home", str(place)]
-    daemon = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=os.environ)
+    daemon = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, **NAME_SERVERS}
+    )
     try:
         yield daemon
     finally:
@@ -63,12 +95,12 @@ def _started(name: DeskName, place: Path) -> Generator[subprocess.Popen[bytes]]:
         daemon.communicate(timeout=60.0)
 
 
-async def _close(home: Home, why: Reason) -> None:
-    """Writes what ``site restore`` and ``site rekey`` write into the store."""
+async def write(home: Home, work: Callable[[Vault], Callable[[Connection], object]]) -> None:
+    """Writes into the store of a desk what a command writes beside its daemon: ``site restore`` and such."""
     home.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     keys = Keys(home.state / "station.json", overlap=600, clock=time.time)
     keys.open()
     store = Store(home.state / "store.db")
     await store.open()
-    await store.run(lambda connection: close_until(connection, keys.vault, time.time() + CLOSED, why))
+    await store.run(work(keys.vault))
     await store.close()

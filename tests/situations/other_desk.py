@@ -1,7 +1,8 @@
 """A desk that lacks rights to its devices, with parts of another maker and an apCV service that cannot be reached.
 
-It is told from the others by what it has no right to: a port of an imager, one of a reader for phones, a camera. The
-administrator, who has all rights, runs it without that of opening other people's files.
+It is told from the others by what it has no right to: a port of an imager, one of a reader for phones, a camera; and
+cards, from the moment at which the PC/SC service refuses its user. Others have its second reader for phones and its
+second camera. The administrator, who has all rights, runs it without that of opening other people's files.
 """
 
 import contextlib
@@ -17,7 +18,10 @@ from pathlib import Path
 from tests.diagnosis.certificates import tls_server
 from tests.resolvers.authorities import certificates
 from tests.situations import other_maker
+from tests.situations.held_devices import CAMERA, CAMERA_NODE, READER, HeldDevices, held_devices
 from tests.situations.other_maker import FAULTY
+from tests.situations.refusing_pcsc import RefusingPcsc
+from vitale_firmware_sim.card.pcscd import PcscService
 from vitale_firmware_sim.card.unix import is_root
 from vitale_firmware_sim.imager.device import Imager
 from vitale_firmware_sim.pn532.reader import Pn532Reader
@@ -32,13 +36,13 @@ mode = "simulated"
 [tls]
 port = 0
 [drivers]
-enabled = ["other-maker", "scanner", "nfc", "camera"]
+enabled = ["other-maker", "scanner", "nfc", "camera", "pcsc"]
 [drivers.options.scanner]
 devices = [{imager}]
 [drivers.options.nfc]
-devices = [{reader}]
+devices = [{reader}, "usb"]
 [drivers.options.camera]
-devices = [{camera}]
+devices = [{camera}, {held}]
 [apcv]
 profiles = ["simulator"]
 resolver = "apcv-soap"
@@ -65,13 +69,39 @@ class OtherDesk:
         imager: the id of the imager.
         reader: the id of the reader for phones.
         camera: the id of the camera.
+        slot: the id of the slot for cards.
+        held_reader: the id of the reader for phones that others have.
+        held_camera: likewise.
+        held: what has them; None where that cannot be mocked on this machine.
     """
 
-    def __init__(self, folder: Path, port: int, imager: str, reader: str, camera: str) -> None:
+    slot, held_reader, held_camera = "pcsc:virtual-pcd", READER, CAMERA
+
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        imager: str,
+        reader: str,
+        camera: str,
+        pcsc: PcscService,
+        held: HeldDevices | None,
+    ) -> None:
         self.home, self.camera = folder / "home", f"camera:{camera}"
         self.imager, self.reader = f"scanner:{imager}", f"nfc:{reader}"
         self._folder, self._port = folder, port
         self._server = contextlib.ExitStack()
+        self._pcsc, self.pcsc, self.held = pcsc, folder / "pcscd.comm", held
+        self._refusing = RefusingPcsc(folder / "refusing.comm")
+        self.pcsc.symlink_to(pcsc.socket_path)
+
+    def refuse_cards(self) -> None:
+        """The PC/SC service begins anew, and refuses the user of this desk from now on; until ``recover``."""
+        self._server.enter_context(self._refusing)
+        link = self.pcsc.with_suffix(".new")
+        link.symlink_to(self._refusing.path)
+        link.replace(self.pcsc)  # at once: a program that looks in between would find no service
+        self._pcsc.stop()
 
     def let_plug_in_fail(self) -> None:
         """Has the plug-in fail until ``recover``."""
@@ -104,23 +134,36 @@ def other_desk(folder: Path) -> Generator[OtherDesk]:
         camera.touch()
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
-        desk = OtherDesk(folder, port, imager.path, reader.path, str(camera))
+        pcsc = stack.enter_context(PcscService(folder / "pcsc"))
+        held = stack.enter_context(held_devices())
+        desk = OtherDesk(folder, port, imager.path, reader.path, str(camera), pcsc, held)
         stack.callback(desk.recover)
         places = {"imager": imager.path, "reader": reader.path, "camera": str(camera)}
         for place in places.values():
             Path(place).chmod(0)
         desk.home.mkdir(mode=0o700)
-        told = {**places, "authority": str(folder / "ca.pem")}
+        told = {**places, "authority": str(folder / "ca.pem"), "held": CAMERA_NODE}
         tables = CONFIGURATION.format(port=port, **{name: json.dumps(place) for name, place in told.items()})
         config = desk.home / "config.toml"
         config.touch(mode=0o600)
         config.write_text(tables)
         daemon = subprocess.Popen(
-            [*_without_rights(), sys.executable, "-m", "vitale_reader", "serve", "--json", "--home", str(desk.home)],
+            [
+                *_without_rights(),
+                *_environment(held),
+                sys.executable,
+                "-m",
+                "vitale_reader",
+                "serve",
+                "--json",
+                "--home",
+                str(desk.home),
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={
                 **os.environ,
+                "PCSCLITE_CSOCK_NAME": str(desk.pcsc),
                 FAULTY: str(folder / "faulty"),
                 "PYTHONPATH": os.pathsep.join((str(folder), str(ROOT), os.environ.get("PYTHONPATH", ""))),
             },
@@ -132,6 +175,11 @@ def other_desk(folder: Path) -> Generator[OtherDesk]:
         finally:
             daemon.terminate()
             daemon.communicate(timeout=60.0)
+
+
+def _environment(held: HeldDevices | None) -> tuple[str, ...]:
+    """What a program needs from its very start, to find the devices that others have."""
+    return () if held is None else ("env", *(f"{name}={value}" for name, value in held.environment.items()))
 
 
 def _without_rights() -> tuple[str, ...]:

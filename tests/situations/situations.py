@@ -11,6 +11,7 @@ from tests.situations.deeds import (
     CODE,
     INS,
     INS_CODE,
+    INS_WHOLE,
     INVOICE,
     MANGLED,
     PAPER,
@@ -28,6 +29,7 @@ from tests.situations.deeds import (
     Garbled,
     Hearing,
     Where,
+    another_document,
     another_reader,
     at_other_desk,
     badge_beside,
@@ -36,7 +38,9 @@ from tests.situations.deeds import (
     camera_is_free,
     camera_leased,
     card,
+    card_again,
     code_of_before,
+    code_of_lost_card,
     contactless_reader,
     first_imager,
     forged,
@@ -44,16 +48,20 @@ from tests.situations.deeds import (
     given_up,
     healthy_imager,
     held_card,
+    kernel_lets_reader_go,
+    kernel_takes_reader,
     lay,
     let_card_go,
     mute_reader,
     no_such_reader,
+    no_text,
     nothing,
     of_a_stranger,
     open_application,
     opening_phone,
     other_maker,
     phone_again,
+    phone_anew,
     plays_simulators,
     plug_reader,
     prefixed,
@@ -66,7 +74,6 @@ from tests.situations.deeds import (
     sealed_text,
     second_imager,
     second_slot,
-    second_window,
     send,
     service,
     shown_code,
@@ -83,6 +90,7 @@ from tests.situations.deeds import (
     take_second,
     the_camera,
     two_codes,
+    two_windows,
     typed,
     unknown_code,
     unlocking_phone,
@@ -120,6 +128,7 @@ class Situation:
         hear: what happens instead of a request that waits, where it is no such request.
         said: seconds after which all has been said to a request that ends by its own time.
         desk: the desk at which it happens; None for the counter.
+        held: whether it is about a device that others have, which umockdev mocks.
         together: number of the group with which it is played at once, at places of its own; 0 for alone.
     """
 
@@ -139,6 +148,7 @@ class Situation:
     hear: Hearing | None = None
     said: float = 3.0
     desk: Place | None = None
+    held: bool = False
     together: int = 0
 
 
@@ -301,7 +311,7 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             CARD,
             nothing,
             take_card,
-            hear=second_window,
+            hear=two_windows(CARD, card(), card_again),
         ),
         Situation(
             "La carte est oubliée dans le lecteur",
@@ -365,7 +375,7 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             CARD,
             nothing,
             take_card,
-            hear=asks_twice,
+            hear=asks_twice("vitale-card", card(), card_again),
         ),
         Situation(
             "La carte a plusieurs noms et un seul numéro",
@@ -680,6 +690,30 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             together=4,
         ),
         Situation(
+            "Le service PC/SC tient le lecteur de téléphones",
+            "The PC/SC service has the reader for phones",
+            PHONE,
+            nothing,
+            nothing,
+            readers=at_other_desk(lambda desk: desk.held_reader),
+            desk="other",
+            held=True,
+            said=6.0,
+            together=4,
+        ),
+        Situation(
+            "Un module du noyau tient le lecteur de téléphones",
+            "A module of the kernel has the reader for phones",
+            PHONE,
+            nothing,
+            kernel_lets_reader_go,
+            before=kernel_takes_reader,
+            readers=at_other_desk(lambda desk: desk.held_reader),
+            desk="other",
+            held=True,
+            said=6.0,
+        ),
+        Situation(
             "Le service refuse pour une raison qu’il est seul à connaître",
             "The service refuses for a reason that it alone knows",
             CODE,
@@ -720,6 +754,30 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             hear=unresolved(lambda desk: desk.let_plug_in_fail()),
         ),
         Situation(
+            "Le nom du service apCV n’est connu d’aucun serveur de noms",
+            "No name server knows the host of the apCV service",
+            CODE,
+            nothing,
+            nothing,
+            hear=typed(shown_code, "alone"),
+        ),
+        Situation(
+            "Le service ne prend que du texte, et le code n’en est pas",
+            "The service takes text only, and the code is none",
+            CODE,
+            nothing,
+            nothing,
+            hear=typed(no_text),
+        ),
+        Situation(
+            "La carte de la personne est déclarée perdue",
+            "The person’s card was reported lost",
+            CODE,
+            nothing,
+            nothing,
+            hear=typed(code_of_lost_card),
+        ),
+        Situation(
             "La facture à signer n’en est pas une",
             "The invoice to be signed is none",
             CODE,
@@ -742,6 +800,22 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             nothing,
             nothing,
             hear=signs(INVOICE, "garbage"),
+        ),
+        Situation(
+            "Deux fenêtres du logiciel attendent le même téléphone",
+            "Two windows of the software wait for the same phone",
+            PHONE,
+            nothing,
+            take_phones,
+            hear=two_windows(PHONE, lay(lambda counter: counter.phone()), phone_anew),
+        ),
+        Situation(
+            "Une page web redemande le téléphone qui est resté sur le lecteur",
+            "A web page asks again for the phone that stayed on the reader",
+            PHONE,
+            nothing,
+            take_phones,
+            hear=asks_twice("apcv-nfc", lay(lambda counter: counter.phone()), phone_anew),
         ),
     ),
     "The code before the camera": (
@@ -854,6 +928,18 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             together=4,
         ),
         Situation(
+            "Un autre programme utilise la caméra",
+            "Another program uses the camera",
+            CODE,
+            nothing,
+            nothing,
+            readers=at_other_desk(lambda desk: desk.held_camera),
+            desk="other",
+            held=True,
+            said=6.0,
+            together=4,
+        ),
+        Situation(
             "Le cache de la caméra reste fermé jusqu’au bout",
             "The camera's cover stays closed to the end",
             CODE,
@@ -861,6 +947,22 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             take_code,
             readers=the_camera,
             timeout=3.0,
+        ),
+        Situation(
+            "Deux fenêtres du logiciel attendent le même document",
+            "Two windows of the software wait for the same document",
+            PAPER,
+            nothing,
+            take_code,
+            hear=two_windows(PAPER, lambda counter: counter.camera.show(INS_WHOLE), another_document),
+        ),
+        Situation(
+            "Une page web redemande le code qui est resté devant la caméra",
+            "A web page asks again for the code that stayed before the camera",
+            CODE,
+            nothing,
+            take_code,
+            hear=asks_twice("apcv-qr", renewed, renewed),
         ),
     ),
     "The imager": (
@@ -1066,6 +1168,18 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             said=4.0,
         ),
         Situation(
+            "Ce qui est à l’adresse de la douchette est un appareil d’une autre sorte",
+            "What is at the address of the imager is another kind of device",
+            SEALED,
+            nothing,
+            lambda counter: counter.second_imager_link.unlink(),
+            before=lambda counter: counter.second_imager_link.symlink_to("/dev/full"),
+            lying=1,
+            plugged=1,
+            readers=second_imager,
+            said=4.0,
+        ),
+        Situation(
             "L’utilisateur du service n’a pas droit au port de la douchette",
             "The service’s user has no right to the imager’s port",
             CODE,
@@ -1087,6 +1201,17 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             timeout=30.0,
             first_slot=True,
             together=2,
+        ),
+        Situation(
+            "Le système refuse désormais les cartes à l’utilisateur du service",
+            "The system refuses cards to the service’s user from now on",
+            CARD,
+            lambda counter: counter.other.refuse_cards(),
+            nothing,
+            readers=at_other_desk(lambda desk: desk.slot),
+            desk="other",
+            timeout=30.0,
+            together=4,
         ),
         Situation(
             "Le logiciel réserve un lecteur qui n’est pas à puce",
@@ -1135,6 +1260,14 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             nothing,
             nothing,
             hear=typed(sealed_text, "restored"),
+        ),
+        Situation(
+            "La base de données du site ne répond pas",
+            "The database of the site does not answer",
+            SEALED,
+            nothing,
+            nothing,
+            hear=typed(sealed_text, "alone"),
         ),
         Situation(
             "Quelqu’un joue un simulateur à un vrai poste",

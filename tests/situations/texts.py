@@ -36,60 +36,24 @@ _ERRORS = (
     "resolver_refused",
 )
 
+#: Variants for whoever looks after a desk: `vitale-reader doctor` tells them, and no reading ends with them.
+_OF_DOCTOR = frozenset({"errors.medium_unsupported.driver", "errors.resolver_unavailable.own-certificate"})
+
 #: Texts that no situation of the page shows, and why.
 ELSEWHERE: dict[str, str] = {
-    **dict.fromkeys(
-        ("errors.reader_busy.camera", "steps.retry.reader_busy.camera"),
-        "needs a camera on USB, which nothing simulates without the rights of the system",
-    ),
-    **dict.fromkeys(
-        (
-            "errors.reader_busy.pcscd",
-            "errors.reader_busy.pn533",
-            "steps.retry.reader_busy.pcscd",
-            "steps.retry.reader_busy.pn533",
-        ),
-        "needs a contactless reader on USB, which PC/SC or the kernel has taken",
-    ),
-    **dict.fromkeys(
-        (
-            "errors.no_reader.pcsc-refused",
-            "errors.reader_gone.pcsc-refused",
-            "errors.reader_unavailable.pcsc-refused",
-        ),
-        "needs a desktop where polkit refuses the user",
-    ),
     "errors.reader_unavailable.nfc-driver": "Windows alone, which gives a reader to no program without a driver for it",
-    "errors.medium_unsupported.driver": "the contract of drivers refuses such a driver before it is installed",
-    **dict.fromkeys(
-        ("errors.resolver_unavailable.host", "errors.resolver_unavailable.own-certificate"),
-        "`vitale-reader doctor` tells it",
-    ),
-    **dict.fromkeys(
-        tuple(f"steps.reinsert.{medium}" for medium in ("apcv-nfc", "apcv-qr", "ins-datamatrix", "2d-doc")),
-        "as for the card that stayed in the slot, which a page asks for again",
-    ),
-    **dict.fromkeys(
-        tuple(f"steps.remove_card.{medium}" for medium in ("apcv-nfc", "apcv-qr", "ins-datamatrix", "2d-doc")),
-        "as for the card that two windows wait for",
-    ),
-    "errors.opposed": "needs the serial of a card, which no simulated rights have",
-    "errors.payload_invalid": "the codes that are refused have a reason of their own",
-    "errors.reader_unavailable.scanner": "needs a port that refuses its settings; a simulated one takes them all",
-    "warnings.store_degraded": "needs a site whose database is away",
 }
 
 
 def counter_texts() -> frozenset[str]:
     """The keys of all texts that a reading can show."""
     texts = catalogue.load("fr")
-    return frozenset(
-        (
-            *(f"steps.{key}" for key in texts.steps),
-            *(f"warnings.{warning}" for warning in texts.warnings),
-            *(_key("errors", reason, variant) for reason in _ERRORS for variant in ("", *catalogue.variants(reason))),
-        )
+    texts_of_all = (
+        *(f"steps.{key}" for key in texts.steps),
+        *(f"warnings.{warning}" for warning in texts.warnings),
+        *(_key("errors", reason, variant) for reason in _ERRORS for variant in ("", *catalogue.variants(reason))),
     )
+    return frozenset(texts_of_all) - _OF_DOCTOR
 
 
 def with_equals(keys: Iterable[str]) -> frozenset[str]:

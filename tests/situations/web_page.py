@@ -5,21 +5,22 @@ import asyncio
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.daemon.web.socket_pages import SocketPage, socket_page
-from tests.situations.counter import FIRST_SLOT, Counter, Heard
+from tests.situations.counter import Counter, Heard
+from tests.situations.deeds import Deed, Hearing
 from vitale_protocol.catalogue import Language
 from vitale_protocol.events import PresentationProgress
+from vitale_protocol.records import Medium
 
 __all__ = ["asks_twice"]
 
-WISH = {"nonce": "n" * 22, "media": ["vitale-card"], "readers": [FIRST_SLOT], "timeout_ms": 600_000}
+
+def asks_twice(medium: Medium, present: Deed, then: Deed) -> Hearing:
+    """A page has its token of what is presented, and asks again while it is there; ``then`` it is presented again."""
+    return lambda counter, language: asyncio.run(_asks_twice(counter, language, medium, present, then))
 
 
-def asks_twice(counter: Counter, language: Language) -> Heard:
-    """A page has its token of a card, and asks again while the card is there still; then it is put in again."""
-    return asyncio.run(_asks_twice(counter, language))
-
-
-async def _asks_twice(counter: Counter, language: Language) -> Heard:
+async def _asks_twice(counter: Counter, language: Language, medium: Medium, present: Deed, then: Deed) -> Heard:
+    wish = {"nonce": "n" * 22, "media": [medium], "timeout_ms": 600_000}
     endpoints, key, heard = counter.endpoints, ec.generate_private_key(ec.SECP256R1()), Heard()
     assert endpoints.web is not None
     with counter.client() as desk:
@@ -31,15 +32,14 @@ async def _asks_twice(counter: Counter, language: Language) -> Heard:
             await asking.answer(revealed)
     async with socket_page(endpoints.web.port, key) as page:
         await page.open(language)
-        counter.slot.insert(counter.card())
-        await page.result("presentation.request", WISH)
+        present(counter)
+        await page.result("presentation.request", wish)
         page.notifications.clear()
-        second = page.send_call("presentation.request", WISH)
+        second = page.send_call("presentation.request", wish)
         while (progress := await _progress(page)).step != "reinsert":
-            heard.step(progress, language, ("vitale-card",))
-        heard.step(progress, language, ("vitale-card",))
-        counter.slot.remove()
-        counter.slot.insert(counter.card())
+            heard.step(progress, language, (medium,))
+        heard.step(progress, language, (medium,))
+        then(counter)
         claims = (await page.answer(second))["result"]["claims"]
         heard.given(tuple(claims.get("warnings", ())), language)
     return heard
