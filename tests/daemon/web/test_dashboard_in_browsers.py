@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import zipfile
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -23,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.daemon.web.browsers import STARTING, Browser, Chromium, Firefox, browser
 from tests.daemon.web.pages import SITE, page
-from tests.daemon.web.shops import BROWSERS, asked
+from tests.daemon.web.shops import BROWSERS, asked, serving
 from tests.node_programs import HTML_RULES, node_program, run_node
 from vitale_firmware_sim.card.control import control
 from vitale_protocol.documents import decode_document
@@ -169,14 +170,18 @@ class Desk:
 
     # ── ways in ──
 
-    async def arrives(self, condition: str) -> None:
-        """Waits until something holds of the page that is loaded next; between two pages there is nothing to ask."""
+    async def comes(self, condition: str) -> None:
+        """Waits until something holds of whatever is loaded next; between two pages there is nothing to ask."""
         async with asyncio.timeout(STARTING):
             while True:
                 with contextlib.suppress(AssertionError):
-                    if await self.browser.evaluate(f"location.protocol === 'http:' && !window.before && ({condition})"):
+                    if await self.browser.evaluate(condition):
                         return
                 await asyncio.sleep(0.05)
+
+    async def arrives(self, condition: str) -> None:
+        """Waits until something holds of the page of a desk that is loaded next."""
+        await self.comes(f"location.protocol === 'http:' && !window.before && ({condition})")
 
     async def leaves_by(self, act: str) -> None:
         """Does what makes the browser load another page."""
@@ -241,6 +246,51 @@ async def comes_in(desk: Desk) -> None:
     assert not Path(opened["file"]).exists()
     await desk.browser.reload()
     await desk.browser.until("document.querySelector('nav') !== null")
+
+
+#: What comes of all that a page of another origin asks for; it knows the name, and has the ticket.
+ASKED = """((desk, ticket) => Promise.all([
+  ...["", "app.js", "words.fr.json"].map((file) => fetch(desk + file).then(() => file, () => "nothing")),
+  ...[["script", "app.js"], ["img", "icon.svg"]].map(([name, file]) => new Promise((came) => {
+    const made = Object.assign(document.createElement(name), { src: desk + file });
+    made.onload = () => came(file);
+    made.onerror = () => came("nothing");
+    document.body.append(made);
+  })),
+  new Promise((came) => {
+    const socket = new WebSocket(desk.replace("http", "ws") + "v1", "vitale-reader.1");
+    socket.onopen = () => came("socket");
+    socket.onerror = () => came("nothing");
+  }),
+  fetch(desk + "enter", { method: "POST", body: new URLSearchParams({ ticket }) }).then(() => "enter", () => "nothing"),
+]))"""
+
+#: The same ticket, as the file of the owner hands it in.
+HANDED_IN = """((desk, ticket) => {
+  const form = Object.assign(document.createElement("form"), { method: "post", action: desk + "enter" });
+  form.append(Object.assign(document.createElement("input"), { name: "ticket", value: ticket }));
+  document.body.append(form);
+  form.submit();
+})"""
+
+
+async def shows_nothing_to_a_page_of_another_origin(desk: Desk) -> None:
+    """Whatever it does, the ticket is good for its owner afterwards."""
+    opened = await desk.owner.result("dashboard.open")
+    ticket = re.search(r'value="([^"]+)"', Path(opened["file"]).read_text("utf-8"))
+    assert ticket is not None
+    known = f"({json.dumps(opened['url'])}, {json.dumps(ticket[1])})"
+    folder = desk.folder / "other"
+    folder.mkdir()
+    (folder / "index.html").write_text("<!doctype html><title>other</title><body>", "utf-8")
+    with serving(folder, {}) as port:
+        await desk.browser.show(f"http://127.0.0.1:{port}/")
+        assert {"nothing"} == set(await desk.browser.evaluate(ASKED + known))
+        await desk.browser.evaluate(f"void {HANDED_IN}{known}")
+        await desk.comes("document.title !== 'other' && document.querySelector('nav') === null")
+    await desk.browser.visit(Path(opened["file"]).as_uri())
+    await desk.arrives("document.querySelector('nav') !== null")
+    await desk.browser.show("about:blank")
 
 
 async def speaks_both_languages(desk: Desk, screens: Mapping[int, Sequence[tuple[int, int, bool]]]) -> None:
@@ -599,6 +649,7 @@ def test_a_person_at_the_dashboard(
     async def main() -> None:
         async with at_the_desk(kind, tools, tmp_path) as desk:
             desk.by_the_rules = by_the_rules
+            await shows_nothing_to_a_page_of_another_origin(desk)
             await comes_in(desk)
             with reports.kept():
                 await speaks_both_languages(desk, {0: SCREENS if kind is Chromium else LAPTOP, 1: LAPTOP})
