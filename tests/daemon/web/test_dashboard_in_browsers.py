@@ -72,6 +72,12 @@ NAMES = (
     r"|change)\.[a-z]/"
 )
 
+#: Each button of a table has one line.
+WHOLE = """(() => {
+  const line = 2.5 * parseFloat(getComputedStyle(document.documentElement).fontSize);
+  return [...document.querySelectorAll("td > button")].every((each) => each.offsetHeight < line);
+})()"""
+
 #: What moves by itself is still after five seconds (WCAG 2.2.2): it would take a share of a core all day as well.
 SHORT = "(each) => each.effect.getComputedTiming().endTime <= 5000"
 
@@ -126,8 +132,9 @@ class Desk:
         assert not await self.browser.evaluate(f"{NAMES}.test(document.body.innerText)"), view
 
     async def fits(self, view: str) -> None:
-        """Nothing is wider than the window."""
+        """Nothing is wider than the window, and no word on a button of a table is broken."""
         assert await self.browser.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
+        assert await self.browser.evaluate(WHOLE), view
 
     async def is_accessible(self, view: str) -> None:
         """Notes what is in somebody's way, by axe-core's rules, and the HTML as it is now."""
@@ -412,6 +419,7 @@ async def reads_once_and_keeps_nothing(desk: Desk) -> None:
     await desk.sees("Prénom")
     names = await desk.browser.evaluate("[...document.querySelectorAll('.told dd')].map((each) => each.textContent)")
     family = next(name for name in names if name.isupper())
+    assert not any(re.fullmatch(r"\d{8}", name) for name in names), "dates as cards have them"
     await desk.is_accessible("once-told")
     await desk.picture("once")
     assert before == await desk.owner.result("outbox.list")
@@ -545,6 +553,7 @@ async def stays_out_with_a_ticket_that_was_used(desk: Desk) -> None:
     opened = await desk.owner.result("dashboard.open")
     await desk.leaves_by("sessionStorage.clear(), location.reload()")
     await desk.arrives("document.getElementById('code') !== null")
+    assert await desk.browser.evaluate("document.documentElement.scrollHeight <= innerHeight")
     typed = f"(document.getElementById('code').value = {json.dumps(opened['code'])}, document.forms[0].requestSubmit())"
     await desk.leaves_by(typed)
     await desk.arrives("document.querySelector('nav') !== null")
@@ -556,7 +565,7 @@ async def stays_out_with_a_ticket_that_was_used(desk: Desk) -> None:
 
 
 async def finds_nothing_to_play_in_production(desk: Desk, tools: Any) -> None:
-    """The dashboard of another station, which serves patients."""
+    """The dashboard of another station, which serves patients, until its daemon stops."""
     home = Home.under(desk.folder / "p")
     config = parse("[station]\nmode = 'production'\n[tls]\nenabled = false\n[drivers]\nenabled = []\n")
     async with tools.running(home, config) as endpoints, tools.unix_line(endpoints) as owner:
@@ -571,6 +580,9 @@ async def finds_nothing_to_play_in_production(desk: Desk, tools: Any) -> None:
         await other.browser.until("document.querySelector('nav a[aria-current]').dataset.view === 'trail'")
         assert await other.browser.evaluate("document.querySelector('h1').textContent") in VIEWS["trail"]
         assert "simulated_refused" == await owner.reason("sim.play", {"place": "slot"})
+    # A daemon that starts again listens elsewhere: this page says how to come back, and offers no form to hand in.
+    await desk.sees("vitale-reader dashboard", "main.door")
+    assert [0, 0] == await desk.browser.evaluate("[document.forms.length, sessionStorage.length]")
 
 
 Made = dict[tuple[Task, str], Any]

@@ -159,7 +159,7 @@ const connection = new Connection("", {
   },
   ended() {
     sessionStorage.removeItem("bearer");
-    door(t("door.ended"));
+    door(t("door.ended"), { over: true });
   },
 });
 
@@ -223,8 +223,8 @@ async function changeLanguage() {
   document.querySelector('[data-key="language"]')?.focus();
 }
 
-/** The door, for whoever has no bearer: the code that the command shows is typed here. */
-function door(why) {
+/** The door, for whoever has no bearer: the code that the command shows is typed here, unless this page is over. */
+function door(why, { over = false } = {}) {
   view?.leave?.();
   view = null;
   state = "door";
@@ -240,25 +240,20 @@ function door(why) {
     pattern: "[A-Za-z]{4}[ \\-]?[A-Za-z]{4}",
     "aria-describedby": "how",
   });
+  const title = h("h1", { tabindex: "-1" }, t("door.title"));
   fill(
     app,
     h(
       "main",
       { id: "main", class: "door" },
       icon("card", "3.5em"),
-      h("h1", {}, t("door.title")),
+      title,
       why ? note("odd", "info", why, { role: "status" }) : null,
-      h("p", { id: "how" }, t("door.how"), " ", h("code", {}, "vitale-reader dashboard")),
-      h(
-        "form",
-        { method: "post", action: "/enter" },
-        h("label", { for: "code" }, t("door.code")),
-        code,
-        submit(t("door.enter")),
-      ),
+      h("p", { id: "how" }, t(over ? "door.again" : "door.how"), " ", h("code", {}, "vitale-reader dashboard")),
+      over ? null : h("form", { method: "post", action: "/enter" }, h("label", { for: "code" }, t("door.code")), code, submit(t("door.enter"))),
     ),
   );
-  code.focus();
+  (over ? title : code).focus();
 }
 
 async function begin() {

@@ -1,6 +1,7 @@
 // The line to the daemon: JSON-RPC over one WebSocket of this page's own origin, opened with the bearer.
 
 const PROTOCOL = "vitale-reader.1";
+// Before each attempt to come back. Behind the last nobody listens any more: a daemon that starts again does so elsewhere.
 const PAUSES = [250, 500, 1_000, 2_000, 4_000];
 // A person is there: the daemon hears so at most once a minute, and ends what nobody uses.
 const PRESENCE = 60_000;
@@ -100,12 +101,12 @@ export class Connection {
     this.#forget();
     if (this.#closed) return;
     // 1008: the bearer is good no more; 4001: the session was ended.
-    if (code === 1008 || code === 4001) {
+    if (code === 1008 || code === 4001 || this.#attempts === PAUSES.length) {
       this.#end();
       return;
     }
     this.on.lost();
-    const pause = PAUSES[Math.min(this.#attempts, PAUSES.length - 1)];
+    const pause = PAUSES[this.#attempts];
     this.#attempts += 1;
     setTimeout(() => {
       if (!this.#closed && socket === this.#socket) this.open();

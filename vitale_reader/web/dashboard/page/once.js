@@ -68,14 +68,16 @@ export function once(desk, body) {
   }
 
   function part(title, values) {
-    const lines = [...flat(values, (each) => each !== null && typeof each === "object")].filter(([, value]) => value !== null && value !== "");
-    return lines.length ? h("div", { class: "told" }, h("h3", {}, title), terms(lines.map(([key, value]) => [desk.named(`record.${key}`) ?? h("code", {}, key), written(value)]))) : null;
+    const isTold = ([key, value]) => value !== null && value !== "" && !(key === "date_naissance" && values.date_naissance_iso);
+    const lines = [...flat(values, (each) => each !== null && typeof each === "object")].filter(isTold);
+    return lines.length ? h("div", { class: "told" }, h("h3", {}, title), terms(lines.map(([key, value]) => [desk.named(`record.${key}`) ?? h("code", {}, key), written(key, value)]))) : null;
   }
 
-  /** A date as people here write it; all else as it stands. */
-  function written(value) {
-    const date = /^\d{4}-\d{2}-\d{2}$/.test(value) ? new Date(`${value}T12:00:00`) : null;
-    return date && !Number.isNaN(date.getTime()) ? desk.time(date.getTime() / 1000, { dateStyle: "long" }) : String(value);
+  /** A date as people here write it; all else, and a date of no calendar, as it stands. */
+  function written(key, value) {
+    const parts = /(^|\.)date_/.test(key) ? /^(\d{4})-?(\d{2})-?(\d{2})$/.exec(value) : null;
+    const date = parts && new Date(`${parts.slice(1).join("-")}T12:00:00`);
+    return date?.getDate() === Number(parts?.[3]) ? desk.time(date.getTime() / 1000, { dateStyle: "long" }) : String(value);
   }
 
   /** Whoever turns to another window has seen enough; whoever waits for a card may look elsewhere meanwhile. */

@@ -39,7 +39,7 @@ export function play(desk, body) {
       fill(
         waits,
         h("div", { class: "row" }, desk.pill(waiting.length ? "live" : "none", t(waiting.length ? "hero.waiting" : "hero.idle"))),
-        desk.whoWaits(),
+        desk.whoWaits() ?? h("p", { class: "quiet" }, t("play.idle"), " ", h("code", {}, "vitale-reader read")),
       );
       fill(
         places,
