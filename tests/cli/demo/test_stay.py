@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from click.testing import CliRunner
@@ -15,6 +17,8 @@ from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.events import SimulatorPlace
 from vitale_protocol.methods import DeskWatched, Done, Empty, SimPlay
 from vitale_reader import aio
+from vitale_reader.cli.demo import stay
+from vitale_reader.cli.demo.environment import DemoEnvironment
 from vitale_reader.cli.demo.hand import Hand, Place
 from vitale_reader.cli.root import root
 from vitale_reader.client.reconnecting import ReconnectingTransport, settings_of
@@ -83,6 +87,22 @@ def test_everything_is_played_until_it_is_ended() -> None:
         finally:
             demo.send_signal(signal.SIGINT)
             assert 0 == demo.wait(60)
+
+
+@pytest.mark.parametrize(
+    ("found", "called"), [("/usr/bin/vitale-reader", "vitale-reader"), (None, ".venv/bin/vitale-reader")]
+)
+def test_it_says_how_a_token_comes_of_it(
+    found: str | None, called: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By a command that is found as this one was, in the home of this station."""
+    monkeypatch.setattr(sys, "argv", [".venv/bin/vitale-reader"])
+    monkeypatch.setattr(shutil, "which", lambda _name: found)
+    environment = SimpleNamespace(home="/tmp/demo/home", endpoints=SimpleNamespace(web=None))
+
+    stay._explain(cast("DemoEnvironment", environment))  # pyright: ignore[reportPrivateUsage]
+
+    assert f"  export VITALE_READER_HOME=/tmp/demo/home\n  {called} read\n" in capsys.readouterr().err
 
 
 async def plays(home: str) -> None:

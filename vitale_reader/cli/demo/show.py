@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from vitale_reader.cli.demo.phone_devices import PhoneDevices
     from vitale_reader.cli.demo.play import SceneResult
 
-__all__ = ["as_json", "closing", "opening", "result", "summary"]
+__all__ = ["as_json", "closing", "opening", "program", "result", "summary"]
 
 # Without a terminal (a log, a pipe), rich assumes 80 columns, which would break the tables.
 LEAST_WIDTH = 100
@@ -174,11 +174,11 @@ def closing(results: "Sequence[SceneResult]") -> None:
         ),
         style="yellow",
     )
-    program = _program()
-    console.print(t("Ensuite :", "Next:"), "docs/tutorial/first-token.md", "·", f"{program} doctor", style="dim")
+    steps = ("docs/tutorial/first-token.md", f"{program()} demo --dashboard", f"{program()} doctor")
+    console.print(t("Ensuite :", "Next:"), " · ".join(steps), style="dim")
 
 
-def _program() -> str:
+def program() -> str:
     """Returns the command that runs this program: in a checkout it is not on the path."""
     called = sys.argv[0]
     return "vitale-reader" if shutil.which("vitale-reader") or "vitale-reader" not in called else called

@@ -5,6 +5,7 @@ import asyncio
 from vitale_reader.cli.dashboard import as_document, let_in, tell
 from vitale_reader.cli.demo.environment import DemoEnvironment
 from vitale_reader.cli.demo.hand import Hand, places_of, played
+from vitale_reader.cli.demo.show import program
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import daemon_settings
 from vitale_reader.cli.frame.language import t
@@ -67,14 +68,15 @@ def _explain(environment: DemoEnvironment) -> None:
             "The view “Simulators” inserts the card, lays the phone, shows the code. Ctrl-C ends it all.",
         )
     )
+    output.note(t("Pour un jeton, dans un autre terminal\N{NO-BREAK SPACE}:", "For a token, in another terminal:"))
+    output.note(f"  export VITALE_READER_HOME={environment.home}")
+    output.note(f"  {program()} read")
     output.note(
         t(
-            "Pour y relier votre logiciel ou une autre commande, et rouvrir le tableau de bord\N{NO-BREAK SPACE}:",
-            "To connect your program or another command, and to open the dashboard again:",
+            f"Votre logiciel y lit de même\N{NO-BREAK SPACE}; `{program()} dashboard` y rouvre le tableau de bord.",
+            f"Your program reads there likewise; `{program()} dashboard` opens the dashboard again there.",
         )
     )
-    output.note(f"  export VITALE_READER_HOME={environment.home}")
-    output.note("  vitale-reader dashboard")
     if (web := environment.endpoints.web) is not None:
         output.note(
             t(
