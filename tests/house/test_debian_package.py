@@ -132,6 +132,14 @@ def test_the_dashboard_is_in_the_menu_where_there_is_one(made: dict[str, str]) -
     assert ("dashboard" in COMMANDS) is ("usr/share/applications/vitale-reader.desktop" in made)
 
 
+def test_the_package_that_was_built_is_the_one_that_the_readme_installs() -> None:
+    root = Path(__file__).parents[2]
+    (named,) = re.findall(r"apt install \./(dist/\S+)$", (root / "README.md").read_text("utf-8"), flags=re.MULTILINE)
+
+    before, _, _ = (root / ".ci" / "deb").read_text("utf-8").partition("dpkg-deb --root-owner-group")
+    assert f"\nrm -f {named} " in before
+
+
 def test_every_library_tells_its_licence() -> None:
     found = list(importlib.metadata.distributions())
     text = copyright_of(found)
