@@ -247,7 +247,8 @@ def work(tmp_path: Path, lines: list[str]) -> Work:
         chain = Chain(VAULT, STATION)
         for number in range(6):
             entry = Entry(at=float(number), action="session.open", outcome="ok")
-            last = await store.run(lambda connection, entry=entry: chain.append(connection, entry))  # type: ignore[misc]
+            await store.run(lambda connection, entry=entry: chain.append(connection, entry))  # type: ignore[misc]
+            last = await store.run(chain.anchor)
             assert last is not None
             lines.append(line_of(VAULT, STATION, last))
         await store.run(lambda connection: change(connection, chain))

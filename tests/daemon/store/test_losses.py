@@ -1,17 +1,20 @@
 """A store that is lost, spoilt, removed or replaced, at rest or while the daemon runs: it says what it lost."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import make_url
 
-from tests.posix import OWN_DOOR
+from tests.posix import OWN_DOOR, open_unix_connection
+from tests.postgres_server import PostgresServer
 from vitale_protocol.errors import NotAuthenticated, StoreUnavailable
 from vitale_reader.cli.audit import audit
 from vitale_reader.daemon import app
@@ -22,7 +25,7 @@ from vitale_reader.daemon.site.open_store import anchor_file, open_keys
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.row_upgrade import bring_forward
 from vitale_reader.daemon.store.store import Store
-from vitale_reader.home import Home
+from vitale_reader.home import Endpoints, Home
 
 pytestmark = pytest.mark.posix
 
@@ -164,14 +167,7 @@ def test_a_store_that_is_lost_at_rest_is_said_so_until_an_administrator_says_why
 def test_a_store_that_is_taken_away_while_the_daemon_runs_is_said_so(
     desk: Desk, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = asyncio.Event()
-
-    class Listening(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if "removed or replaced" in record.getMessage():
-                said.set()
-
-    async def main() -> None:
+    async def main(said: asyncio.Event) -> None:
         async with app.running(desk.home, CONFIG):
             remove(*ALL)(desk.home.state)
             if how == "replaced":
@@ -180,9 +176,149 @@ def test_a_store_that_is_taken_away_while_the_daemon_runs_is_said_so(
                 await said.wait()
 
     monkeypatch.setattr("vitale_reader.daemon.site.external_changes.SELDOM", 0.05)
+    with listening("removed or replaced") as said:
+        asyncio.run(main(said))
+
+
+@contextlib.contextmanager
+def listening(words: str) -> Generator[asyncio.Event]:
+    """Sets the event when the log says so."""
+    said = asyncio.Event()
+
+    class Listening(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if words in record.getMessage():
+                said.set()
+
     handler = Listening()
     logging.getLogger("vitale_reader").addHandler(handler)
     try:
-        asyncio.run(main())
+        yield said
     finally:
         logging.getLogger("vitale_reader").removeHandler(handler)
+
+
+# ── the spool of a station whose site's database is away ──
+
+SPOOL = ("spool.db", "spool.db-wal", "spool.db-shm")
+SPOOL_LOSSES = {
+    "the spool": remove(*SPOOL),
+    "the spool, not its log": remove("spool.db"),
+    "the spool emptied": empty("spool.db", "spool.db-wal", "spool.db-shm"),
+    "the log": remove("spool.db-wal", "spool.db-shm"),
+    "the log emptied": empty("spool.db-wal"),
+    "the log spoilt": spoil("spool.db-wal", 0),
+    "the spool spoilt": spoil("spool.db", 0),
+}
+
+
+class Cut:
+    """A desk of a site whose database is away, with something in its spool, as if it was killed."""
+
+    def __init__(self, folder: Path, database: str, postgres: PostgresServer) -> None:
+        self.home = Home.under(folder)
+        self._postgres = postgres
+        self._name = str(make_url(database).database)
+        self._config = f'store = "{database}"\n{SETTINGS}'
+        (folder / "config.toml").write_text(self._config, "utf-8")
+        (folder / "config.toml").chmod(0o600)
+
+    def start(self, meanwhile: Callable[[Endpoints], Awaitable[None]] | None = None) -> None:
+        async def main() -> None:
+            async with app.running(self.home, parse(self._config)) as endpoints:
+                if meanwhile is not None:
+                    await meanwhile(endpoints)
+
+        asyncio.run(main())
+
+    def away(self) -> None:
+        self._postgres.execute(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS false")
+        self._postgres.end_sessions(self._name)
+
+    def back(self) -> None:
+        self._postgres.execute(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS true")
+
+    async def speak(self, endpoints: Endpoints) -> None:
+        """Has a line written."""
+        assert endpoints.unix is not None
+        reader, writer = await open_unix_connection(endpoints.unix)
+        params = {"protocol": [1], "client": {"name": "test", "version": "1"}, "credential": "wrong"}
+        message = {"jsonrpc": "2.0", "id": 1, "method": "session.open", "params": params}
+        writer.write(json.dumps(message).encode() + b"\n")
+        assert "error" in json.loads(await reader.readline())
+        writer.close()
+        await writer.wait_closed()
+
+    def verified(self) -> bool:
+        done = CliRunner().invoke(audit, ["verify", "--json", "--home", str(self.home.state.parent)])
+        return bool(json.loads(done.output)["whole"])
+
+
+@pytest.fixture
+def cut(tmp_path: Path, site_database: str, postgres: PostgresServer) -> Generator[Cut]:
+    desk = Cut(tmp_path, site_database, postgres)
+    files = tmp_path / "as killed"
+
+    async def killed(endpoints: Endpoints) -> None:
+        await desk.speak(endpoints)
+        await asyncio.to_thread(shutil.copytree, desk.home.state, files)
+
+    desk.start()
+    desk.away()
+    try:
+        desk.start(killed)
+        desk.back()
+        for file in files.glob("spool.db*"):
+            shutil.copy(file, desk.home.state / file.name)
+        yield desk
+    finally:
+        desk.back()
+
+
+def test_a_spool_that_nobody_touched_is_brought_without_a_word(cut: Cut, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.clear()
+    cut.start()
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+    assert cut.verified()
+
+
+@pytest.mark.parametrize("loss", SPOOL_LOSSES)
+def test_a_spool_that_is_lost_is_told_until_an_administrator_says_why(
+    cut: Cut, loss: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    SPOOL_LOSSES[loss](cut.home.state)
+    caplog.clear()
+    cut.start()
+    assert "spool of this station" in caplog.text
+    assert "no administrator has said why" in caplog.text
+    assert not cut.verified()
+    assert CliRunner().invoke(audit, ["resume", "--reason", "x", "--home", str(cut.home.state.parent)]).exit_code == 0
+    assert cut.verified()
+
+
+def test_an_older_spool_put_back_is_told(cut: Cut, caplog: pytest.LogCaptureFixture) -> None:
+    older = {file: file.read_bytes() for file in cut.home.state.glob("spool.db*")}
+    cut.away()
+    cut.start(cut.speak)
+    remove(*SPOOL)(cut.home.state)
+    for file, content in older.items():
+        file.write_bytes(content)
+    cut.back()
+    caplog.clear()
+    cut.start()
+    assert "spool of this station" in caplog.text
+    assert not cut.verified()
+
+
+def test_a_spool_that_is_taken_away_while_the_daemon_runs_is_told(cut: Cut, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vitale_reader.daemon.site.external_changes.LOOK", 0.05)
+
+    cut.away()
+    with listening("removed or replaced") as said:
+
+        async def taken_away(_: Endpoints) -> None:
+            remove(*SPOOL)(cut.home.state)
+            async with asyncio.timeout(60):
+                await said.wait()
+
+        cut.start(taken_away)

@@ -19,6 +19,7 @@ from vitale_reader.daemon.fairness.processor_shares import Shares
 from vitale_reader.daemon.handlers.page_rate_limits import PageLimits
 from vitale_reader.daemon.handlers.services import Services
 from vitale_reader.daemon.site.external_changes import ExternalChanges
+from vitale_reader.daemon.site.open_store import spool_file
 from vitale_reader.daemon.transports.listening import stream_limits
 from vitale_reader.daemon.web.pairing_desk import PairingDesk
 
@@ -96,5 +97,5 @@ def make_news(
         called=lambda: remote_desks is None or remote_desks.listens,
         due=written_elsewhere,
         remembered=station.remembered,
-        file=None if station.store.shared else station.home.state / "store.db",
+        file=spool_file(station.home) if station.store.shared else station.home.state / "store.db",
     )

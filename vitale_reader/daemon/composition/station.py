@@ -24,7 +24,7 @@ from vitale_reader.daemon.keystore.certificates import Certificates
 from vitale_reader.daemon.keystore.station_keys import Keys
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.observation.events import Observe
-from vitale_reader.daemon.site.open_store import anchor_file, open_keys, open_store
+from vitale_reader.daemon.site.open_store import anchor_file, open_keys, open_store, spool_anchor
 from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store.audit_trail.audit import Audit
 from vitale_reader.daemon.store.audit_trail.chain import Chain
@@ -83,10 +83,11 @@ async def open_station(
     )
     certificates.open()
     remembered = Remembered.read(anchor_file(home, config))
-    opened, vault = await open_store(stack, home, config, keys, remembered, told)
+    spooled = Remembered.read(spool_anchor(home))
+    opened, vault = await open_store(stack, home, config, keys, remembered, told, spooled=spooled)
     store = FairStore(opened, observe)
     dialect = "postgresql" if store.shared else "sqlite"
-    chain = Chain(vault, keys.station, remembered=remembered, dialect=dialect, told=told)
+    chain = Chain(vault, keys.station, remembered=remembered, dialect=dialect, spool=spooled, told=told)
     clock = StoreClock(remembered, shared=store.shared)
     await _look_at_clock(store, clock)
     keys.judge_by(clock)

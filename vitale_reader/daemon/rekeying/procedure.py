@@ -32,6 +32,8 @@ from vitale_reader.daemon.site.open_store import (
     open_keys,
     read_site_key,
     site_key_file,
+    spool_anchor,
+    spool_file,
 )
 from vitale_reader.daemon.store.audit_trail.chain import Chain
 from vitale_reader.daemon.store.audit_trail.entries import Entry
@@ -164,9 +166,10 @@ def _noted(connection: Connection, vault: Vault, remembered: Remembered, station
 
 def _spool(home: Home, former: Vault, vault: Vault, shut: Closed) -> Resealed:
     """Reseals the spool of this desk, which takes no string of before either while the database is away."""
-    file = home.state / "spool.db"
+    file = spool_file(home)
     if not file.exists():
         return Resealed()
+    spool_anchor(home).unlink(missing_ok=True)  # the hash that it has is of the former key
 
     def work(connection: Connection) -> Resealed:
         done = reseal(connection, former, vault, Remembered())

@@ -42,7 +42,7 @@ class ExternalChanges:
         revoked: told of each client that was revoked elsewhere.
         called: whether others call when they have written, or hardly anybody writes.
         due: set by whoever hears such a call.
-        file: the file of the store, where it is one.
+        file: the file of the store, or of the station's spool.
         remembered: what the station knows of the store, written down at each look.
     """
 
@@ -81,10 +81,10 @@ class ExternalChanges:
         Raises:
             StoreUnavailable: the store does not answer.
         """
-        if self._stations is not None:
-            await self._stations.tell()
         self._clock.look()
         self._look_at_file()
+        if self._stations is not None:
+            await self._stations.tell()
         if self._remembered is not None:
             await asyncio.to_thread(self._remembered.write, durable=False)
         seen = await self._store.run(lambda connection: revisions(connection, self._clock), needs="site")
@@ -105,8 +105,9 @@ class ExternalChanges:
         if identity != self._identity:
             self._identity = identity
             logger.error(
-                "the file of the store was removed or replaced while the daemon runs: what it keeps now is in no file, "
-                "and lost at its end; restart it"
+                "%s was removed or replaced while the daemon runs: what it keeps now is in no file, "
+                "and lost at its end; restart it",
+                self._file,
             )
 
     async def watch(self) -> None:

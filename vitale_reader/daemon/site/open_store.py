@@ -14,6 +14,7 @@ import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection, insert, select
@@ -50,6 +51,8 @@ __all__ = [
     "read_site_key",
     "require_own_store",
     "site_key_file",
+    "spool_anchor",
+    "spool_file",
     "spooled",
     "store_place",
     "vault_of",
@@ -87,6 +90,8 @@ async def open_store(
     keys: Keys,
     remembered: Remembered,
     told: Callable[[], None] = lambda: None,
+    *,
+    spooled: Remembered | None = None,
 ) -> tuple[Database, Vault]:
     """The store of a station, open until the stack is closed, and the keys of what is in it.
 
@@ -97,6 +102,7 @@ async def open_store(
         keys: of the station.
         remembered: what the station knows of the store.
         told: called at each step by which a store of a version before is brought forward.
+        spooled: what the station knows of its spool.
 
     Raises:
         ConfigurationInvalid: the key of the site cannot be used, or is not that of this database.
@@ -116,8 +122,9 @@ async def open_store(
     file = site_key_file(home, config)
     made = make_site_key(file)
     vault = Vault.of_site(read_site_key(file))
-    chain = Chain(vault, keys.station, remembered=remembered, dialect="postgresql")
-    spool = Store(home.state / "spool.db", told=told)
+    spooled = spooled or Remembered()
+    chain = Chain(vault, keys.station, remembered=remembered, dialect="postgresql", spool=spooled)
+    spool = Store(spool_file(home), told=told)
 
     async def join(store: Store) -> None:
         await _agree(store, vault, file)
@@ -129,10 +136,12 @@ async def open_store(
         join=join,
         bring=Bringing(chain, clock=time.time).bring,
         strict=config.site.when_away == "strict",
+        note=partial(spooled.write, durable=False),
     )
     stack.push_async_callback(store.close)
     await spool.open()
     await bring_forward(spool, vault, Remembered(), told)
+    await spool.run(lambda connection: chain.begin(connection, at=time.time()))
     try:
         await store.open()
     except (ConfigurationInvalid, StoreUnavailable):
@@ -171,6 +180,16 @@ def site_key_file(home: Home, config: Config) -> Path:
 def anchor_file(home: Home, config: Config) -> Path:
     """Path at which the station notes the end of its chain in the audit trail: one file for each of the two stores."""
     return home.state / ("audit.anchor" if config.store == "sqlite" else "audit-site.anchor")
+
+
+def spool_file(home: Home) -> Path:
+    """Path of the spool of a station whose store is the database of a site."""
+    return home.state / "spool.db"
+
+
+def spool_anchor(home: Home) -> Path:
+    """Path at which the station notes what is in its spool."""
+    return home.state / "spool.anchor"
 
 
 def look_into(home: Home, config: Config, keys: Keys, *, reading: bool) -> tuple[Store, Vault]:
@@ -250,7 +269,7 @@ def last_outage(home: Home) -> Outage | None:
 
 def _in_spool(home: Home, query: str) -> object:
     """The one value that a query gives, beside a daemon that writes there; None where there is none."""
-    file = home.state / "spool.db"
+    file = spool_file(home)
     if not file.exists():
         return None
     try:

@@ -50,6 +50,7 @@ class SpooledStore:
         join: what is to be done with the database before it is used, each time that it was away.
         bring: brings a piece of the spool to the database; how many rows it had, 0 where nothing is left.
         strict: whether strings are refused while the database is away.
+        note: writes down, outside of the spool, where it ends; called in a thread.
     """
 
     shared = True
@@ -62,12 +63,14 @@ class SpooledStore:
         join: Callable[[Store], Awaitable[None]],
         bring: Callable[[Store, Store], Awaitable[int]],
         strict: bool,
+        note: Callable[[], None] = lambda: None,
     ) -> None:
         self._site = site
         self._spool = spool
         self._join = join
         self._bring = bring
         self._strict = strict
+        self._note_end = note
         self._away = asyncio.Event()
         self._open = asyncio.Event()
         self._busy = 0
@@ -108,6 +111,7 @@ class SpooledStore:
         if self._task is not None:
             self._task.cancel()
         await asyncio.gather(self._site.close(), self._spool.close())
+        await asyncio.to_thread(self._note_end)
 
     async def run(
         self,
@@ -188,6 +192,7 @@ class SpooledStore:
         while True:
             await self._away.wait()
             await self._write_outage()
+            await asyncio.to_thread(self._note_end)
             await asyncio.sleep(RETRY)
             try:
                 await self._return()

@@ -15,7 +15,7 @@ from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.database.combined_writes import Write, write_one_by_one
 from vitale_reader.daemon.database.expiry import in_pieces
 from vitale_reader.daemon.store.audit_trail import retention
-from vitale_reader.daemon.store.audit_trail.chain import Chain
+from vitale_reader.daemon.store.audit_trail.chain import Chain, End
 from vitale_reader.daemon.store.audit_trail.entries import Entry
 from vitale_reader.daemon.store.audit_trail.lost_lines import LostLines
 from vitale_reader.daemon.store.clock import StoreClock
@@ -158,13 +158,13 @@ async def append(
         StoreUnavailable: the store does not take it.
     """
 
-    def one_by_one(connection: Connection) -> Anchor | None:
+    def one_by_one(connection: Connection) -> End:
         write_one_by_one(connection, writes)
         for more in also:
             more(connection)
         return chain.append(connection, entry)
 
-    def together(connection: Connection) -> tuple[bool, Anchor | None]:
+    def together(connection: Connection) -> tuple[bool, End | None]:
         if connection.dialect.name != "postgresql":
             return True, one_by_one(connection)
         return chain.append_with(connection, entry, writes), None
@@ -172,7 +172,8 @@ async def append(
     if not also and not store.degraded:  # in the spool nobody waits for whoever still waits for the database
         async with chain.turn:
             done, end = await store.run(together, single=True)
-            if done:
+            if end is not None:
                 chain.written(end)
+            if done:
                 return
     chain.written(await store.run(one_by_one))

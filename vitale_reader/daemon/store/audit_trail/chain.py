@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec.structs import asdict, replace
 from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select
@@ -20,7 +20,7 @@ from vitale_reader.daemon.store.audit_trail.walk import Broken
 from vitale_reader.daemon.store.local_anchor import Anchor, Remembered
 from vitale_reader.daemon.store.tables import audit, audit_heads
 
-__all__ = ["Chain"]
+__all__ = ["Chain", "End"]
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,13 @@ _TAKE = (
 _SEEN_IN = "vitale-reader head"
 
 
+class End(NamedTuple):
+    """The end of a chain, and the memory of the store that it is in."""
+
+    head: Head
+    memory: Remembered | None
+
+
 class Chain:
     """The chains of one store, written for one station; every method works within a transaction.
 
@@ -44,7 +51,8 @@ class Chain:
         vault: the keys of the store.
         station: whose chain is written.
         remembered: what the station knows of the store; None for a store of which it knows nothing.
-        dialect: that of the store: what is done in the station's spool is no matter of the memory.
+        dialect: that of the store; what is in the station's spool is a chain of its own.
+        spool: what the station knows of its spool.
         told: called after each piece of what is brought forward.
     """
 
@@ -55,6 +63,7 @@ class Chain:
         *,
         remembered: Remembered | None = None,
         dialect: str = "sqlite",
+        spool: Remembered | None = None,
         told: Callable[[], None] = lambda: None,
     ) -> None:
         self.vault = vault
@@ -65,6 +74,7 @@ class Chain:
         self.verifier = Verifier(vault, station)
         self._remembered = remembered
         self._dialect = dialect
+        self._spool = spool
         self._told = told
 
     def begin(self, connection: Connection, *, at: float) -> None:
@@ -77,7 +87,8 @@ class Chain:
             at: now, epoch seconds.
         """
         row = heads.row_of(connection, self.station)
-        known = self._known(connection)
+        memory = self._memory(connection)
+        known = None if memory is None else memory.anchor
         last = heads.last_number(connection, self.station)
         if row is None and known is None and last is None:
             head = heads.first_head(self.vault, self.station, 1)
@@ -86,19 +97,19 @@ class Chain:
             return
         self._held_head(connection, at=at, whole=True)
 
-    def append(self, connection: Connection, entry: Entry, *more: Entry) -> Anchor | None:
+    def append(self, connection: Connection, entry: Entry, *more: Entry) -> End:
         """Writes rows; of several at once, the head lets one pass after the other.
 
         Returns:
-            The end of the chain, for ``written``; None in the station's spool.
+            The end of the chain, for ``written``.
         """
         head = self._append(connection, self._held_head(connection, at=entry.at), entry, *more)
-        return Anchor(number=head.last, mac=head.mac.hex()) if connection.dialect.name == self._dialect else None
+        return End(head, self._memory(connection))
 
-    def written(self, end: Anchor | None) -> None:
+    def written(self, end: End) -> None:
         """Remembers what ``append`` gave, once its transaction is done."""
-        if end is not None and self._remembered is not None:
-            self._remembered.saw_end(end.number, bytes.fromhex(end.mac))
+        if end.memory is not None:
+            end.memory.saw_end(end.head.last, end.head.mac)
 
     def append_with(self, connection: Connection, entry: Entry, writes: Sequence[Write]) -> bool:
         """Writes one row and what goes with it in one statement, or nothing.
@@ -170,9 +181,8 @@ class Chain:
 
     # ── inside ──
 
-    def _known(self, connection: Connection) -> Anchor | None:
-        there = self._remembered is not None and connection.dialect.name == self._dialect
-        return self._remembered.anchor if self._remembered is not None and there else None
+    def _memory(self, connection: Connection) -> Remembered | None:
+        return self._remembered if connection.dialect.name == self._dialect else self._spool
 
     def _held_head(self, connection: Connection, *, at: float, whole: bool = False) -> Head:
         """The head, locked; where it is not that of the chain that the station knows, one that goes on after it.
@@ -186,7 +196,8 @@ class Chain:
         # What was written in this transaction may be taken back yet.
         new = connection.info.get(_SEEN_IN) is not connection.get_transaction()
         connection.info[_SEEN_IN] = connection.get_transaction()
-        known = self._known(connection) if new else None
+        memory = self._memory(connection) if new else None
+        known = None if memory is None else memory.anchor
         head = None if row is None else heads.head_of(row)
         if head is None and known is None:
             return self._begun(connection, at)
@@ -196,8 +207,8 @@ class Chain:
             return self._lost(connection, head, known, at)
         if known is not None and not self._continues(connection, head, known, whole=whole):
             return self._lost(connection, head, known, at)
-        if new and self._remembered is not None and connection.dialect.name == self._dialect:
-            self._remembered.saw_end(head.last, head.mac)
+        if memory is not None:
+            memory.saw_end(head.last, head.mac)
         return head
 
     def _begun(self, connection: Connection, at: float) -> Head:
@@ -233,7 +244,8 @@ class Chain:
         """Goes on above all that is known, and says so in the trail and in the log."""
         last = number_of(heads.last_number(connection, self.station))
         number = max(last, head.last if head else 0, known.number if known else 0)
-        logger.error("the audit trail before line %d was put back, cut or lost: see `audit verify`", number + 1)
+        what = "audit trail" if connection.dialect.name == self._dialect else "spool of this station, with its trail,"
+        logger.error("the %s before line %d was put back, cut or lost: see `audit verify`", what, number + 1)
         if head is None:
             connection.execute(delete(audit_heads).where(audit_heads.c.station == self.station))
             head = heads.first_head(self.vault, self.station, number + 1)
@@ -262,7 +274,8 @@ class Chain:
         row = heads.row_of(connection, self.station)
         if row is None or not heads.genuine(self.vault, row):
             return None
-        head, known = heads.head_of(row), self._known(connection)
+        head, memory = heads.head_of(row), self._memory(connection)
+        known = None if memory is None else memory.anchor
         whole = known is None or self._continues(connection, head, known, whole=False)
         return head if whole and self._ends(connection, head) else None
 
