@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import sqlite3
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -11,10 +12,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, delete, insert, make_url, select
 
 from tests.clocks import Clock
 from tests.daemon.store.crash_program import claimed
+from tests.postgres_server import PostgresServer
 from vitale_protocol.errors import Replayed, ResolverUnavailable, StoreUnavailable
 from vitale_reader.daemon.issuing.delivery import Delivery
 from vitale_reader.daemon.issuing.replay import CLOSED, Closed, ReplayGuard, close_until, closed
@@ -240,6 +242,32 @@ def test_a_desk_that_begins_on_its_spool_finds_it_closed_when_the_database_is_ba
         guard = ReplayGuard(store, VAULT, days=2, clock=StoreClock(Remembered(), wall=clock, steady=clock))
         await guard.require_open()
         await store.run(lambda connection: close_until(connection, VAULT, clock.now + 60, "restored"))
+        with pytest.raises(Replayed):
+            await guard.require_open()
+        await store.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("how", ["cut off", "stopped"])
+def test_a_desk_that_was_away_while_the_site_was_restored_finds_it_closed(
+    site_database: str, postgres: PostgresServer, how: str
+) -> None:
+    """It needs no start: a desk on its spool, or one that was suspended, had no connection that would have hindered."""
+    clock = Clock(1_800_000_000.0)
+
+    async def main() -> None:
+        store, other = Store(site_database, serves="desk"), Store(site_database)
+        await store.open()
+        guard = ReplayGuard(store, VAULT, days=2, clock=StoreClock(Remembered(), wall=clock, steady=clock))
+        await guard.require_open()
+        postgres.end_sessions(str(make_url(site_database).database))
+        await other.run(lambda connection: close_until(connection, VAULT, clock.now + 60, "restored"))
+        await other.close()
+        if how == "cut off":  # it hears of it by what it asks, as of any outage
+            with contextlib.suppress(StoreUnavailable):
+                await store.run(lambda connection: connection.execute(select(site)).all())
+            await store.open()
         with pytest.raises(Replayed):
             await guard.require_open()
         await store.close()

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,8 +14,13 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from tests.postgres_server import PASSWORD, PostgresServer
+from vitale_reader.daemon.config import parse
+from vitale_reader.daemon.issuing.replay import Closed, close_until, closed
 from vitale_reader.daemon.site import external_changes as news
+from vitale_reader.daemon.site.open_store import open_keys, open_store, spool_file
 from vitale_reader.daemon.store import spool
+from vitale_reader.daemon.store.local_anchor import Remembered
+from vitale_reader.daemon.store.store import Store
 from vitale_reader.home import Home
 
 STRING = b"opaque-string-of-a-phone"
@@ -227,3 +233,27 @@ def test_a_desk_whose_database_is_away(
     assert PASSWORD.encode() not in content
     assert PASSWORD not in caplog.text
     assert "the database of the site is away" in caplog.text
+
+
+@pytest.mark.parametrize("knows", ["site", "spool"])
+def test_site_and_spool_both_know_until_when_no_string_is_taken(tmp_path: Path, site_database: str, knows: str) -> None:
+    """One that starts on its spool refuses them as well, and a row that somebody took from the site is put back."""
+    home = Home.under(tmp_path)
+    home.state.mkdir(mode=0o700)
+    config = parse(f'store = "{site_database}"')
+    keys = open_keys(home, config, clock=time.time)
+    until = round(time.time()) + 600.0
+
+    async def main() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            _, vault = await open_store(stack, home, config, keys, Remembered())
+        spooled, shared = Store(spool_file(home)), Store(site_database)
+        first = {"site": shared, "spool": spooled}[knows]
+        await first.run(lambda connection: close_until(connection, vault, until, "restored"))
+        async with contextlib.AsyncExitStack() as stack:
+            await open_store(stack, home, config, keys, Remembered())
+        for store in (spooled, shared):
+            assert Closed(until, "restored") == await store.run(lambda connection: closed(connection, vault))
+            await store.close()
+
+    asyncio.run(main())

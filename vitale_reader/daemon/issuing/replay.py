@@ -44,6 +44,9 @@ _WITHDRAW = delete(seen).where(_OF_DIGEST, seen.c.state == "reserved")
 _FIND_CLOSED = select(site).where(site.c.name == CLOSED)
 _PURGE = of_ended(seen.c.expires_at)
 
+#: Under this name a connection knows until when no string is taken.
+_ASKED = "vitale-reader closed"
+
 
 class Claimed(msgspec.Struct, frozen=True, kw_only=True):
     """A string that is reserved for one presentation: the row that says so, but for its state and its seal."""
@@ -74,7 +77,6 @@ class ReplayGuard:
         self._vault = vault
         self._days = days
         self._clock = clock
-        self._closed: Closed | None = None  # whatever closes it needs every daemon stopped: it is looked up once
 
     def digest(self, evidence: Mapping[str, bytes]) -> str | None:
         """Digest by which evidence is recognised; None where it may be presented any number of times.
@@ -97,13 +99,9 @@ class ReplayGuard:
             Replayed: with the variant ``restored`` or ``rekeyed``, until its time is over.
             StoreUnavailable: the store cannot be read.
         """
-        found = self._closed
-        if found is None:
-            found = await self._store.run(
-                lambda connection: closed(connection, self._vault), needs="guard", single=True
-            )
-            if not self._store.degraded:  # a spool does not know of a restore
-                self._closed = found
+        found = await self._store.run(
+            lambda connection: _closed_here(connection, self._vault), needs="guard", single=True
+        )
         if self._clock.believed() < found.until:
             raise Replayed("which strings were used is unknown", variant=found.why, data={"until": round(found.until)})
 
@@ -170,6 +168,20 @@ def closed(connection: Connection, vault: Vault) -> Closed:
         return Closed(0.0)
     until, _, why = row["value"].partition(" ")
     return Closed(float(until), "rekeyed" if why == "rekeyed" else "restored")
+
+
+def _closed_here(connection: Connection, vault: Vault) -> Closed:
+    """The same, at a desk that serves: at a site each connection asks once.
+
+    Whatever closes it needs the lock that a serving connection shares for as long as it lasts. A desk may have been
+    without one meanwhile, on its spool or suspended.
+    """
+    if connection.dialect.name != "postgresql":
+        return closed(connection, vault)
+    if _ASKED not in connection.info:
+        connection.info[_ASKED] = closed(connection, vault)
+    found: Closed = connection.info[_ASKED]
+    return found
 
 
 def close_until(connection: Connection, vault: Vault, until: float, why: Reason) -> Closed:

@@ -24,6 +24,7 @@ from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.config_file import command_to_close
 from vitale_reader.daemon.database.outage import OUTAGE, Outage, read_outage
+from vitale_reader.daemon.issuing.replay import close_until, closed
 from vitale_reader.daemon.keystore.keyring_secrets import KeyringSecrets
 from vitale_reader.daemon.keystore.private_files import open_to_others
 from vitale_reader.daemon.keystore.station_keys import Keys
@@ -129,6 +130,7 @@ async def open_store(
     async def join(store: Store) -> None:
         await _agree(store, vault, file)
         await bring_forward(store, vault, remembered, told)
+        await _agree_on_closing(store, spool, vault)
 
     store = SpooledStore(
         _site_store(config, serves=keys.station, told=told),
@@ -304,6 +306,18 @@ async def _agree(store: Store, vault: Vault, file: Path) -> None:
             return
     if found != mine["value"]:
         raise of_another_key(file)
+
+
+async def _agree_on_closing(store: Store, spool: Store, vault: Vault) -> None:
+    """Has site and station know, both, until when no string is taken: whichever was told so for longer.
+
+    A station that starts on its spool would not hear of it otherwise, nor a site that somebody took the row from.
+    """
+    shut = await store.run(lambda connection: closed(connection, vault))
+    known = await spool.run(lambda connection: close_until(connection, vault, shut.until, shut.why))
+    if known != shut:
+        logger.warning("apCVs wait for as long as this station was told, which the site does not say any more")
+        await store.run(lambda connection: close_until(connection, vault, known.until, known.why))
 
 
 def make_site_key(file: Path) -> bool:

@@ -12,17 +12,20 @@ from sqlalchemy import Connection, inspect
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.database.service_lock import reserving, still_serving
+from vitale_reader.daemon.issuing.replay import close_until
 from vitale_reader.daemon.site import backup
 from vitale_reader.daemon.site.open_store import (
     anchor_file,
     look_into,
     open_keys,
     require_own_store,
+    spool_file,
     store_place,
     vault_of,
 )
 from vitale_reader.daemon.store.audit_trail.chain import Chain
 from vitale_reader.daemon.store.local_anchor import Remembered
+from vitale_reader.daemon.store.store import Store
 from vitale_reader.daemon.store.tables import clients
 from vitale_reader.home import Home
 
@@ -60,16 +63,7 @@ def restore(
 
     def run(work: Callable[[Connection], T], *, prepare: bool = False) -> T:
         store, _ = look_into(home, config, keys, reading=False)
-
-        async def once() -> T:
-            try:
-                if prepare:  # the backup may be of a version before
-                    await store.open()
-                return await store.run(work)
-            finally:
-                await store.close()
-
-        return asyncio.run(once())
+        return _once(store, work, prepare=prepare)
 
     vault = vault_of(home, config, keys)
     chain = Chain(
@@ -101,14 +95,32 @@ def restore(
             reason=reason,
         )
 
+    def close_spool(done: backup.Restored) -> None:
+        if config.store != "sqlite" and spool_file(home).exists():
+            spool = Store(spool_file(home))
+            _once(spool, lambda connection: close_until(connection, vault, done.closed_until, "restored"))
+
     place = store_place(home, config)
     with _nobody_serves(place) as make_sure:
         before = former()
         backup.put_back(place, file)
         make_sure()
         done = run(partial(close, before=before), prepare=True)
+        close_spool(done)
     remembered.write()
     return done
+
+
+def _once(store: Store, work: Callable[[Connection], T], *, prepare: bool = False) -> T:
+    async def once() -> T:
+        try:
+            if prepare:  # the backup may be of a version before
+                await store.open()
+            return await store.run(work)
+        finally:
+            await store.close()
+
+    return asyncio.run(once())
 
 
 @contextmanager
