@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
@@ -11,18 +11,22 @@ from unittest.mock import Mock
 import psycopg
 import pytest
 from psycopg.errors import ProtocolViolation
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import OperationalError
 
 from tests.daemon.patience import PATIENCE
 from tests.postgres_server import PostgresServer
 from tests.rig.pgbouncer import Bouncer
 from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
+from vitale_reader.daemon.clients.callers import Peer
+from vitale_reader.daemon.clients.registry import ClientRegistry
 from vitale_reader.daemon.database.database_errors import refusal
 from vitale_reader.daemon.database.postgresql import Connections
 from vitale_reader.daemon.database.service_lock import reserving
 from vitale_reader.daemon.database.target import Target
 from vitale_reader.daemon.database.thread_pool import Job
+from vitale_reader.daemon.keystore.store_keys import Vault
+from vitale_reader.daemon.store.store import Store
 
 pytestmark = [pytest.mark.posix, pytest.mark.usefixtures("patient")]
 
@@ -136,3 +140,74 @@ def test_a_database_that_cannot_be_asked_is_told_as_that() -> None:
     with pytest.raises(StoreUnavailable) as away, reserving("postgresql://desk@127.0.0.1:1/site"):
         pass
     assert "database-unreachable" == away.value.variant
+
+
+SETTINGS = {
+    "client_encoding": ("LATIN1", "UTF8"),
+    "extra_float_digits": ("-10", "1"),
+    "default_transaction_isolation": ("serializable", "read committed"),
+    "default_transaction_deferrable": ("on", "off"),
+    "transform_null_equals": ("on", "off"),
+    "idle_session_timeout": ("1s", "0"),
+    "idle_in_transaction_session_timeout": ("1ms", "2s"),
+    "statement_timeout": ("1s", "2s"),
+    "lock_timeout": ("1ms", "1500ms"),
+}
+
+
+def set_for(database: str, postgres: PostgresServer, settings: Mapping[str, str]) -> None:
+    name = make_url(database).database
+    for setting, value in settings.items():
+        postgres.execute(f"ALTER DATABASE {name} SET {setting} = '{value}'")
+
+
+def test_no_setting_of_role_or_database_changes_how_a_desk_works(site_database: str, postgres: PostgresServer) -> None:
+    set_for(site_database, postgres, {name: given for name, (given, _) in SETTINGS.items()})
+    desk = Connections(Target.of(site_database), most=1, reading=False)
+    with desk.engine.connect() as connection:
+        shown = {name: connection.execute(text(f"SHOW {name}")).scalar() for name in SETTINGS}
+    desk.forget()
+    assert {name: own for name, (_, own) in SETTINGS.items()} == shown
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_what_is_written_is_read_as_it_was_whatever_the_role_was_given(
+    site_database: str, postgres: PostgresServer, encoding: str
+) -> None:
+    set_for(site_database, postgres, {"client_encoding": encoding, "extra_float_digits": "-10"})
+
+    async def registry(store: Store) -> ClientRegistry:
+        await store.open()
+        opened = ClientRegistry(store, Vault.of_site(b"k" * 32), clock=lambda: 1_796_050_939.13336)
+        await opened.open()
+        return opened
+
+    async def main() -> None:
+        one, other = Store(site_database), Store(site_database)
+        _, credential = await (await registry(one)).add("Cœur € é", scopes=("identity",), transports=("unix",))
+        caller = (await registry(other)).authenticate(Peer(transport="unix"), credential)
+        assert "Cœur € é" == caller.name
+        await one.close()
+        await other.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_database_that_lacks_most_letters_is_refused(postgres: PostgresServer, encoding: str) -> None:
+    name = f"encoded_{encoding.lower()}"
+    postgres.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+
+    async def main() -> None:
+        store = Store(postgres.url(name))
+        await store.open()
+        await store.close()
+
+    try:
+        if encoding == "SQL_ASCII":
+            asyncio.run(main())
+        else:
+            with pytest.raises(ConfigurationInvalid, match="LATIN1"):
+                asyncio.run(main())
+    finally:
+        postgres.drop_database(name)

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
+from sqlalchemy import make_url
 
 from tests.postgres_server import PASSWORD, PostgresServer
+from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.issuing.replay import Closed, close_until, closed
 from vitale_reader.daemon.site import external_changes as news
-from vitale_reader.daemon.site.open_store import open_keys, open_store, spool_file
+from vitale_reader.daemon.site.open_store import open_keys, open_store, spool_anchor, spool_file
 from vitale_reader.daemon.store import spool
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Store
@@ -257,3 +259,29 @@ def test_site_and_spool_both_know_until_when_no_string_is_taken(tmp_path: Path, 
             await store.close()
 
     asyncio.run(main())
+
+
+def test_a_desk_that_has_not_joined_yet_has_lost_nothing(
+    tmp_path: Path, site_database: str, postgres: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each of its starts makes another key, until the database takes it."""
+    home = Home.under(tmp_path)
+    home.state.mkdir(mode=0o700)
+    config = parse(f'store = "{site_database}"')
+    keys = open_keys(home, config, clock=time.time)
+    name = str(make_url(site_database).database)
+
+    async def start() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            spooled = Remembered.read(spool_anchor(home))
+            await open_store(stack, home, config, keys, Remembered(), spooled=spooled)
+
+    postgres.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    try:
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="has not joined"):
+                asyncio.run(start())
+    finally:
+        postgres.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    asyncio.run(start())
+    assert "put back, cut or lost" not in caplog.text

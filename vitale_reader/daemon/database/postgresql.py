@@ -23,7 +23,7 @@ from sqlalchemy.exc import InvalidatePoolError
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.extras import missing
 from vitale_reader.daemon.database import service_lock
-from vitale_reader.daemon.database.target import Target
+from vitale_reader.daemon.database.target import SETTINGS, Target
 from vitale_reader.daemon.database.thread_pool import Job
 
 if TYPE_CHECKING:
@@ -102,6 +102,20 @@ class Connections:
         self._generation += 1
         self.engine.dispose()
 
+    def refuse_encoding(self, connection: Connection) -> None:
+        """Makes sure that the database takes every text.
+
+        Raises:
+            ConfigurationInvalid: it has an encoding that lacks most.
+        """
+        held = connection.connection.driver_connection
+        encoding = None if held is None else held.info.parameter_status("server_encoding")
+        if encoding not in (None, "UTF8", "SQL_ASCII"):
+            raise ConfigurationInvalid(
+                f"the encoding of the database is {encoding}: create it with ENCODING 'UTF8' TEMPLATE template0",
+                data={"path": "store"},
+            )
+
     def refuse_pooler(self, connection: Connection) -> None:
         """Makes sure that a connection keeps its process of the server.
 
@@ -146,7 +160,7 @@ class Connections:
         statement = 0 if self._reading else STATEMENT
         return (
             f"SET statement_timeout = {statement}; SET lock_timeout = {LOCK};"
-            f"SET idle_in_transaction_session_timeout = {statement}"
+            f"SET idle_in_transaction_session_timeout = {statement}; {SETTINGS}"
         )
 
     def _connected(self, _: object, record: Any) -> None:

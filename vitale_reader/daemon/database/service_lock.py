@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from vitale_protocol.errors import LocalMisuse
 from vitale_reader.daemon.database.database_errors import RESERVED, refusal
-from vitale_reader.daemon.database.target import Target
+from vitale_reader.daemon.database.target import SETTINGS, Target
 
 if TYPE_CHECKING:
     import psycopg
@@ -116,6 +116,7 @@ def reserving(url: str) -> Generator[Callable[[], tuple[str, ...]]]:
 
     with _told():
         connection = engine.connect()
+        connection.exec_driver_sql(SETTINGS)
     try:
         yield take
     finally:

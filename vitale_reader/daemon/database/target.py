@@ -16,7 +16,7 @@ from vitale_protocol.extras import missing
 if TYPE_CHECKING:
     import psycopg
 
-__all__ = ["CONNECT", "Target"]
+__all__ = ["CONNECT", "SETTINGS", "Target"]
 
 #: Seconds to reach one host.
 CONNECT = 2
@@ -30,6 +30,19 @@ KEEPALIVE = {
     "keepalives_count": "2",
     "tcp_user_timeout": "5000",
 }
+
+#: What every session says for itself, whatever role, database or server were given: seals are over numbers in all their
+#: digits, single statements are committed each by itself, and whoever rests is not ended for it. Two of these settings
+#: are younger than the oldest PostgreSQL.
+SETTINGS = (
+    "SET extra_float_digits = 1; SET default_transaction_isolation = 'read committed';"
+    "SET default_transaction_deferrable = off; SET transform_null_equals = off;"
+    "SELECT set_config(name, '0', false) FROM unnest(ARRAY['idle_session_timeout', 'transaction_timeout']) AS name"
+    " WHERE current_setting(name, true) IS NOT NULL;"
+)
+
+#: Texts of all the world, also where the role was given another encoding.
+ENCODING = {"client_encoding": "UTF8"}
 
 SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
 
@@ -99,7 +112,7 @@ class Target(msgspec.Struct, frozen=True):
 
     def of_libpq(self, name: str) -> dict[str, Any]:
         """The parameters of a connection that calls itself by a name."""
-        return {"application_name": name} | self.parameters
+        return {"application_name": name} | self.parameters | ENCODING
 
 
 def _as_libpq(url: str) -> str:

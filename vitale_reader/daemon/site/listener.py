@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.database.postgresql import severing
-from vitale_reader.daemon.database.target import Target
+from vitale_reader.daemon.database.target import SETTINGS, Target
 from vitale_reader.daemon.observation.incidents import incident
 from vitale_reader.daemon.store.notifications import heard
 
@@ -188,4 +188,5 @@ class SiteListener:
 
 
 async def _execute(connection: "AsyncConnection[Any]", channels: Sequence[str]) -> None:
-    await connection.execute("; ".join(f'LISTEN "{channel}"' for channel in channels).encode())
+    listens = "; ".join(f'LISTEN "{channel}"' for channel in channels)
+    await connection.execute(f"{SETTINGS} {listens}".encode())

@@ -143,7 +143,8 @@ async def open_store(
     stack.push_async_callback(store.close)
     await spool.open()
     await bring_forward(spool, vault, Remembered(), told)
-    await spool.run(lambda connection: chain.begin(connection, at=time.time()))
+    if not made:  # under a key that is new nothing was kept
+        await spool.run(lambda connection: chain.begin(connection, at=time.time()))
     try:
         await store.open()
     except (ConfigurationInvalid, StoreUnavailable):

@@ -279,6 +279,7 @@ class Store:
 
     def _prepare(self, job: Job[None], connection: Connection) -> None:
         if self._site is not None:
+            self._site.refuse_encoding(connection)
             self._site.refuse_pooler(connection)
         if not is_current(connection):
             job.limit = MIGRATION
