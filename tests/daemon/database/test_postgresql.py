@@ -149,9 +149,6 @@ SETTINGS = {
     "default_transaction_deferrable": ("on", "off"),
     "transform_null_equals": ("on", "off"),
     "idle_session_timeout": ("1s", "0"),
-    "idle_in_transaction_session_timeout": ("1ms", "2s"),
-    "statement_timeout": ("1s", "2s"),
-    "lock_timeout": ("1ms", "1500ms"),
 }
 
 

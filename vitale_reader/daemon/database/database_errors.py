@@ -126,9 +126,9 @@ def yielded(error: SQLAlchemyError) -> bool:
     return _sqlstate(error) in YIELDED
 
 
-def began_twice(error: IntegrityError) -> bool:
+def began_twice(error: SQLAlchemyError) -> bool:
     """True if two connections put the same head or line where there was none: the second one's may be begun anew."""
-    constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+    constraint = getattr(getattr(getattr(error, "orig", None), "diag", None), "constraint_name", None)
     return constraint in {"audit_heads_pkey", "table_heads_pkey", "audit_chain"}
 
 

@@ -29,6 +29,7 @@ from vitale_reader.daemon.database.postgresql import Connections
 from vitale_reader.daemon.database.target import Target
 from vitale_reader.daemon.database.thread_pool import Job, ThreadPool
 from vitale_reader.daemon.store.migrate import is_current, prepare
+from vitale_reader.daemon.store.numbering import ran_out, renumber
 
 __all__ = ["Database", "Need", "Store"]
 
@@ -294,20 +295,30 @@ class Store:
                     with (engine or self._engine).begin() as connection:
                         done = work(connection)
                         has_written = self._is_lost and _has_written(connection)
-                except IntegrityError as error:
-                    if not left or not began_twice(error):
-                        raise
                 except SQLAlchemyError as error:
-                    if left and yielded(error):
+                    if left and (yielded(error) or began_twice(error) or self._renumbered(error)):
                         continue
+                    if isinstance(error, IntegrityError) and not ran_out(error):
+                        raise
                     told = refusal(error)
-                    if not is_fault_of_ours(error) and not job.severed:
+                    if (ran_out(error) or not is_fault_of_ours(error)) and not job.severed:
                         self._note_failure(told)
                     raise told from error
                 else:
                     self._note_answer(has_written=has_written)
                     return done
         raise AssertionError("the last try returns or raises")
+
+    def _renumbered(self, error: SQLAlchemyError) -> bool:
+        if not ran_out(error):
+            return False
+        try:
+            with self._engine.begin() as connection:
+                renumber(connection)
+        except SQLAlchemyError as refused:
+            logger.error("the numbers that the database gives to rows cannot be set: %s", refusal(refused))
+            return False
+        return True
 
     def _note_answer(self, *, has_written: bool) -> None:
         # What is full, locked or not ours to write is read all the time; it is back when it takes something.
