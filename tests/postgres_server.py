@@ -50,8 +50,10 @@ MOST_LEFT = 1 << 18
 SHAPE = sql.SQL(
     """
 SELECT ARRAY[
-    (SELECT string_agg(row(relname, relkind, relacl, reloptions)::text, ';' ORDER BY relname)
+    (SELECT string_agg(row(relname, relkind, relacl, reloptions, relrowsecurity)::text, ';' ORDER BY relname)
      FROM pg_class WHERE relnamespace = 'public'::regnamespace),
+    (SELECT string_agg(tablename || rulename, ';' ORDER BY tablename, rulename)
+     FROM pg_rules WHERE schemaname = 'public'),
     (SELECT string_agg(row(attrelid::regclass, attname, atttypid, attnotnull)::text, ';' ORDER BY attrelid, attnum)
      FROM pg_attribute JOIN pg_class ON attrelid = pg_class.oid
      WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND attnum > 0),

@@ -25,13 +25,15 @@ from sqlalchemy import (
     Table,
     delete,
     insert,
+    make_url,
     select,
     update,
 )
 from sqlalchemy.exc import IntegrityError
 
 from tests.daemon.patience import PATIENCE
-from vitale_protocol.errors import NotAuthenticated, StoreUnavailable
+from tests.postgres_server import PostgresServer
+from vitale_protocol.errors import NotAuthenticated, Replayed, StoreUnavailable
 from vitale_protocol.events import Reader
 from vitale_protocol.methods import OutboxToken
 from vitale_reader.daemon.clients.callers import Peer
@@ -56,6 +58,7 @@ from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.inspection import inspect
 from vitale_reader.daemon.store.local_anchor import Anchor, Remembered
 from vitale_reader.daemon.store.row_upgrade import bring_forward
+from vitale_reader.daemon.store.sealed_table import SealedTable
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.resolvers.base import Resolution
 
@@ -613,3 +616,127 @@ def test_a_whole_database_put_back_lets_nobody_in_who_was_revoked(tmp_path: Path
         assert gained <= {"token"}
 
     with_world(tmp_path, place, work)
+
+
+# ── a database that says yes, and does otherwise ─────────────────────────────────────────────────────────────────
+
+NOTHING = "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
+BACK = (
+    "CREATE FUNCTION back() RETURNS trigger LANGUAGE plpgsql AS "
+    "'BEGIN DELETE FROM clients WHERE client_id = NEW.client_id; RETURN NULL; END'"
+)
+#: What somebody who owns the schema puts there.
+PLANTED = {
+    "a trigger on what is inserted": f"{NOTHING}; CREATE TRIGGER t BEFORE INSERT ON {{table}} "
+    "FOR EACH ROW EXECUTE FUNCTION nothing()",
+    "a rule": "CREATE RULE r AS ON INSERT TO {table} DO INSTEAD NOTHING",
+}
+
+
+def planted(database: str, postgres: PostgresServer, statement: str) -> None:
+    postgres.execute(statement, str(make_url(database).database))
+
+
+def on_site(database: str, work: Callable[[Store], Awaitable[None]]) -> None:
+    async def main() -> None:
+        store = Store(database)
+        await store.open()
+        await bring_forward(store, VAULT, Remembered())
+        try:
+            await work(store)
+        finally:
+            await store.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("hand", PLANTED)
+def test_no_string_is_taken_that_the_database_does_not_keep(
+    site_database: str, postgres: PostgresServer, hand: str
+) -> None:
+    async def work(store: Store) -> None:
+        guard = ReplayGuard(store, VAULT, days=2, clock=StoreClock(Remembered()))
+        planted(site_database, postgres, PLANTED[hand].format(table="seen"))
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable) as caught:
+                await guard.claim("d")
+            assert "database-otherwise" == caught.value.variant
+
+    on_site(site_database, work)
+
+
+def test_a_string_counts_once_though_somebody_took_away_the_key_of_the_table(
+    site_database: str, postgres: PostgresServer
+) -> None:
+    async def work(store: Store) -> None:
+        guard = ReplayGuard(store, VAULT, days=2, clock=StoreClock(Remembered()))
+        planted(site_database, postgres, "ALTER TABLE seen DROP CONSTRAINT seen_pkey")
+        await guard.claim("d")
+        with pytest.raises(Replayed):
+            await guard.claim("d")
+
+    on_site(site_database, work)
+
+
+@pytest.mark.parametrize("table", ["outbox", "audit"])
+@pytest.mark.parametrize("way", ["in one statement", "row by row"])
+def test_no_token_is_handed_over_that_the_database_does_not_keep(
+    site_database: str, postgres: PostgresServer, table: str, way: str
+) -> None:
+    async def work(store: Store) -> None:
+        clock = StoreClock(Remembered(), wall=lambda: NOW, steady=lambda: NOW)
+        outbox = Outbox(store, VAULT, Chain(VAULT, STATION), clock=clock)
+        token = OutboxToken(jti="j", exp=int(NOW) + 60, token="t")
+        also: list[Any] = [] if way == "in one statement" else [lambda connection: connection]
+        how: Mapping[str, Any] = {"client_id": "c", "presentation": "p", "entry": entry("presentation.request")}
+        await outbox.put(token, **how)
+        planted(site_database, postgres, PLANTED["a trigger on what is inserted"].format(table=table))
+        other = msgspec.structs.replace(token, jti="k")
+        with pytest.raises(StoreUnavailable) as caught:
+            await outbox.put(other, **{**how, "presentation": "q"}, also=also)
+        assert "database-otherwise" == caught.value.variant
+        assert ["j"] == [one.jti for one in await outbox.list("c")], "all of it or nothing"
+
+    on_site(site_database, work)
+
+
+@pytest.mark.parametrize(
+    "hand",
+    [
+        f"{NOTHING}; CREATE TRIGGER t BEFORE UPDATE ON table_heads FOR EACH ROW EXECUTE FUNCTION nothing()",
+        f"{NOTHING}; CREATE TRIGGER t BEFORE INSERT OR DELETE ON clients FOR EACH ROW EXECUTE FUNCTION nothing()",
+        f"{BACK}; CREATE TRIGGER t AFTER INSERT ON clients FOR EACH ROW EXECUTE FUNCTION back()",
+        "CREATE RULE r AS ON INSERT TO clients DO INSTEAD NOTHING",
+        "CREATE RULE r AS ON UPDATE TO table_heads DO INSTEAD NOTHING",
+    ],
+)
+def test_no_revocation_is_confirmed_that_the_database_does_not_keep(
+    site_database: str, postgres: PostgresServer, hand: str
+) -> None:
+    async def work(store: Store) -> None:
+        registry = ClientRegistry(store, VAULT, clock=lambda: NOW)
+        await registry.open()
+        client_id, credential = await registry.add("x", scopes=("identity",), transports=("unix",))
+        planted(site_database, postgres, hand)
+        with pytest.raises(StoreUnavailable) as caught:
+            await registry.revoke(client_id)
+        assert "database-otherwise" == caught.value.variant
+        assert client_id == registry.authenticate(Peer(transport="unix"), credential).client_id, "as everywhere else"
+
+    on_site(site_database, work)
+
+
+@pytest.mark.parametrize("revision", [2_147_483_647, 2_000_000_000])
+def test_a_revision_at_its_end_does_not_keep_an_administrator_from_going_on(site_database: str, revision: int) -> None:
+    async def work(store: Store) -> None:
+        registry = ClientRegistry(store, VAULT, clock=lambda: NOW)
+        await registry.open()
+        await registry.add("x", scopes=("identity",), transports=("unix",))
+        of_clients = update(tables.table_heads).where(tables.table_heads.c.name == "clients")
+        await store.run(lambda connection: connection.execute(of_clients.values(revision=revision)))
+        table = SealedTable(tables.clients, VAULT, Remembered())
+        await store.run(table.accept)
+        assert () == (await store.run(table.read)).faults
+        await registry.add("y", scopes=("identity",), transports=("unix",))
+
+    on_site(site_database, work)

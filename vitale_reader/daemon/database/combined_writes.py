@@ -2,7 +2,8 @@
 
 The head of the chain is moved if it is what the writer believes it to be and its last row is there; everything else
 hangs on that. Where it is not so, nothing is written, and the writer looks at it again. Where one of the writes
-concerns no row though it has to, the statement fails, and with it all of it (SQLSTATE 22012).
+concerns no row though it has to, the statement fails, and with it all of it (SQLSTATE 22012). So it does where nothing
+was inserted (2201F): a trigger that somebody put there may say yes and keep nothing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Delete,
     Insert,
     Integer,
+    ScalarSelect,
     Select,
     Table,
     Update,
@@ -30,10 +32,18 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
-__all__ = ["Write", "inserted", "write_one_by_one", "write_together"]
+from vitale_reader.daemon.database.database_errors import swallowed
+
+__all__ = ["COUNTED", "Write", "inserted", "write_one_by_one", "write_together"]
+
+#: Of an insertion SQLAlchemy counts the rows only where it is told to.
+COUNTED: dict[str, Any] = {"preserve_rowcount": True}
 
 #: What PostgreSQL answers to a division by zero.
 DIVISION_BY_ZERO = "22012"
+
+#: And to the root of a negative number.
+NEGATIVE_ROOT = "2201F"
 
 
 class Write(msgspec.Struct, frozen=True):
@@ -65,7 +75,9 @@ def inserted(table: Table, row: Mapping[str, Any]) -> Write:
 def write_one_by_one(connection: Connection, writes: Sequence[Write]) -> None:
     """Does writes one after the other, in the transaction of the caller."""
     for write in writes:
-        done = connection.execute(write.statement, dict(write.values))
+        done = connection.execute(write.statement, dict(write.values), execution_options=COUNTED)
+        if isinstance(write.statement, Insert) and done.rowcount != 1:
+            raise swallowed(write.statement.table.name)
         if write.else_raise is not None and done.rowcount != 1:
             raise write.else_raise()
 
@@ -103,6 +115,8 @@ def write_together(
     try:
         return bool(connection.execute(statement, values).scalar())
     except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) == NEGATIVE_ROOT:
+            raise swallowed(" or ".join(sorted({trail[0].name, *map(_table_of, writes)} - {""}))) from error
         raises = next((write.else_raise for write in writes if write.else_raise is not None), None)
         if raises is None or getattr(error.orig, "sqlstate", None) != DIVISION_BY_ZERO:
             raise
@@ -131,21 +145,32 @@ def _together(
     )
     calls: list[CTE] = []
     parts = [_after(insertion(audit, *row), moved, "written")]
-    answer: Any = select(func.count()).select_from(moved).scalar_subquery()
+    inserts = [*parts]
+    answer: Any = _count(moved)
     for number, (statement, must) in enumerate(writes):
         part = _after(statement, moved, f"part{number}")
         parts.append(part)
         if isinstance(statement, Select):
             calls.append(part)
+        if isinstance(statement, Insert):
+            inserts.append(part)
         if must:
-            done = select(func.count()).select_from(part).scalar_subquery()
-            there = select(func.count()).select_from(moved).scalar_subquery()
+            done, there = _count(part), _count(moved)
             # Not evaluated where the head was moved by another: nothing was done then, and nothing has to fail.
             answer = func.coalesce(func.nullif(there, literal_column("0", Integer)) / done, 0)
     # PostgreSQL runs a query that is part of a statement only where somebody looks at what it gives.
-    told = [select(func.count()).select_from(part).scalar_subquery() for part in calls]
+    told = [_count(part) for part in calls]
+    told += [func.sqrt(_count(part) - _count(moved)) for part in inserts]
     together: Select[Any] = cast("Any", select(answer, *told)).add_cte(*parts)
     return together
+
+
+def _count(part: CTE) -> ScalarSelect[int]:
+    return select(func.count()).select_from(part).scalar_subquery()
+
+
+def _table_of(write: Write) -> str:
+    return str(write.statement.table.name) if isinstance(write.statement, Insert) else ""
 
 
 def _after(statement: Insert | Update | Delete | Select[Any], moved: CTE, name: str) -> CTE:

@@ -13,7 +13,17 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from vitale_protocol.catalogue import text
 from vitale_protocol.errors import StoreUnavailable
 
-__all__ = ["RESERVED", "VARIANTS", "Variant", "began_twice", "explained", "is_fault_of_ours", "refusal", "yielded"]
+__all__ = [
+    "RESERVED",
+    "VARIANTS",
+    "Variant",
+    "began_twice",
+    "explained",
+    "is_fault_of_ours",
+    "refusal",
+    "swallowed",
+    "yielded",
+]
 
 Variant = Literal[
     "database-silent",
@@ -29,6 +39,7 @@ Variant = Literal[
     "database-slow",
     "database-crowded",
     "database-starting",
+    "database-otherwise",
     "database-reserved",
     "database-tables",
     "store-newer",
@@ -113,6 +124,12 @@ def refusal(error: SQLAlchemyError) -> StoreUnavailable:
     found = next((variant for variant, words in WORDS if re.search(words, said)), "database-silent")
     # The words of libpq name hosts, roles and databases, and what stands in the table above is known to be no more.
     return StoreUnavailable(f"{type(original or error).__name__}: {_named(found)}", variant=found)
+
+
+def swallowed(table: str) -> StoreUnavailable:
+    """The error of a database that says yes to a row, and does not keep it."""
+    told = f"{table} does not keep what is written there"
+    return StoreUnavailable(told, variant="database-otherwise", data={"table": table})
 
 
 def explained(error: StoreUnavailable) -> str:

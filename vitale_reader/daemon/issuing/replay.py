@@ -17,7 +17,8 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import Replayed
-from vitale_reader.daemon.database.combined_writes import Write
+from vitale_reader.daemon.database.combined_writes import COUNTED, Write
+from vitale_reader.daemon.database.database_errors import swallowed
 from vitale_reader.daemon.database.expiry import forget_ended, of_ended
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store import row_seals
@@ -37,7 +38,14 @@ Reason = Literal["restored", "rekeyed"]
 
 # Statements are constants: to build one anew costs more than to run it.
 _OF_DIGEST = seen.c.digest == bindparam("of_digest")
-_CLAIM = insert(seen)
+_ROW = tuple(column.name for column in seen.columns)
+_CLAIM = insert(seen).from_select(
+    _ROW,
+    # The key of the table says so as well, as long as nobody takes it away.
+    select(*(bindparam(name, type_=seen.c[name].type) for name in _ROW)).where(
+        ~select(seen.c.digest).where(seen.c.digest == bindparam("digest")).exists()
+    ),
+)
 _FIND = select(seen.c.digest).where(_OF_DIGEST)
 _SETTLE = update(seen).where(_OF_DIGEST).values(state=bindparam("settled"), seal=bindparam("settled_seal"))
 _WITHDRAW = delete(seen).where(_OF_DIGEST, seen.c.state == "reserved")
@@ -110,14 +118,22 @@ class ReplayGuard:
 
         Raises:
             Replayed: the string was used before, or is being used.
-            StoreUnavailable: it cannot be kept, so it must not be used.
+            StoreUnavailable: it cannot be kept, or the database does otherwise: it must not be used.
         """
         expires_at = self._clock.lasting() + self._days * DAY
         claimed = Claimed(digest=digest, expires_at=expires_at, claim=secrets.token_hex(16))
         row = self._row(claimed, "reserved")
+
+        def work(connection: Connection) -> None:
+            if connection.execute(_CLAIM, row, execution_options=COUNTED).rowcount == 1:
+                return
+            if connection.execute(_FIND, {"of_digest": digest}).first() is None:
+                raise swallowed("seen")
+            raise Replayed("it was used before")
+
         try:
-            await self._store.run(lambda connection: connection.execute(_CLAIM, row), needs="guard", single=True)
-        except IntegrityError as error:
+            await self._store.run(work, needs="guard", single=True)
+        except IntegrityError as error:  # by another one at this very moment
             raise Replayed("it was used before") from error
         return claimed
 

@@ -16,7 +16,9 @@ import msgspec
 from sqlalchemy import Connection, RowMapping, Table, and_, delete, insert, select, update
 
 from vitale_protocol.errors import StoreUnavailable
+from vitale_reader.daemon.database.database_errors import swallowed
 from vitale_reader.daemon.keystore.store_keys import Vault
+from vitale_reader.daemon.store.audit_trail.heads import HIGHEST
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.machine_run import steady
@@ -110,7 +112,7 @@ class SealedTable:
         """Writes rows, each in the place of the one of its key; gives the revision, which counts once it is committed.
 
         Raises:
-            StoreUnavailable: the head of the table does not count.
+            StoreUnavailable: the head of the table does not count, or the database did something else.
         """
         head = self._locked(connection)
         kept = dict(head.rows)
@@ -119,8 +121,7 @@ class SealedTable:
             connection.execute(delete(self._table).where(self._of_key(row)))
             connection.execute(insert(self._table), whole)
             kept[self._digest(row)] = whole["seal"][:MAC]
-        self._write(connection, Head(head.revision + 1, kept))
-        return head.revision + 1
+        return self._finish(connection, Head(head.revision + 1, kept), rows)
 
     def committed(self, revision: int) -> None:
         """Notes in the station's own folder, at once, that the write is in the store."""
@@ -138,7 +139,7 @@ class SealedTable:
         for row in rows:
             connection.execute(delete(self._table).where(self._of_key(row)))
             kept.pop(self._digest(row), None)
-        self._write(connection, Head(head.revision + 1, kept))
+        self._finish(connection, Head(head.revision + 1, kept), rows)
 
     def establish(self, connection: Connection) -> None:
         """Makes the head where there is none; rows of a version before are brought forward, once.
@@ -172,6 +173,8 @@ class SealedTable:
         name = self._name
         found = connection.execute(_HEADS.where(table_heads.c.name == name)).mappings().first()
         there = found["revision"] if found is not None and isinstance(found["revision"], int) else 0
+        if there >= HIGHEST:  # by somebody else: no reason to run out of them
+            there = 0
         rows = connection.execute(select(self._table)).mappings().all()
         good = [row for row in rows if holds(self._vault, self._table, row)]
         for row in rows:
@@ -244,6 +247,17 @@ class SealedTable:
             told = f"the table {name} was changed or put back by somebody else: see `vitale-reader audit verify`"
             raise StoreUnavailable(told, variant="tampered", data={"table": name})
         return found
+
+    def _finish(self, connection: Connection, head: Head, rows: Sequence[Row]) -> int:
+        """Writes the head, and looks at what is there then: a trigger, a rule or a view may do otherwise."""
+        self._write(connection, head)
+        if self._head(connection) != head:
+            raise swallowed(self._name)
+        for row in rows:
+            seal = connection.execute(select(self._table.c.seal).where(self._of_key(row))).scalar()
+            if (seal or b"")[:MAC] != head.rows.get(self._digest(row), b""):
+                raise swallowed(self._name)
+        return head.revision
 
     def _write(self, connection: Connection, head: Head) -> None:
         statement = update(table_heads).where(table_heads.c.name == self._name)

@@ -296,12 +296,13 @@ class Store:
                         done = work(connection)
                         has_written = self._is_lost and _has_written(connection)
                 except SQLAlchemyError as error:
-                    if left and (yielded(error) or began_twice(error) or self._renumbered(error)):
+                    has_no_number = bool(left) and ran_out(error)
+                    if left and (yielded(error) or began_twice(error) or (has_no_number and self._renumbered())):
                         continue
-                    if isinstance(error, IntegrityError) and not ran_out(error):
+                    if isinstance(error, IntegrityError) and not has_no_number:
                         raise
                     told = refusal(error)
-                    if (ran_out(error) or not is_fault_of_ours(error)) and not job.severed:
+                    if (has_no_number or not is_fault_of_ours(error)) and not job.severed:
                         self._note_failure(told)
                     raise told from error
                 else:
@@ -309,9 +310,7 @@ class Store:
                     return done
         raise AssertionError("the last try returns or raises")
 
-    def _renumbered(self, error: SQLAlchemyError) -> bool:
-        if not ran_out(error):
-            return False
+    def _renumbered(self) -> bool:
         try:
             with self._engine.begin() as connection:
                 renumber(connection)

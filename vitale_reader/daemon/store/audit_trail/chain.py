@@ -9,7 +9,8 @@ from msgspec.structs import asdict, replace
 from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from vitale_reader.daemon.database.combined_writes import Write, write_together
+from vitale_reader.daemon.database.combined_writes import COUNTED, Write, write_together
+from vitale_reader.daemon.database.database_errors import swallowed
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store.audit_trail import heads, retention
 from vitale_reader.daemon.store.audit_trail.entries import LOST, RESUMED, Entry, link, number_of
@@ -256,7 +257,9 @@ class Chain:
 
     def _append(self, connection: Connection, head: Head, *entries: Entry) -> Head:
         rows, moved = self._links(head, entries)
-        connection.execute(_APPEND, rows)
+        written = connection.execute(_APPEND, rows, execution_options=COUNTED)
+        if 0 <= written.rowcount < len(rows):
+            raise swallowed(audit.name)
         return heads.move(connection, self.vault, moved)
 
     def _links(self, head: Head, entries: Sequence[Entry]) -> tuple[list[dict[str, Any]], Head]:
