@@ -1,7 +1,9 @@
 """``vitale-reader opposition``: counts are told, serials never; a station that is not there is not made."""
 
 import asyncio
+import contextlib
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -73,3 +75,19 @@ def test_where_there_is_no_station_none_is_made(tmp_path: Path) -> None:
     file.write_text("1234\n")
     assert invoke(tmp_path / "home", "import", str(file))[0] == 2
     assert [each.name for each in tmp_path.iterdir()] == ["list.txt"]
+
+
+@pytest.mark.parametrize(
+    "hand", ["imported_at = 9e999", "imported_at = 'yesterday'", "entries = 0", "entries = 'many'", "name = 'another'"]
+)
+def test_a_list_that_somebody_changed_is_not_told_as_if_it_were_whole(home: Path, hand: str) -> None:
+    file = home / "list.txt"
+    file.write_text(f"{SERIAL}\n")
+    assert invoke(home, "import", str(file))[0] == 0
+    with contextlib.closing(sqlite3.connect(home / "state" / "store.db")) as connection:
+        connection.execute(f"UPDATE opposition_lists SET {hand}")  # noqa: S608  constants
+        connection.commit()
+    for word in ("list", "status"):
+        status, said = invoke(home, word, "--language", "en")
+        assert status == 1
+        assert "import it again" in said

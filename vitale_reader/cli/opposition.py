@@ -142,7 +142,7 @@ def clear(name: str, every: bool, as_json: bool, home: Path | None) -> None:
 def _summaries(home: Path | None) -> "list[ListSummary]":
     from vitale_reader.daemon.issuing.opposition import summaries
 
-    return beside(home, lambda _: summaries)
+    return beside(home, lambda opened: summaries(opened.vault, remembered=opened.remembered))
 
 
 for entry in (import_, list_, status, clear):

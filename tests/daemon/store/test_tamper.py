@@ -8,6 +8,7 @@ believed before. Nobody may gain anything; what is told stands in ``OUTCOMES``. 
 import asyncio
 import contextlib
 import datetime as dt
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -51,6 +52,7 @@ from vitale_reader.daemon.site.remote_readers import DeskTold, Names
 from vitale_reader.daemon.site.rows.messages import Wanted
 from vitale_reader.daemon.site.rows.site_rows import SiteRows
 from vitale_reader.daemon.site.stations import Stations
+from vitale_reader.daemon.site.upkeep import site_state
 from vitale_reader.daemon.store import tables
 from vitale_reader.daemon.store.audit_trail.chain import Chain
 from vitale_reader.daemon.store.audit_trail.entries import Entry
@@ -738,5 +740,21 @@ def test_a_revision_at_its_end_does_not_keep_an_administrator_from_going_on(site
         await store.run(table.accept)
         assert () == (await store.run(table.read)).faults
         await registry.add("y", scopes=("identity",), transports=("unix",))
+
+    on_site(site_database, work)
+
+
+@pytest.mark.parametrize("beat", ["infinity", "-infinity", "nan", "1e300"])
+def test_no_desk_is_there_for_ever_because_somebody_says_so(site_database: str, beat: str) -> None:
+    async def work(store: Store) -> None:
+        rows = SiteRows(store, VAULT, station=OTHER, incarnation=INCARNATION)
+        await rows.desks.tell(DeskTold(name="comptoir", mode="production", groups=(), readers=(READER,)), 1)
+        beats = update(tables.site_desks).values(beat_at=float(beat))
+        await store.run(lambda connection: connection.execute(beats))
+        _, seen = await SiteRows(store, VAULT, station=STATION, incarnation="a" * 32).look([], beat=False)
+        assert {} == seen.desks
+        state = await store.run(lambda connection: site_state(connection, VAULT, Remembered()))
+        assert [(OTHER, False)] == [(desk.station, desk.serves) for desk in state.desks]
+        assert all(desk.seen is None or math.isfinite(desk.seen) for desk in state.desks)
 
     on_site(site_database, work)

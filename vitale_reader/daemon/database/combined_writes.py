@@ -159,7 +159,7 @@ def _together(
             # Not evaluated where the head was moved by another: nothing was done then, and nothing has to fail.
             answer = func.coalesce(func.nullif(there, literal_column("0", Integer)) / done, 0)
     # PostgreSQL runs a query that is part of a statement only where somebody looks at what it gives.
-    told = [_count(part) for part in calls]
+    told: list[Any] = [_count(part) for part in calls]
     told += [func.sqrt(_count(part) - _count(moved)) for part in inserts]
     together: Select[Any] = cast("Any", select(answer, *told)).add_cte(*parts)
     return together

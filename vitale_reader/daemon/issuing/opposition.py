@@ -85,7 +85,7 @@ class Opposition:
         if found.faults:
             # Nobody can tell which cards were on a list that is missing or changed.
             self._unknown = True
-            raise StoreUnavailable("an opposition list was changed in the store: import it again")
+            raise _changed()
         rows = {str(row["generation"]): int(row["parts"]) for row in found.rows}
         if rows.keys() == self._lists.keys() and not self._unknown:
             return
@@ -93,7 +93,7 @@ class Opposition:
             lists = {each: self._lists.get(each) or await self._fetch(each, rows[each]) for each in rows}
         except InvalidTag as error:
             self._unknown = True
-            raise StoreUnavailable("an opposition list was changed in the store: import it again") from error
+            raise _changed() from error
         self._unknown = False
         self._lists = lists
         logger.info("opposition lists: %d, with %d serials", len(lists), sum(map(len, lists.values())))
@@ -235,11 +235,25 @@ def _drop_parts(connection: Connection, generations: Mapping[str, str]) -> None:
     connection.execute(delete(opposition_parts).where(opposition_parts.c.generation.in_(generations.values())))
 
 
-def summaries(connection: Connection) -> list[ListSummary]:
-    """Returns the public facts of every list."""
-    names = ("name", "entries", "imported_at")
-    query = select(*(opposition_lists.c[name] for name in names)).order_by(opposition_lists.c.name)
-    return [ListSummary(**dict(zip(names, row, strict=True))) for row in connection.execute(query)]
+def summaries(vault: Vault, *, remembered: Remembered | None = None) -> Callable[[Connection], list[ListSummary]]:
+    """Returns the look that gives the public facts of every list.
+
+    It raises ``StoreUnavailable`` where one was changed, as at a desk that serves: nobody can tell what was on it.
+    """
+    table = SealedTable(opposition_lists, vault, remembered or Remembered())
+
+    def work(connection: Connection) -> list[ListSummary]:
+        found = table.read(connection)
+        if found.faults:
+            raise _changed()
+        rows = sorted(found.rows, key=lambda row: str(row["name"]))
+        return [ListSummary(**{name: row[name] for name in ListSummary.__struct_fields__}) for row in rows]
+
+    return work
+
+
+def _changed() -> StoreUnavailable:
+    return StoreUnavailable("an opposition list was changed in the store: import it again")
 
 
 def serials_of(lines: Iterable[str]) -> Iterator[str]:

@@ -5,6 +5,7 @@ as well, and the password of the database.
 """
 
 import time
+from math import inf, isfinite
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -128,9 +129,9 @@ def remove_station(connection: Connection, vault: Vault, remembered: Remembered,
 
 def _state(vault: Vault, station: str, name: str, row: RowMapping | None, last: int) -> DeskState:
     """One desk; what a row says that nobody of the site wrote is left out."""
-    if row is None:
+    seen = inf if row is None else round(float(row["seen"]), 1)
+    if row is None or not isfinite(seen):
         return DeskState(station=station, name=name, last_row=last)
-    seen = round(float(row["seen"]), 1)
     try:
         bound_to = f"desk:{station}:{row['incarnation']}:{row['version']}"
         told = decode_document(vault.unseal(row["sealed"], bound_to), DeskTold)
@@ -140,7 +141,7 @@ def _state(vault: Vault, station: str, name: str, row: RowMapping | None, last: 
     return DeskState(
         station=station,
         name=told.name,
-        serves=seen < LOST,
+        serves=abs(seen) < LOST,
         seen=seen,
         version=told.version,
         host=told.host,

@@ -5,7 +5,7 @@ A dump that was restored without its sequences does that, or a hand. Every new r
 
 import logging
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import BindParameter, Connection, bindparam, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from vitale_reader.daemon.store.audit_trail.heads import HIGHEST
@@ -36,7 +36,7 @@ def renumber(connection: Connection) -> None:
     for table in NUMBERED:
         sequence = func.pg_get_serial_sequence(table.name, "id")
         given = select(func.max(table.c.id)).where(table.c.id < bindparam("highest"))
-        highest = bindparam("highest")
+        highest: BindParameter[int] = bindparam("highest")
         last = func.nullif(func.least(func.pg_sequence_last_value(sequence), highest), highest)
         after = func.greatest(given.scalar_subquery(), last, 0) + 1  # of nulls it takes no notice
         connection.execute(select(func.setval(sequence, after, False)), {"highest": HIGHEST})

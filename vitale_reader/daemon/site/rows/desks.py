@@ -110,7 +110,7 @@ class DeskRows:
     def look(self, connection: Connection, known: Mapping[str, DeskRow]) -> dict[str, DeskRow]:
         """The desks that are there, by their stations; of those that are known only what is new is read."""
         columns = (site_desks.c.station, site_desks.c.incarnation, site_desks.c.version)
-        there = connection.execute(select(*columns).where(site_desks.c.beat_at > NOW - LOST)).all()
+        there = connection.execute(select(*columns).where(site_desks.c.beat_at.between(NOW - LOST, NOW + LOST))).all()
         desks = {
             station: known[station]
             for station, incarnation, version in there
