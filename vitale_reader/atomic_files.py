@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["NEW", "remove", "write_atomically"]
+__all__ = ["NEW", "remove", "write_atomically", "write_new"]
 
 #: How a file is begun: never through a link that stands in its place.
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
@@ -53,6 +53,24 @@ def write_atomically(
         raise
     if durable:
         _sync_folder(file.parent)
+
+
+def write_new(file: Path, content: bytes) -> None:
+    """Writes a file that was not there, with mode 0600, or leaves none.
+
+    Raises:
+        FileExistsError: it is there; also a link that leads nowhere.
+        OSError: it cannot be written.
+    """
+    descriptor = os.open(file, NEW, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+    except OSError as error:
+        with contextlib.suppress(OSError):  # what went wrong is told, and not that something is left of it
+            remove(file)
+        error.filename = str(file)
+        raise
 
 
 def remove(file: Path) -> None:

@@ -24,7 +24,7 @@ from tests.posix import OWN_DOOR, somebodys_terminal
 from vitale_firmware_sim.card.unix import local_socket
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
-from vitale_reader.diagnosis.machine import Machine
+from vitale_reader.diagnosis.machine import Machine, owner_of
 from vitale_reader.diagnosis.station import devices, resolver
 from vitale_reader.home import Home
 
@@ -321,6 +321,20 @@ DESKS: dict[str, Desk] = {
         "sudo chown -R paul",
         "sudo chown -R paul",
         prepare=replaced(writable=closed),
+        status=1,
+    ),
+    "the folder's own user may not write there": Desk(
+        "folder_locked",
+        "chmod u+rwx",
+        "chmod u+rwx",
+        prepare=replaced(writable=closed, user=owner_of(Path(__file__))),
+        status=1,
+    ),
+    "the disk is read-only, and has no room either": Desk(
+        "folder_read_only",
+        "contrôlez le disque",
+        "check the disk",
+        prepare=replaced(writable=closed, read_only=lambda _: True, free=full),
         status=1,
     ),
     "the battery of the clock is flat": Desk(

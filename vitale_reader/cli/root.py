@@ -9,7 +9,7 @@ import click
 from vitale_reader.cli.frame.fitting import colour
 from vitale_reader.cli.frame.french import speak, subcommand
 from vitale_reader.cli.frame.language import t, use
-from vitale_reader.cli.frame.usage import mistakes_as_json
+from vitale_reader.cli.frame.usage import help_in_order, mistakes_as_json
 from vitale_reader.version import VERSION
 
 if TYPE_CHECKING:
@@ -117,14 +117,14 @@ class LazyGroup(click.Group):
         """Reads the options before the command's name, and whether colours are wanted."""
         as_json = "--json" in args
         extra.setdefault("color", colour())
-        with mistakes_as_json(as_json):
+        with mistakes_as_json(as_json), help_in_order():
             context = super().make_context(info_name, args, parent, **extra)
         context.meta[_AS_JSON] = as_json
         return context
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command that is named."""
-        with mistakes_as_json(ctx.meta[_AS_JSON]):
+        with mistakes_as_json(ctx.meta[_AS_JSON]), help_in_order():
             return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -4,6 +4,7 @@ Everything in it goes through the one redaction of logs, whatever wrote it, and 
 folder and the name of this machine's user are taken out too. A person sees the list (``Content``) before it is written.
 """
 
+import io
 import json
 import re
 import zipfile
@@ -23,7 +24,7 @@ from vitale_reader.daemon.masking import masked_text
 from vitale_reader.diagnosis.machine import Machine
 from vitale_reader.home import Home
 
-__all__ = ["Content", "Kind", "contents", "write"]
+__all__ = ["Content", "Kind", "contents", "packed"]
 
 #: The most that is taken of one file of the log.
 MOST_BYTES = 4_000_000
@@ -78,16 +79,13 @@ def contents(
     return tuple(made)
 
 
-def write(file: Path, made: Sequence[Content]) -> None:
-    """Writes the bundle, readable by its owner alone.
-
-    Raises:
-        OSError: it cannot be written, or is there already.
-    """
-    file.touch(mode=0o600, exist_ok=False)
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+def packed(made: Sequence[Content]) -> bytes:
+    """The archive."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for content in made:
             archive.writestr(content.name, content.text)
+    return stream.getvalue()
 
 
 class _Discreet:

@@ -38,8 +38,16 @@ def _writable(folder: Path) -> bool:
 
 if sys.platform == "win32":
     _NUMBER = "?"
+
+    def _read_only(folder: Path) -> bool:  # noqa: ARG001
+        """False: what is refused there is told as such."""
+        return False
+
 else:
     _NUMBER = str(os.getuid())
+
+    def _read_only(folder: Path) -> bool:
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
 
 
 def _user() -> str:
@@ -59,6 +67,7 @@ class Machine:
         environ: the environment.
         now: seconds since the epoch.
         writable: whether this user may make files in a folder.
+        read_only: whether the system holds the disk of a folder read-only.
         free: the free bytes of the disk of a folder.
         user: the name of this user.
         real: the place where the system keeps a file or folder.
@@ -69,6 +78,7 @@ class Machine:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     now: Callable[[], float] = time.time
     writable: Callable[[Path], bool] = _writable
+    read_only: Callable[[Path], bool] = _read_only
     free: Callable[[Path], int] = _free
     user: str = field(default_factory=_user)
     real: Callable[[Path], Path] = Path.resolve

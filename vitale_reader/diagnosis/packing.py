@@ -1,14 +1,12 @@
 """The file for support in one answer to the daemon: packed, and cut where it would be longer than a message may be."""
 
-import io
-import zipfile
 from base64 import b64encode
 from collections.abc import Sequence
 from typing import Final
 
 from vitale_protocol.diagnosis.findings import Finding
 from vitale_protocol.methods import BundleFile, BundleMade
-from vitale_reader.diagnosis.bundle import MOST_BYTES, Content, contents
+from vitale_reader.diagnosis.bundle import MOST_BYTES, contents, packed
 from vitale_reader.home import Home
 
 __all__ = ["MOST_PACKED", "bundled"]
@@ -26,19 +24,11 @@ def bundled(home: Home, findings: Sequence[Finding]) -> BundleMade:
     """
     most = MOST_BYTES
     made = contents(home, findings)
-    while len(packed := _packed(made)) > MOST_PACKED and most > 1:
+    while len(archive := packed(made)) > MOST_PACKED and most > 1:
         most //= 2
         made = contents(home, findings, most=most)
     return BundleMade(
-        zip_b64=b64encode(packed).decode("ascii"),
+        zip_b64=b64encode(archive).decode("ascii"),
         files=tuple(BundleFile(name=each.name, kind=each.kind, size=len(each.text.encode())) for each in made),
         complete=most == MOST_BYTES,
     )
-
-
-def _packed(made: Sequence[Content]) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for each in made:
-            archive.writestr(each.name, each.text)
-    return stream.getvalue()

@@ -1,5 +1,6 @@
 """Findings: rows in the words of the catalogue, shared by the command line, its JSON and the wire."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,7 +64,7 @@ def tell(row: CheckResult, language: Language) -> Finding:
         title, cause, remedy, detail = entry.title, entry.cause, entry.remedy, row.problem.detail
     else:
         words = catalogue.finding(row.id, language)
-        values = _for_people(row.values, language)
+        values = {name: _spelt(value) for name, value in _for_people(row.values, language).items()}
         title, cause, remedy = (text.format_map(values) for text in (words.title, words.cause, words.remedy))
         detail = ""
     return Finding(
@@ -76,6 +77,20 @@ def tell(row: CheckResult, language: Language) -> Finding:
         detail=detail,
         data=row.values,
     )
+
+
+class _Spelt(str):
+    """A text that a sentence may have as a word of a command: ``{place:shell}``."""
+
+    __slots__ = ()
+
+    def __format__(self, spec: str) -> str:
+        """The text, or the word for a shell."""
+        return shlex.quote(self) if spec == "shell" else super().__format__(spec)
+
+
+def _spelt(value: Any) -> Any:
+    return _Spelt(value) if isinstance(value, str) else value
 
 
 def _for_people(values: Mapping[str, Any], language: Language) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """``doctor --bundle`` on a desk that read a card: the list is shown first, and the file names nobody."""
 
+import errno
 import json
 import os
+import stat
 import subprocess
 import sys
 import zipfile
@@ -100,6 +102,32 @@ def test_a_file_that_is_there_is_told(tmp_path: Path) -> None:
     status, said = bundle(tmp_path, tmp_path / "b.zip", "--yes", "--json")
     assert status == 2
     assert json.loads(said)["error"]["detail"].endswith("is there already")
+
+
+def test_where_no_file_can_be_is_told_before_anything_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vitale_reader.diagnosis.report.examine", None)
+    (tmp_path / "link.zip").symlink_to(tmp_path / "nowhere")
+    for file in (tmp_path / "link.zip", tmp_path / "no folder" / "b.zip"):
+        status, said = bundle(tmp_path, file, "--yes", "--json")
+        assert (status, str(file.parent) in json.loads(said)["error"]["detail"]) == (2, True)
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_full_disk_keeps_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "b.zip"
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vitale_reader.atomic_files.os.fdopen", full)
+        status, said = bundle(tmp_path, file, "--yes", "--json")
+    error = json.loads(said)["error"]
+    assert (status, error["variant"], error["detail"]) == (2, "disk_full", f"No space left on device: {file}")
+    assert bundle(tmp_path, file, "--yes")[0] == 0, "nothing stands in the way of the next try"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_a_program_gets_the_list_as_json(tmp_path: Path) -> None:

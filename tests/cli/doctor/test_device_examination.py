@@ -111,6 +111,26 @@ def test_a_picture_is_one_of_a_camera_and_in_a_new_file(trial: tuple[str, ...], 
     assert (tmp_path / "seen.jpg").read_bytes() == b""
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--card", "--phone"), "une seule à la fois\u00a0: --card, --phone"),
+        (("--scan", "--bundle", "b.zip"), "une seule à la fois\u00a0: --bundle, --scan"),
+        (("--reader", "Gemalto"), "--reader va avec --card, --phone, --scan, --camera"),
+        (("--seconds", "5", "--bundle", "b.zip"), "--seconds va avec --card, --phone, --scan, --camera"),
+        (("--yes",), "--yes va avec --bundle"),
+        (("--card", "--yes"), "--yes va avec --bundle"),
+    ],
+    ids=["two devices", "device and bundle", "reader alone", "time of a bundle", "yes alone", "yes to a device"],
+)
+def test_an_option_that_would_have_no_effect_is_refused(
+    arguments: tuple[str, ...], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, told = tried(tmp_path, *arguments)
+    assert (status, told["error"]["detail"], [*tmp_path.iterdir()]) == (2, says, [])
+
+
 def test_nothing_presented_has_its_own_status(tmp_path: Path) -> None:
     with Imager() as imager:
         status, told = tried(configured(tmp_path, options("scanner", imager.path)), "--scan", "--seconds", "1")

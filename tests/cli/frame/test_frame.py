@@ -203,7 +203,18 @@ def test_what_the_system_refuses_is_told_with_its_cause(
 
 
 @pytest.mark.posix
-@pytest.mark.parametrize("arguments", [("config", "path", "--json"), ("nope", "--json"), ("verify", "x", "--json")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("config", "path", "--json"),
+        ("nope", "--json"),
+        ("verify", "x", "--json"),
+        ("--help",),
+        ("--version",),
+        ("read", "--help"),
+    ],
+    ids=" ".join,
+)
 def test_an_output_that_takes_nothing_is_told_in_words(arguments: tuple[str, ...], tmp_path: Path) -> None:
     """A disk that is full takes no JSON of the error either."""
     command = (sys.executable, "-m", "vitale_reader", "--language", "en", *arguments)
@@ -213,6 +224,27 @@ def test_an_output_that_takes_nothing_is_told_in_words(arguments: tuple[str, ...
             command, stdout=full, stderr=subprocess.PIPE, env=environment, text=True, timeout=100, check=False
         )
     assert (False, True, True) == ("Traceback" in done.stderr, done.returncode in (2, 5), "→" in done.stderr)
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("arguments", ["--help", "--version", "read --help", "sim --help", "config path"])
+def test_an_output_that_nobody_reads_is_no_failure(arguments: str, tmp_path: Path) -> None:
+    command = (sys.executable, "-m", "vitale_reader", *arguments.split())
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            command,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "VITALE_READER_HOME": str(tmp_path)},
+            text=True,
+            timeout=100,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.posix

@@ -1,6 +1,7 @@
 """Findings: words for each that the code makes, in both languages, and the order in which they are told."""
 
 import re
+import shlex
 from typing import get_args
 
 import pytest
@@ -12,7 +13,8 @@ from vitale_protocol.diagnosis.findings import tell
 from vitale_protocol.errors import ReaderBusy
 from vitale_protocol.problems import Problem
 
-NAMES = re.compile(r"\{(\w+)\}")
+NAMES = re.compile(r"\{(\w+)(?::shell)?\}")
+PATH_IN_A_COMMAND = re.compile(r"`[^`]*\{(?:place|file|path)\}[^`]*`")
 
 
 @pytest.mark.parametrize("name", sorted(catalogue.findings()))
@@ -21,6 +23,16 @@ def test_both_languages_name_the_same_and_a_cause_has_its_remedy(name: str) -> N
     for part in ("title", "cause", "remedy"):
         assert set(NAMES.findall(getattr(french, part))) == set(NAMES.findall(getattr(english, part)))
     assert bool(french.cause) == bool(french.remedy)
+    assert [entry.remedy for entry in (french, english) if PATH_IN_A_COMMAND.search(entry.remedy)] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_path_in_a_command_is_one_word_for_a_shell(language: Language) -> None:
+    values = {"place": "/home/paul/Poste d'été", "owner": "root", "user": "paul"}
+    told = tell(CheckResult(id="folder_refused", subject="folder", state="wrong", values=values), language)
+    assert told.title.endswith("/home/paul/Poste d'été")
+    (written,) = re.findall("`(sudo [^`]*)`", told.remedy)
+    assert shlex.split(written)[-2:] == ["paul", "/home/paul/Poste d'été"]
 
 
 def test_every_subject_has_its_place() -> None:

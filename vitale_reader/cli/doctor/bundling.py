@@ -8,6 +8,7 @@ import click
 
 from vitale_protocol.diagnosis.findings import Finding
 from vitale_protocol.errors import LocalMisuse
+from vitale_reader.atomic_files import write_new
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.language import t
 from vitale_reader.home import Home
@@ -26,12 +27,11 @@ def offer(file: Path, home: Home, findings: Sequence[Finding], *, yes: bool, as_
         as_json: whether a program reads the list.
 
     Raises:
-        LocalMisuse: the file is there already, or nobody is there to be asked.
+        LocalMisuse: nobody is there to be asked.
+        OSError: the file cannot be written, or is there already.
     """
-    from vitale_reader.diagnosis.bundle import contents, write
+    from vitale_reader.diagnosis.bundle import contents, packed
 
-    if file.exists():
-        raise LocalMisuse(t(f"{file} existe déjà", f"{file} is there already"), data={"file": str(file)})
     made = contents(home, findings)
     listed = [{"name": one.name, "about": _about(one.kind), "bytes": len(one.text.encode())} for one in made]
     if not as_json:
@@ -43,7 +43,7 @@ def offer(file: Path, home: Home, findings: Sequence[Finding], *, yes: bool, as_
         raise LocalMisuse(t("personne à qui demander\N{NO-BREAK SPACE}: ajoutez --yes", "nobody to ask: add --yes"))
     if not yes and not click.confirm(t(f"Écrire {file}", f"Write {file}"), err=True):
         return False
-    write(file, made)
+    write_new(file, packed(made))
     if as_json:
         output.print_json({"file": str(file), "contents": listed})
     else:

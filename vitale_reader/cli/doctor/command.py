@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import click
+from click.core import ParameterSource
 
 from vitale_protocol.errors import LocalMisuse, VitaleError
 from vitale_reader.cli.doctor import bundling, device_examination, findings_output
@@ -18,13 +19,18 @@ if TYPE_CHECKING:
 
 __all__ = ["doctor"]
 
+_TRIALS = ("card", "phone", "scan", "camera")
+_GO_WITH = {"picture": ("camera",), "reader": _TRIALS, "seconds": _TRIALS, "yes": ("bundle",)}
+"""What has an effect with one of others alone."""
+
 
 @command(
     "doctor", help=t("Cherche ce qui ne va pas, et dit quoi faire.", "Looks for what is wrong, and says what to do.")
 )
 @click.option(
     "--card",
-    "trial",
+    "trials",
+    multiple=True,
     flag_value="card",
     help=t(
         "Essaie la carte d’un lecteur PC/SC, pas à pas, sans montrer ses données.",
@@ -33,19 +39,22 @@ __all__ = ["doctor"]
 )
 @click.option(
     "--phone",
-    "trial",
+    "trials",
+    multiple=True,
     flag_value="phone",
     help=t("Essaie un téléphone sans contact, pas à pas.", "Tries a phone over NFC, step by step."),
 )
 @click.option(
     "--scan",
-    "trial",
+    "trials",
+    multiple=True,
     flag_value="scan",
     help=t("Montre ce qu’envoie une douchette, octet par octet.", "Shows what an imager sends, byte by byte."),
 )
 @click.option(
     "--camera",
-    "trial",
+    "trials",
+    multiple=True,
     flag_value="camera",
     help=t("Dit ce que valent les images d’une caméra.", "Says what the pictures of a camera are worth."),
 )
@@ -81,7 +90,7 @@ __all__ = ["doctor"]
 @as_json
 @home_option
 def doctor(
-    trial: str | None,
+    trials: tuple[str, ...],
     picture: Path | None,
     reader: str,
     seconds: float,
@@ -92,13 +101,15 @@ def doctor(
 ) -> None:
     """Runs the command ``vitale-reader doctor``."""
     context = click.get_current_context()
-    if trial is not None:
-        one = cast("device_examination.Trial", trial)
+    _require_together(context, trials)
+    for file in (picture, bundle):
+        if file is not None:
+            _require_new(file)
+    if trials:
+        one = cast("device_examination.Trial", trials[0])
         context.exit(
             device_examination.attempt(one, home, reader=reader, seconds=seconds, as_json=as_json, picture=picture)
         )
-    if picture is not None:
-        raise LocalMisuse(t("--picture va avec --camera", "--picture goes with --camera"))
     from vitale_protocol.diagnosis.findings import tell
     from vitale_reader.diagnosis.report import examine
 
@@ -114,6 +125,39 @@ def doctor(
     else:
         findings_output.print_findings(findings)
     context.exit(status)
+
+
+def _require_together(context: click.Context, trials: tuple[str, ...]) -> None:
+    """Refuses options of which one would have no effect.
+
+    Raises:
+        LocalMisuse: there are such.
+    """
+    given = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    given |= {*trials}
+    of_report = given & {"bundle", *trials}
+    if len(of_report) > 1:
+        apart = ", ".join(f"--{name}" for name in sorted(of_report))
+        raise LocalMisuse(t(f"une seule à la fois\N{NO-BREAK SPACE}: {apart}", f"one at a time: {apart}"))
+    for name, others in _GO_WITH.items():
+        if name in given and not given & {*others}:
+            needed = ", ".join(f"--{other}" for other in others)
+            raise LocalMisuse(t(f"--{name} va avec {needed}", f"--{name} goes with {needed}"))
+
+
+def _require_new(file: Path) -> None:
+    """Refuses a file that is there, or that has no folder, before anything is looked at.
+
+    Raises:
+        LocalMisuse: either.
+    """
+    told = ""
+    if file.exists() or file.is_symlink():
+        told = t(f"{file} existe déjà", f"{file} is there already")
+    elif not file.parent.is_dir():
+        told = t(f"{file.parent} n’est pas un dossier", f"{file.parent} is no folder")
+    if told:
+        raise LocalMisuse(told, data={"file": str(file)})
 
 
 def _view(home: Path | None) -> "DaemonView | VitaleError":

@@ -10,6 +10,7 @@ import msgspec
 from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_protocol.diagnosis.findings import Finding, tell
 from vitale_protocol.errors import LocalMisuse, VitaleError
+from vitale_reader.atomic_files import write_new
 from vitale_reader.cli.doctor import findings_output
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import to_daemon
@@ -39,12 +40,10 @@ def attempt(
 
     Raises:
         ConfigurationInvalid: the configuration cannot be read.
-        LocalMisuse: the daemon has the device, the file is there already, or a picture is asked of no camera.
+        LocalMisuse: the daemon has the device.
         OSError: the file cannot be written.
         ToolMissing: the daemon's parts are not installed.
     """
-    if picture is not None:
-        _require_new(trial, picture)
     findings = list[Finding]()
     for finding in _steps(trial, home, reader, seconds, picture):
         findings.append(finding)
@@ -73,22 +72,9 @@ def _steps(trial: Trial, home: Path | None, reader: str, seconds: float, picture
         yield tell(row if picture is None or row.id != "camera_picture" else _kept(row, picture), language())
 
 
-def _require_new(trial: Trial, picture: Path) -> None:
-    """Refuses a picture of what is no camera, and a file that is there.
-
-    Raises:
-        LocalMisuse: either.
-    """
-    if trial != "camera":
-        raise LocalMisuse(t("--picture va avec --camera", "--picture goes with --camera"))
-    if picture.exists():
-        raise LocalMisuse(t(f"{picture} existe déjà", f"{picture} is there already"), data={"file": str(picture)})
-
-
 def _kept(row: CheckResult, picture: Path) -> CheckResult:
     """Writes the picture into the file, for its owner alone; the step without it."""
-    picture.touch(mode=0o600, exist_ok=False)
-    picture.write_bytes(base64.b64decode(row.values["jpeg"]))
+    write_new(picture, base64.b64decode(row.values["jpeg"]))
     return msgspec.structs.replace(row, values={"file": str(picture)})
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "daemon_options",
     "daemon_settings",
     "home_option",
+    "refused",
     "to_daemon",
 ]
 
@@ -111,11 +112,11 @@ class CliCommand(click.Command):
             output.report(LocalMisuse(detail), as_json=bool(ctx.params.get("as_json")))
             ctx.exit(USAGE)
         except OSError as error:
-            output.report(_refused(error), as_json=bool(ctx.params.get("as_json")))
+            output.report(refused(error), as_json=bool(ctx.params.get("as_json")))
             ctx.exit(USAGE)
 
 
-def _refused(error: OSError) -> LocalMisuse:
+def refused(error: OSError) -> LocalMisuse:
     """The error of the catalogue for what the system refused."""
     detail = f"{error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}"
     return LocalMisuse(detail, variant=_VARIANTS.get(error.errno or 0, ""))

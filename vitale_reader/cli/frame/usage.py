@@ -1,11 +1,11 @@
-"""Mistakes on the command line, told as any other error where a program asked for JSON."""
+"""Mistakes on the command line, told as any other error where a program asked for JSON; help that nobody takes."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
 
 import click
 
-__all__ = ["mistakes_as_json"]
+__all__ = ["help_in_order", "mistakes_as_json"]
 
 
 @contextmanager
@@ -22,3 +22,20 @@ def mistakes_as_json(wanted: bool) -> Generator[None]:
 
         output.report(LocalMisuse(error.format_message()), as_json=True)
         raise click.exceptions.Exit(error.exit_code) from error
+
+
+@contextmanager
+def help_in_order() -> Generator[None]:
+    """Ends as a command does where what click itself prints, help or a version, cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        # Here: help is shown without loading it.
+        from vitale_reader.cli.frame import exit_status, output
+        from vitale_reader.cli.frame.command import refused
+
+        output.discard_output()
+        if isinstance(error, BrokenPipeError):
+            raise click.exceptions.Exit(exit_status.BROKEN_PIPE) from error
+        output.report(refused(error), as_json=False)
+        raise click.exceptions.Exit(exit_status.USAGE) from error

@@ -20,7 +20,8 @@ _STORE = "pythonsoftwarefoundation.python."
 
 def look(machine: Machine, home: Home) -> Iterator[CheckResult]:
     """Looks at the folders."""
-    yield _disk(machine, home.state)
+    if not machine.read_only(_nearest(home.state)):  # such a disk may well have no room: nobody needs any there
+        yield _disk(machine, home.state)
     for folder in dict.fromkeys((home.state, home.run)):
         yield from _rights(machine, folder)
     yield from _redirected(machine, home.state)
@@ -51,8 +52,11 @@ def _rights(machine: Machine, folder: Path) -> Iterator[CheckResult]:
         yield of_error(LocalMisuse(str(file), variant="no_folder", data={"place": str(file)}), "folder")
         return
     if not machine.writable(there):
-        values = {"place": str(there), "owner": owner_of(there) or "?", "user": machine.user}
-        yield CheckResult(id="folder_refused", subject="folder", state="wrong", values=values)
+        owner = owner_of(there) or "?"
+        values = {"place": str(there), "owner": owner, "user": machine.user}
+        name = "folder_locked" if owner == machine.user else "folder_refused"
+        name = "folder_read_only" if machine.read_only(there) else name
+        yield CheckResult(id=name, subject="folder", state="wrong", values=values)
 
 
 def _in_the_way(folder: Path) -> Path | None:
