@@ -330,6 +330,22 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             hear=given_up,
         ),
         Situation(
+            "La carte Vitale est à la place de la carte de professionnel",
+            "A carte Vitale lies where the professional's card is asked for",
+            STAFF,
+            card("adulte"),
+            take_card,
+            first_slot=True,
+        ),
+        Situation(
+            "Le logiciel demande un lecteur qui n’est pas là",
+            "The software asks for a reader that is not there",
+            CARD,
+            nothing,
+            nothing,
+            readers=lambda _: ("pcsc:nowhere",),
+        ),
+        Situation(
             "Le logiciel demande la carte de professionnel",
             "The software asks for the professional's card",
             STAFF,
@@ -722,6 +738,14 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             hear=refused_code,
         ),
         Situation(
+            "Personne ne montre de code",
+            "Nobody shows a code",
+            CODE,
+            nothing,
+            nothing,
+            timeout=1.0,
+        ),
+        Situation(
             "Rien n’est à l’adresse du service apCV",
             "Nothing is at the address of the apCV service",
             CODE,
@@ -1056,6 +1080,13 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             PAPER,
             scan(INS, "datamatrix", ImagerFaults(parity="odd")),
             healthy_imager,
+        ),
+        Situation(
+            "La douchette envoie deux codes à la suite",
+            "The imager sends two codes as one",
+            PAPER,
+            send(b"3400936404649" + INS + b"\r"),
+            nothing,
         ),
         Situation(
             "La douchette entoure le code de STX et ETX",

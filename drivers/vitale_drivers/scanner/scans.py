@@ -17,6 +17,7 @@ Rules, beside those of ``base``:
 - What may be the rest of a torn scan is a code only if its own beginning proves it; else it is reported as incomplete.
 - More scans in a second than anyone can make are noise: they are reported once as garbled, and dropped, so that they
   delay no other reading.
+- Several codes that came as one are scanned again, one by one (``retry``): nobody knows where one ends.
 - Content that is no text is an apCV's, or another code's, only where the imager identifies the symbology; otherwise a
   wrong speed made it. The real strings can be typed by imagers in keyboard mode: they are text.
 """
@@ -186,6 +187,9 @@ class Scans:
         code = classify(scan.data, scan.symbology, self._formats)
         if scan.tail and not is_proved(scan.data):
             self._retry(INCOMPLETE)
+            return
+        if code.kind == "several" and code.problem is not None:
+            self._retry(code.problem)
             return
         if code.kind in _ANYTHING and scan.data and not scan.symbology and not _is_text(scan.data):
             self._retry(GARBLED)

@@ -4,6 +4,8 @@ Rules, the first that fits:
 
 - longer than 4096 bytes: ``too-long``; empty: ``other``;
 - a byte order mark, AIM identifiers, control characters and spaces around a code make no other code of it;
+- several codes that an imager without a suffix sent as one: ``several``. The header of a patient's code stands within
+  it, or a pack of medicine's key and something more;
 - ``IS``, a version and 22 zeros: the INS Datamatrix; ``DC01`` to ``DC04`` and a 2D-Doc header: a 2D-Doc. Both in
   whatever symbology, since imagers without AIM identifiers do not tell it, and both are printed as QR codes as well;
 - a NIR that somebody typed or that is printed as a bar code; a wallet's ``mdoc:`` or OpenID4VP address;
@@ -20,6 +22,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
+import stdnum.ean
+
 from vitale_protocol.errors import MediumUnsupported, PayloadInvalid
 from vitale_protocol.media.apcv import SIMULATED_PREFIX
 from vitale_protocol.media.apcv_profile import MAX_STRING
@@ -29,7 +33,9 @@ from vitale_protocol.records import Medium
 
 __all__ = ["LEAST_CANDIDATE", "QR_SYMBOLOGIES", "Code", "Kind", "classify"]
 
-Kind: TypeAlias = Literal["apcv-qr", "ins-datamatrix", "2d-doc", "nir", "mdoc", "openid4vp", "other", "too-long"]
+Kind: TypeAlias = Literal[
+    "apcv-qr", "ins-datamatrix", "2d-doc", "nir", "mdoc", "openid4vp", "other", "several", "too-long"
+]
 """What a code is; the first three are media."""
 
 QR_SYMBOLOGIES: Final = frozenset({"qr", "micro-qr", "rmqr"})
@@ -50,11 +56,20 @@ _INS_DAMAGED = re.compile(rb"IS[0-9]{2}0{4,}", re.IGNORECASE)
 _TWO_D_DOC_DAMAGED = re.compile(_TWO_D_DOC.pattern, re.IGNORECASE)
 # The same header, cut behind its first date or later.
 _TWO_D_DOC_CUT = re.compile(rb"DC0[1-4][0-9A-Z]{8}(?:[0-9A-F]{4,8}|[0-9A-F]{8}[0-9A-Z])", re.IGNORECASE)
+# What only ever begins a code. A French certificate has an R, which no hexadecimal string has.
+_BEGINS = re.compile(rb"IS[0-9]{2}0{22}|DC0[1-4]FR[0-9A-Z]{6}[0-9A-F]{8}[0-9A-Z]{2}|" + re.escape(SIMULATED_PREFIX))
+# CIP13, the article number of medicines: 34009, a number and a key.
+_MEDICINE = re.compile(rb"\A34009[0-9]{8}|34009[0-9]{8}\Z")
+# People write a NIR in groups.
+_BETWEEN_GROUPS = re.compile(rb"[ ./-]|\xc2?\xa0|\xe2\x80[\x87\x89\xaf]")
 # ISO/IEC 18013-5 §8.2.2.3, and the schemes of OpenID4VP wallets: its own, HAIP's, the mdoc profile's and the EUDI's.
 _MDOC = re.compile(rb"mdoc:", re.IGNORECASE)
 _OPENID4VP = re.compile(rb"(?:[a-z]+-)?(?:openid4vp|haip|haip-vp):(?://)?", re.IGNORECASE)
 # ISO/IEC 15424: what an imager puts before a code to say of what symbology it is.
 _IDENTIFIERS = re.compile(rb"(?:\][A-Za-z][0-9A-Za-z])*")
+_PRINTED: Final[dict[bytes, Kind]] = {b"IS": "ins-datamatrix", b"DC": "2d-doc"}
+_LONGEST_DRESS: Final = 3
+"""Bytes: a maker's identifier, which only an imager's driver may take away."""
 _AROUND: Final = bytes(range(0x21)) + b"\x7f"
 _MARKS: Final = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 
@@ -78,6 +93,9 @@ class Code:
     format: str = ""
 
 
+_SEVERAL: Final = Code("several", problem=Problem(PayloadInvalid.reason, "several"))
+
+
 def classify(data: bytes, symbology: str = "", formats: Collection[str] = ()) -> Code:
     """Says what a code is.
 
@@ -92,6 +110,8 @@ def classify(data: bytes, symbology: str = "", formats: Collection[str] = ()) ->
     if not data:
         return Code("other", problem=Problem(PayloadInvalid.reason, "empty"))
     plain = _undressed(data)
+    if within := _BEGINS.search(plain, 1):
+        return _begun_within(within)
     if _INS.match(plain):
         return Code("ins-datamatrix", "ins-datamatrix", _evidence("code", plain, symbology))
     if _TWO_D_DOC.match(plain):
@@ -103,10 +123,20 @@ def classify(data: bytes, symbology: str = "", formats: Collection[str] = ()) ->
     published = format_of(data) or format_of(plain) or ""
     published = "" if published in formats else published
     kind = _named(data, symbology) or _named(plain, symbology) or ("other" if published else None)
+    if kind is None and any(stdnum.ean.is_valid(one.decode()) for one in _MEDICINE.findall(plain)):
+        return _SEVERAL
     if kind is None:
         return Code("apcv-qr", "apcv-qr", _evidence("string", data, symbology))
     problem = Problem(MediumUnsupported.reason, kind, data={"medium": kind})
     return Code(kind, problem=problem, format=published if kind == "other" else "")
+
+
+def _begun_within(header: re.Match[bytes]) -> Code:
+    """A patient's code that has something before it: another code, or a mark that no driver took away."""
+    printed = _PRINTED.get(header[0][:2])
+    if printed is None or header.start() > _LONGEST_DRESS:
+        return _SEVERAL
+    return Code(printed, problem=Problem(PayloadInvalid.reason, f"{printed.removesuffix('-datamatrix')}-format"))
 
 
 def _undressed(data: bytes) -> bytes:
@@ -131,7 +161,7 @@ def _named(data: bytes, symbology: str) -> Kind | None:
         return "mdoc"
     if two_dimensional_only and _OPENID4VP.match(data):
         return "openid4vp"
-    if _NIR.fullmatch(data.replace(b" ", b"")) and not symbology.startswith(("ean", "upc")):
+    if _NIR.fullmatch(_BETWEEN_GROUPS.sub(b"", data)) and not symbology.startswith(("ean", "upc")):
         return "nir"
     if not two_dimensional_only or _is_too_short(data):
         return "other"

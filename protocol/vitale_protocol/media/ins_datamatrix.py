@@ -68,7 +68,7 @@ _TRAITS: Final = frozenset({"S1", "S5", "S6"})
 _IDENTIFIER = re.compile(r"S[1-9]")
 # RNIV: letters, blanks, hyphens and apostrophes; some issuers print accents, or the full stop of an abbreviation.
 _NAME = re.compile(r"[^\W\d_]+(?:[ '’.-]+[^\W\d_]+)*\.?")
-_OID_AND_MORE = re.compile(r"[0-9.]*(?P<more>[^0-9.].*)", re.DOTALL)
+_OID_AND_MORE = re.compile(r"[0-9.]*?(?P<more>(?:0x|[^0-9.]).*)", re.DOTALL)
 _END = re.compile(r"\x1d|S[1-9]|\Z")
 # In UTF-8, what letters of French begin with; in Latin-1, Ã and Å, with which none of its names ends.
 _FRENCH_LEADS: Final = b"\xc3\xc5"
@@ -111,7 +111,8 @@ def parse(code: bytes) -> InsDatamatrix:
 
     Raises:
         PayloadInvalid: this is no INS Datamatrix, or one of another version; the variant is ``ins-format``. Or a part
-            of one: the variant is ``incomplete`` where it ends within a name, ``garbled`` where a name ends in digits.
+            of one: the variant is ``incomplete`` where it ends within a name, ``separators-lost`` where a name ends in
+            digits.
     """
     if len(code) > _MAX_BYTES or not code.startswith(HEADER):
         raise _invalid("the header is not that of an INS Datamatrix of version 01")
@@ -129,7 +130,7 @@ def parse(code: bytes) -> InsDatamatrix:
         closed = text[end : end + 1] == "\x1d"
         if identifier in _PERSONAL and not closed and fields[identifier][-1:].isdigit():
             # A separator that was typed as its number, as Alt+029 is where nobody takes it for a key.
-            raise PayloadInvalid("a name ends in digits", variant="garbled", data={"medium": "ins-datamatrix"})
+            raise PayloadInvalid("a name ends in digits", variant="separators-lost", data={"medium": "ins-datamatrix"})
         at = end + closed
     _take_typed_separator(fields, last=identifier)
     if not fields.keys() & {"S1", "S3", "S4"}:

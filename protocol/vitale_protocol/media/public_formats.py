@@ -89,6 +89,16 @@ _HIBC: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-. $/+%"
 # The labeller, a product, a unit of measure, whatever follows a stroke, and a check sign.
 _HIBC_LAYOUT: Final = rb"\+[A-Z][A-Z0-9]{3}[A-Z0-9]{1,18}[0-9](?:/[-A-Z0-9. $/+%]+)?[-A-Z0-9. $/+%]\Z"
 
+# A date, a variant, or a value that GS or a bracket closes: boxes have them before the article as well.
+_GS1_BEFORE: Final = (
+    rb"\(?1[1-7]\)?\d\d[01]\d[0-3]\d|\(?20\)?\d\d"
+    rb"|(?:10|21|24[0-3]|71\d)[!-z]{1,20}\x1d|\((?:10|21|24[0-3]|71\d)\)[^()\x1d]{1,20}\x1d?"
+)
+_GS1_BEGINS: Final = rb"\x1d|\](?:d2|C1|Q3|e0)|(?:%s){0,4}\(?01\)?\d{14}" % _GS1_BEFORE
+
+# Suffixes under which short addresses are, among others: a path makes one of them an address.
+_SHORT_SUFFIXES: Final = b"at bzh ca cc co dk es gd gg gl gle it link ly me nl online ovh page pt re site to tv uk us"
+
 _PAYMENT_SCHEMES: Final = (
     "payto upi bitcoin bitcoincash ethereum litecoin dogecoin dash monero zcash solana cardano ripple xrp tron stellar"
     " web\\+stellar lightning lnurlp? tezos ton algorand"
@@ -100,7 +110,7 @@ _URI_SCHEMES: Final = (
 )
 
 FORMATS: Final[Sequence[PublicFormat]] = (
-    _format("gs1", "GS1 General Specifications: FNC1, or AI 01, GTIN", rb"\x1d|\](?:d2|C1|Q3|e0)|\(?01\)?\d{14}"),
+    _format("gs1", "GS1 General Specifications: FNC1, or AI 01, GTIN", _GS1_BEGINS),
     _format("article", "GS1 General Specifications: GTIN", rb"[0-9]{8}(?:[0-9]{4,5})?\Z", _is_article),
     _format("parcel", "ISO/IEC 15434: compliance indicator", rb"\[\)>\x1e"),
     _capitals("hibc", "ANSI/HIBC 2.6: supplier labelling", _HIBC_LAYOUT, _is_hibc),
@@ -142,7 +152,8 @@ FORMATS: Final[Sequence[PublicFormat]] = (
     _capitals(
         "uri",
         "RFC 1034: a name under a well-known suffix, and a path",
-        rb"(?:[a-z0-9-]+\.)+(?:fr|com|org|net|eu|io|info|app|health|paris|be|ch|lu|de)(?:[/?#][!-~]*)?\Z",
+        rb"(?:[a-z0-9-]+\.)+(?:fr|com|org|net|eu|io|info|app|health|paris|be|ch|lu|de)(?:[/?#][!-~]*)?\Z"
+        rb"|(?:[a-z0-9-]+\.)+(?:%s)/[!-~]*\Z" % _SHORT_SUFFIXES.replace(b" ", b"|"),
     ),
     _format("xml", "XML 1.0", rb"<(?:\?xml|!doctype|[a-z_][^<>]*>.*</|[a-z_][^<>]*/>\s*\Z)"),
     _format("json", "RFC 8259: an object or an array", rb"[{[].*[}\]]\Z", _is_json),

@@ -163,7 +163,7 @@ def repair(text: str) -> tuple[bytes, str]:
 
     Raises:
         PayloadInvalid: the text was mangled in an unknown way, or in one that cannot be distinguished from another;
-            ``data.fault`` is ``wedge-layout``.
+            the variant is ``wedge-layout``. Or an INS has lost its separators alone: ``separators-lost``.
     """
     text = text.rstrip("\r\n\t")
     if len(text) > MAX_STRING:
@@ -204,7 +204,16 @@ def _repaired_ins(text: str) -> tuple[bytes, str] | None:
         ((undone, name),) = found.items()
         return _bytes(undone), name
     if found or begun or text.startswith("IS01"):
-        raise _mangled()
+        raise _separators_lost(text) or _mangled()
+    return None
+
+
+def _separators_lost(text: str) -> PayloadInvalid | None:
+    """The fault of an INS of which no key but those of its separators was changed; None where it is another."""
+    try:
+        ins_datamatrix.parse(_bytes(text))
+    except PayloadInvalid as error:
+        return error if error.variant == "separators-lost" else None
     return None
 
 

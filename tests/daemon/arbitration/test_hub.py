@@ -202,22 +202,35 @@ def test_a_strange_card_is_told_to_who_waits(hub: Hub) -> None:
 
 
 STRANGERS = pytest.mark.parametrize(("medium", "variant"), [("unknown-card", ""), ("cps-card", "cps-card")])
+STAFF_MEDIA = frozenset({"cps-card"})
 
 
-@STRANGERS
+@pytest.mark.parametrize(
+    ("media", "medium", "variant"),
+    [
+        (PATIENT_MEDIA, "unknown-card", ""),
+        (PATIENT_MEDIA, "cps-card", "cps-card"),
+        (STAFF_MEDIA, "unknown-card", ""),
+        (STAFF_MEDIA, "vitale-card", "vitale-card"),
+    ],
+)
 @pytest.mark.parametrize("before", [True, False])
-def test_a_card_that_is_no_patients_is_told_at_once_where_it_takes_the_only_place(
-    hub: Hub, medium: str, variant: str, before: bool
+def test_a_card_that_is_not_wanted_is_told_at_once_where_it_takes_the_only_place(
+    hub: Hub, media: frozenset[str], medium: str, variant: str, before: bool
 ) -> None:
-    wanted = ask(1, media=PATIENT_MEDIA)
+    wanted = ask(1, media=media)
+    lying = msgspec.structs.replace(present("a", medium), media=("vitale-card", "cps-card"))
     if before:
-        hub.reader_changed(present("a", medium), 0.0)
+        hub.reader_changed(lying, 0.0)
         actions = hub.ask(wanted, 1.0)
     else:
         hub.ask(wanted, 0.0)
-        actions = hub.reader_changed(present("a", medium), 1.0)
+        actions = hub.reader_changed(lying, 1.0)
     told = [one for one in of(NotifyProgress, actions) if one != NotifyProgress(wanted, "armed")]
     assert told == [NotifyProgress(wanted, "remove_card", "a", Problem("medium_unsupported", variant))]
+    (refusal,) = of(Refuse, hub.tick(wanted.deadline))
+    assert isinstance(refusal, Refuse)
+    assert refusal.error.data == {"last": {"reason": "medium_unsupported", "variant": variant}}
 
 
 @STRANGERS
@@ -225,6 +238,13 @@ def test_a_card_that_lies_in_a_slot_of_its_own_is_not_told_of(hub: Hub, medium: 
     hub.reader_added(present("b", medium), 0.0)
     wanted = ask(1, media=PATIENT_MEDIA)
     assert variant in {"", medium}
+    assert of(NotifyProgress, hub.ask(wanted, 0.0)) == [NotifyProgress(wanted, "armed")]
+
+
+def test_a_patients_card_in_a_slot_of_its_own_does_not_disturb_who_waits_for_the_professionals(hub: Hub) -> None:
+    for place in (reader("a"), present("b")):
+        hub.reader_added(msgspec.structs.replace(place, media=("vitale-card", "cps-card")), 0.0)
+    wanted = ask(1, media=STAFF_MEDIA)
     assert of(NotifyProgress, hub.ask(wanted, 0.0)) == [NotifyProgress(wanted, "armed")]
 
 
@@ -327,6 +347,18 @@ def test_drivers_that_found_nothing_keep_nobody_waiting(end: str) -> None:
     assert isinstance(refusal.error, NoReader)
 
 
+@pytest.mark.parametrize(
+    ("readers", "variant"), [({"z"}, "named"), ({"y", "z"}, "named"), ({"a", "z"}, ""), ((), "")], ids=str
+)
+def test_a_reader_that_is_asked_for_by_name_and_is_not_there_is_told_so(
+    hub: Hub, readers: set[str], variant: str
+) -> None:
+    hub.ask(ask(1, readers=frozenset(readers), media=frozenset({"apcv-qr"})), 0.0)
+    (refusal,) = of(Refuse, hub.tick(4.0))
+    assert isinstance(refusal, Refuse)
+    assert (refusal.error.reason, refusal.error.variant) == ("no_reader", variant)
+
+
 @pytest.mark.parametrize("variant", ["pcsc", "pcsc-refused", ""])
 def test_without_the_service_behind_the_readers_the_answer_has_its_remedy(variant: str) -> None:
     hub = Hub()
@@ -408,6 +440,17 @@ def test_a_request_that_ends_in_vain_says_what_was_not_read(hub: Hub) -> None:
     assert isinstance(refusal, Refuse)
     assert (refusal.error.reason, refusal.error.variant) == ("timeout", "unread")
     assert refusal.error.data == {"last": {"reason": "medium_unsupported", "variant": "contactless"}}
+
+
+@pytest.mark.parametrize("variant", ["garbled", "incomplete", "several", "ins-format"])
+def test_a_code_that_came_spoilt_was_presented_all_the_same(hub: Hub, variant: str) -> None:
+    asked = ask(1)
+    hub.ask(asked, 0.0)
+    hub.progress("a", "retry", Problem("payload_invalid", variant))
+    (refusal,) = of(Refuse, hub.tick(asked.deadline))
+    assert isinstance(refusal, Refuse)
+    assert refusal.error.variant == "unread"
+    assert refusal.error.data == {"last": {"reason": "payload_invalid", "variant": variant}}
 
 
 DARK = Problem("reader_unavailable", "camera-dark")

@@ -97,6 +97,12 @@ class TestACodeThatWasUsed:
         assert again(actions) == []
         assert used.waiting == (ask(2, 2.0),)
 
+    def test_is_why_nothing_was_read_where_no_other_comes(self, used: Hub) -> None:
+        used.ask(ask(2, 2.0), 2.0)
+        (refusal,) = of(Refuse, used.tick(62.0))
+        assert isinstance(refusal, Refuse)
+        assert refusal.error.data == {"last": {"reason": "replayed", "variant": ""}}
+
     def test_is_followed_by_the_one_that_the_phone_shows_next(self, used: Hub) -> None:
         used.ask(ask(2, 2.0), 2.0)
         assert delivered(used.presented(code("camera", b"renewed"), 3.0)) == [2]

@@ -322,6 +322,16 @@ def test_a_box_takes_nothing_from_the_patient_whose_code_lies_there(desk: Desk) 
     ]
 
 
+def test_codes_that_came_as_one_are_scanned_again_and_end_nothing(desk: Desk) -> None:
+    desk.arm()
+    desk.scan(b"3400930000120" + INS)
+    (retry,) = desk.reports
+    assert isinstance(retry, Progress)
+    assert (retry.step, named(retry.problem)) == ("retry", "payload_invalid.several")
+    desk.scan(INS)
+    assert desk.told[-2:] == ["presented ins-datamatrix", "empty None"]
+
+
 def test_a_line_that_is_too_long_is_told_to_who_waits(desk: Desk) -> None:
     desk.scans.take(Dropped("too-long"))
     desk.after(1.0)

@@ -15,6 +15,7 @@ from vitale_protocol.problems import Problem
 
 INS = b"IS01" + b"0" * 22 + b"S1277010115400329S21.2.250.1.213.1.4.10\x1dS3SARAH\x1dS4GARCIA\x1dS5FS601-01-1977S701154"
 TWO_D_DOC = b"DC02FR000001125E125B0126FR247500010MME/SPECIMEN/NATACHA\x1d\x1fABCD"
+SEVERAL = Code("several", problem=Problem("payload_invalid", "several"))
 SYMBOLOGIES = ("", "qr", "micro-qr", "rmqr", "datamatrix", "aztec", "pdf417", "code128", "ean13")
 
 
@@ -124,7 +125,12 @@ def test_what_is_plainly_something_else_is_no_apcv(data: bytes) -> None:
     assert classify(data).medium is None
 
 
-@pytest.mark.parametrize("data", [b"277010115400329", b"2 77 01 01 154 003 29", b"253072A073004 43", b"2770101154003"])
+GROUPED = [f"2{one}77{one}01{one}01{one}154{one}003{one}29".encode() for one in (".", "-", "/", "\u00a0", "\u202f")]
+
+
+@pytest.mark.parametrize(
+    "data", [b"277010115400329", b"2 77 01 01 154 003 29", b"253072A073004 43", b"2770101154003", *GROUPED]
+)
 @pytest.mark.parametrize("symbology", ["", "qr", "code128"])
 def test_a_nir_that_was_typed(data: bytes, symbology: str) -> None:
     assert classify(data, symbology) == Code(
@@ -183,6 +189,10 @@ def test_another_symbology_is_no_code_of_a_patient(data: bytes, symbology: str) 
         b"\x1d01034009300001201725123110AB\x1d21X",
         b"\x1d1725123110AB\x1d21X and so on",
         b"]d20103400930000120",
+        b"172512310103400936404649",
+        b"10AB\x1d17251231010340093640464921X",
+        b"21ABC123\x1d0103400936404649",
+        b"(17)251231(10)AB(01)03400936404649",
     ],
 )
 def test_what_is_on_boxes_is_no_apcv_right_or_wrong(data: bytes, symbology: str) -> None:
@@ -256,7 +266,38 @@ def test_what_is_no_medium_has_its_own_text(kind: str, language: catalogue.Langu
     assert catalogue.step_message("retry", language, "medium_unsupported", kind) != plain
 
 
-@pytest.mark.parametrize("fault", ["too-long", "empty"])
+@pytest.mark.parametrize("symbology", ["", "qr"])
+@pytest.mark.parametrize("behind", [INS, TWO_D_DOC, b"VITALESIM.c29tZXRoaW5n"], ids=["ins", "2d-doc", "simulated"])
+@pytest.mark.parametrize(
+    "before", [b"3400936404649", INS, TWO_D_DOC, b"VITALESIM.c29tZXRoaW5n", b"an-opaque-string-of-24"], ids=bytes.decode
+)
+def test_codes_that_came_as_one_are_several(before: bytes, behind: bytes, symbology: str) -> None:
+    assert classify(before + behind, symbology) == SEVERAL
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"3400936404649" * 3,
+        b"3400936404649" + b"01034009364046491728123110ABC123",
+        b"3400936404649an-opaque-string-of-24",
+        b"an-opaque-string-of-24" + b"3400936404649",
+    ],
+)
+def test_a_pack_of_medicine_and_more_are_several(data: bytes) -> None:
+    assert classify(data) == SEVERAL
+    other = data.replace(b"34009", b"34019")
+    assert classify(other).kind != "several", "no medicine, or a key that is wrong"
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "fault"), [(INS, "ins-datamatrix", "ins-format"), (TWO_D_DOC, "2d-doc", "2d-doc-format")]
+)
+def test_a_mark_that_nobody_took_away_is_no_second_code(data: bytes, kind: Kind, fault: str) -> None:
+    assert classify(b"w" + data) == Code(kind, problem=Problem("payload_invalid", fault))
+
+
+@pytest.mark.parametrize("fault", ["too-long", "empty", "several"])
 def test_faults_have_their_own_text(fault: str) -> None:
     assert catalogue.text("payload_invalid", "en", fault) != catalogue.text("payload_invalid", "en")
 

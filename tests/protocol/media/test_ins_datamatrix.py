@@ -249,7 +249,7 @@ def test_any_signs_for_a_separator_give_no_other_name_without_a_warning(code: In
     assert found is None or found[0] == (code.nom, code.prenoms) or found[1]
 
 
-@pytest.mark.parametrize("typed", ["|", "~", "/", "#", "↔", "{029}", "<0x1D>", "%1D", "è", "GS", "F8\x1b", "]"])
+@pytest.mark.parametrize("typed", ["|", "~", "/", "#", "↔", "{029}", "0x1D", "<0x1D>", "%1D", "è", "GS", "F8\x1b", "]"])
 @pytest.mark.parametrize(
     "order", [["S1", "S2", "S3", "S4", "S5", "S6", "S7"], ["S4", "S3", "S5", "S2", "S1", "S6", "S7"]]
 )
@@ -271,10 +271,10 @@ def test_a_code_that_ends_within_a_name_is_refused_as_incomplete() -> None:
         assert refused.value.variant == ("ins-format" if whole[:end].endswith(b"\x1dS") else "incomplete")
 
 
-def test_a_name_with_digits_is_refused_as_garbled() -> None:
+def test_a_name_that_ends_in_digits_has_lost_its_separator() -> None:
     with pytest.raises(PayloadInvalid) as refused:
         parse(CLAIRE.encode().replace(separators.GS, b"029"))
-    assert refused.value.variant == "garbled"
+    assert refused.value.variant == "separators-lost"
 
 
 def test_a_whole_code_whose_name_comes_last_is_read_with_a_warning() -> None:

@@ -82,6 +82,8 @@ EXAMPLES = {
         b"intent:#Intent;package=org.example;end",
         b"pharmacie-dupont.fr/rendez-vous",
         b"rdv.cabinet-dupont.example.com",
+        b"wa.me/33199001234",
+        b"maps.app.goo.gl/a1B2c3D4e5F6",
     ],
     "xml": [
         b'<?xml version="1.0"?><a/>',

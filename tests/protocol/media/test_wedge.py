@@ -111,6 +111,12 @@ def test_what_begins_like_a_known_code_and_is_none_is_no_opaque_string(typed: st
     assert refused.value.variant == "wedge-layout"
 
 
+def test_an_ins_that_lost_its_separators_alone_is_told_so() -> None:
+    with pytest.raises(PayloadInvalid) as refused:
+        repair(INS.replace("\x1d", "029"))
+    assert refused.value.variant == "separators-lost", "whoever typed it has the right keyboard"
+
+
 def assert_right_or_refused(code: str, typed: str) -> bool:
     """Whether a code was restored; the text may be refused, and never be anything else."""
     try:

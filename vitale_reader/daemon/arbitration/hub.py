@@ -59,6 +59,7 @@ from vitale_protocol.errors import (
     MediumUnreadable,
     MediumUnsupported,
     NoReader,
+    PayloadInvalid,
     PresentationTimeout,
     ReaderBusy,
     ReaderGone,
@@ -107,6 +108,8 @@ UNREAD = frozenset(
         MediumUnsupported.reason,
         MediumMute.reason,
         AmbiguousMedium.reason,
+        PayloadInvalid.reason,
+        Replayed.reason,
     }
 )
 """What was presented and could not be read: a request that ends without a reading says so."""
@@ -116,6 +119,8 @@ TROUBLES = DELAYS | {ReaderBusy.reason}
 
 #: Media that are shown or scanned.
 CODES = frozenset({"apcv-qr", "ins-datamatrix", "2d-doc"})
+
+CARDS = frozenset({"vitale-card", "cps-card"})
 
 SERVICES = frozenset({"pcsc", "pcsc-refused"})
 """Variants of a driver's trouble that say what is the matter with the system's service behind its readers."""
@@ -275,9 +280,9 @@ class Hub(msgspec.Struct):
             if slot.leased and self._lies_for(request, slot)
         ]
         # What lay there before is said at once as well, where it takes the only place.
-        strange = [slot.reader for slot in self._slots.values() if slot.reader.medium in {"unknown-card", "cps-card"}]
-        if strange and not self._has_room(request):
-            actions += [told for one in strange if request.fits(one) for told in self._strange_to(request, one)]
+        if not self._has_room(request):
+            lying = [slot.reader for slot in self._slots.values() if request.fits(slot.reader)]
+            actions += [told for one in lying for told in self._strange_to(request, one)]
         return self._settle(now, actions)
 
     def subscribe(self, subscription: PendingSubscription, now: float) -> list[Action]:
@@ -437,7 +442,11 @@ class Hub(msgspec.Struct):
         # The service behind the readers is why none is there: its remedy is the true one.
         service = next((each.variant for each in troubles.values() if each.variant in SERVICES), "")
         data: dict[str, JsonValue] = {"drivers": {**drivers}}
-        return ReaderGone(variant=service, data=data) if error is ReaderGone else NoReader(variant=service, data=data)
+        if error is ReaderGone:
+            return ReaderGone(variant=service, data=data)
+        readers = self._pending.waiting[key].readers
+        unknown = bool(readers) and not readers & self._slots.keys()
+        return NoReader(variant=service or ("named" if unknown else ""), data=data)
 
     def _why_in_vain(self, request: PendingRequest) -> VitaleError:
         """The end of a request's time: rule 17."""
@@ -523,14 +532,14 @@ class Hub(msgspec.Struct):
         return [strange for pending in self._pending.concerned(reader) for strange in self._strange_to(pending, reader)]
 
     def _strange_to(self, pending: Pending, reader: Reader) -> list[Action]:
-        """Notices about an unknown card, or a professional's where a patient's is wanted.
+        """Notices about an unknown card, or a card that is wanted by others: a professional's in place of a patient's.
 
         Of what lies on an antenna its driver says more, since a phone may become readable while it lies there.
         """
         if reader.medium == "unknown-card" and reader.media != ("apcv-nfc",):
             problem = Problem(MediumUnsupported.reason)
-        elif reader.medium == "cps-card" and "cps-card" not in pending.media and not self._has_room(pending):
-            problem = Problem(MediumUnsupported.reason, "cps-card")
+        elif _is_strange(pending, reader) and reader.medium in CARDS and not self._has_room(pending):
+            problem = Problem(MediumUnsupported.reason, reader.medium)
         else:
             return []
         self._remember(pending, reader.id, problem)
@@ -538,10 +547,7 @@ class Hub(msgspec.Struct):
 
     def _has_room(self, pending: Pending) -> bool:
         """True if a reader is left for the wanted card: a professional's has its own slot on many desks."""
-        return any(
-            pending.fits(slot.reader) and slot.reader.medium not in {"unknown-card", "cps-card"}
-            for slot in self._slots.values()
-        )
+        return any(pending.fits(slot.reader) and not _is_strange(pending, slot.reader) for slot in self._slots.values())
 
     def _have_removed(self, slot: Slot) -> list[Action]:
         """Rule 3: those who waited before the medium came need it to come again."""
@@ -555,7 +561,7 @@ class Hub(msgspec.Struct):
 
     def _tell_renewed(self, pending: Pending, slot: Slot) -> Action:
         """Rule 9: whoever waits needs another code than the one that was used."""
-        return NotifyProgress(pending, "retry", slot.reader.id, Problem(Replayed.reason))
+        return self._tell(pending, slot.reader.id, Problem(Replayed.reason))
 
     def _tell_leased(self, request: PendingRequest, slot: Slot) -> Action:
         """Notifies requests for a leased reader (rule 12)."""
@@ -608,3 +614,8 @@ def _too_late(media: frozenset[str], unread: Problem | None) -> PresentationTime
     if media <= CODES:
         return PresentationTimeout(variant="code")
     return PresentationTimeout(variant="phone") if media <= {"apcv-nfc"} else PresentationTimeout()
+
+
+def _is_strange(pending: Pending, reader: Reader) -> bool:
+    """True if a card lies in a reader that is not the one that is wanted."""
+    return reader.medium == "unknown-card" or (reader.medium in CARDS and reader.medium not in pending.media)
