@@ -11,13 +11,25 @@ from vitale_drivers.pcsc.api import CardReset, ExchangeFailed, Pcsc, PcscCard, P
 from vitale_drivers.pcsc.contactless import may_be_phone
 from vitale_drivers.pcsc.state import ReaderState
 from vitale_protocol.diagnosis.check_results import CheckResult
-from vitale_protocol.errors import MediumMute, MediumUnreadable, NoReader, PresentationTimeout, ReaderBusy, VitaleError
+from vitale_protocol.errors import (
+    MediumMute,
+    MediumRemoved,
+    MediumUnreadable,
+    NoReader,
+    PresentationTimeout,
+    ReaderBusy,
+    VitaleError,
+)
+from vitale_protocol.media import recognise
 from vitale_protocol.media.apcv_profile import Profile
 
 __all__ = ["examine"]
 
 BUSY_DELAYS = (0.0, 0.1, 0.3, 1.0, 2.0)
 """Seconds before each attempt while another program has the card for itself alone."""
+
+LEAVING = 1.0
+"""Seconds within which a reader that is polled is known to be empty."""
 
 
 def examine(pcsc: Pcsc, profiles: tuple[Profile, ...], tell: Tell, seconds: float, reader: str) -> None:
@@ -39,7 +51,11 @@ def examine(pcsc: Pcsc, profiles: tuple[Profile, ...], tell: Tell, seconds: floa
     try:
         names = [name for name in context.readers() if reader.lower() in name.lower()]
         if not names:
-            raise NoReader(f"no reader has {reader} in its name" if reader else "PC/SC shows no reader")
+            raise (
+                NoReader(f"no reader has {reader} in its name", variant="named")
+                if reader
+                else NoReader("PC/SC shows no reader")
+            )
         state = _present(context, names, tell, seconds)
         tell(CheckResult(id="card_in", subject="card", state="ok", values={"name": state.name}))
         with _powered(context, state, tell) as (card, atr):
@@ -57,18 +73,24 @@ def examine(pcsc: Pcsc, profiles: tuple[Profile, ...], tell: Tell, seconds: floa
 
 
 def _present(context: PcscContext, names: list[str], tell: Tell, seconds: float) -> ReaderState:
-    """The first reader with a card, waited for."""
+    """The first reader with a card, waited for; a professional's card is tried where no other is there or can come."""
     end, asked = time.monotonic() + seconds, False
     known = tuple(ReaderState(name) for name in names)
     while True:
         known = context.wait(known, max(0.0, end - time.monotonic()) if asked else 0)
-        if found := next((state for state in known if state.present), None):
-            return found
-        if time.monotonic() >= end:
+        over = time.monotonic() >= end
+        found = sorted((state for state in known if state.present), key=_is_professionals)
+        if found and (over or not _is_professionals(found[0]) or len(found) == len(known)):
+            return found[0]
+        if over:
             raise PresentationTimeout("no card was put into a reader")
         if not asked:
             tell(CheckResult(id="card_awaited", subject="card", state="ok", values={"seconds": round(seconds)}))
             asked = True
+
+
+def _is_professionals(state: ReaderState) -> bool:
+    return recognise(state.atr).medium == "cps-card"
 
 
 @contextmanager
@@ -93,26 +115,38 @@ def _powered(context: PcscContext, state: ReaderState, tell: Tell) -> Generator[
             break
     if card is None:
         raise MediumMute("the card gives no answer to reset")
+    now = state
     try:
         card.begin()
         (now,) = context.wait((ReaderState(state.name),), 0)
         yield card, now.atr
     except (CardReset, ExchangeFailed) as error:
+        if _leaves(context, now):
+            raise MediumRemoved(f"the card left: {error.detail}") from error
         raise MediumUnreadable(f"the exchange with the card failed: {error.detail}") from error
     finally:
         card.release()
 
 
+def _leaves(context: PcscContext, before: ReaderState) -> bool:
+    """True if the card was taken out, of which PC/SC may tell a moment after an exchange has failed."""
+    end, now = time.monotonic() + LEAVING, before
+    while now.present and now.count == before.count and (left := end - time.monotonic()) > 0:
+        (now,) = context.wait((now,), left)
+    return not now.present or now.count != before.count
+
+
 def _connected(context: PcscContext, name: str, tell: Tell) -> PcscCard:
     """Connects, and waits a little for a program that has the card for itself alone."""
-    failure: VitaleError = ReaderBusy("another program has the card for itself alone")
+    failure: VitaleError | None = None
     for pause in BUSY_DELAYS:
         time.sleep(pause)
         try:
             return context.connect(name)
         except ReaderBusy as error:
+            if not isinstance(failure, ReaderBusy):
+                tell(CheckResult(id="card_busy", subject="card", state="note"))
             failure = error
-            tell(CheckResult(id="card_busy", subject="card", state="note"))
         except (CardReset, ExchangeFailed) as error:
             failure = MediumUnreadable(f"the card cannot be connected: {error.detail}")
-    raise failure
+    raise failure or ReaderBusy("another program has the card for itself alone")

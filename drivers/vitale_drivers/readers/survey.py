@@ -65,4 +65,6 @@ def first_place(bus: Finder[AddressT, PlaceT], addresses: Sequence[AddressT], na
         for place in bus.places(address):
             if name.lower() in place.name.lower():
                 return place
-    raise NoReader(f"no device has {name} in its name" if name else "no device is at the configured addresses")
+    if name:
+        raise NoReader(f"no device has {name} in its name", variant="named")
+    raise NoReader("no device is at the configured addresses")

@@ -93,11 +93,26 @@ def _spelt(value: Any) -> Any:
     return _Spelt(value) if isinstance(value, str) else value
 
 
+#: What lies in a reader, in French and in English.
+_MEDIA = {
+    "vitale-card": ("carte Vitale", "carte Vitale"),
+    "cps-card": ("carte de professionnel", "professional's card"),
+    "unknown-card": ("carte inconnue", "unknown card"),
+}
+
+#: Conventions of an answer to reset in French.
+_CONVENTIONS = {"direct": "directe"}
+
+
 def _for_people(values: Mapping[str, Any], language: Language) -> dict[str, Any]:
     """The values as a sentence has them: a mode in words, a time in the unit that fits."""
     said = dict(values)
     if language == "fr" and "mode" in said:
         said["mode"] = _MODES.get(said["mode"], said["mode"])
+    if said.get("medium") in _MEDIA:
+        said["medium"] = _MEDIA[said["medium"]][language == "en"]
+    if language == "fr" and "convention" in said:
+        said["convention"] = _CONVENTIONS.get(said["convention"], said["convention"])
     if "limit" in said:
         said["limit"] = max(1, round(said["limit"]))
     if "subject" in said:

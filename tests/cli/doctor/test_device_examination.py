@@ -42,7 +42,7 @@ def test_a_card(virtual_card: InsertCard, tmp_path: Path) -> None:
     status, told = tried(configured(tmp_path, ""), "--card", "--reader", "00 00", "--seconds", "100")
     assert (status, told["status"], told["healthy"]) == (0, 0, True)
     (read,) = [one["title"] for one in told["findings"] if one["id"] == "card_read"]
-    assert read.startswith("Carte lue\u00a0: 5 personnes, 5 NIR")
+    assert read.startswith("Carte lue\u00a0: 5 personne(s), 5 NIR")
 
 
 @pytest.mark.parametrize(

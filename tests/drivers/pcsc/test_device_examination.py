@@ -1,16 +1,20 @@
 """A card tried step by step on a real pcscd: every step told, and nothing of what the card says of people."""
 
+from collections.abc import Callable
+from threading import Event, Thread
+
 import msgspec
 import pytest
 
 from tests.conftest import InsertCard
 from vitale_drivers.pcsc.driver import PcscDriver
+from vitale_firmware_sim.card.card import Card
 from vitale_firmware_sim.card.images import load_image
 from vitale_firmware_sim.card.pcscd import PcscService
 from vitale_protocol.catalogue import LANGUAGES
 from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_protocol.diagnosis.findings import tell
-from vitale_protocol.errors import MediumMute, NoReader, PresentationTimeout
+from vitale_protocol.errors import MediumMute, MediumRemoved, NoReader, PresentationTimeout
 
 pytestmark = pytest.mark.posix
 
@@ -97,6 +101,49 @@ def test_a_card_that_is_not_read_gets_no_command(image: str, expected: str, virt
     assert "exchange" not in {row.id for row in rows}
 
 
+@pytest.mark.parametrize("also", ["adulte", "vitale-1"])
+def test_a_professionals_card_is_not_tried_beside_another(virtual_card: InsertCard, also: str) -> None:
+    virtual_card(image="cps", slot=0)
+    virtual_card(image=also, slot=1)
+    rows = tried(reader="")
+    assert of(rows, "card_in").values["name"].endswith("00 01")
+
+
+def test_a_professionals_card_alone_is_tried_when_no_other_comes(virtual_card: InsertCard) -> None:
+    virtual_card(image="cps")
+    there = tried()
+    rows = tried(0.0, reader="")
+    assert [row[-1].id for row in (there, rows)] == ["medium_unsupported.cps-card"] * 2
+
+
+class LeavingCard:
+    """A card that is taken out while it is read."""
+
+    def __init__(self) -> None:
+        self._card = Card(load_image("adulte"))
+        self.leave: Callable[[], None] = lambda: None
+        self.left = Event()
+
+    def reset(self) -> bytes:
+        return self._card.reset()
+
+    def transmit(self, apdu: bytes) -> bytes:
+        Thread(target=self.leave).start()
+        self.left.wait(60)
+        return b""
+
+    def release(self) -> None:
+        self.left.set()
+
+
+def test_a_card_that_leaves_is_not_called_unreadable(virtual_card: InsertCard) -> None:
+    card = LeavingCard()
+    link = virtual_card(card=card)
+    card.leave = link.remove
+    with pytest.raises(MediumRemoved):
+        tried()
+
+
 def test_nothing_comes(pcsc_service: PcscService) -> None:
     rows = list[CheckResult]()
     with pytest.raises(PresentationTimeout):
@@ -105,5 +152,6 @@ def test_nothing_comes(pcsc_service: PcscService) -> None:
 
 
 def test_a_name_that_no_reader_has(pcsc_service: PcscService) -> None:
-    with pytest.raises(NoReader):
+    with pytest.raises(NoReader) as told:
         tried(reader="Gemalto")
+    assert told.value.variant == "named"

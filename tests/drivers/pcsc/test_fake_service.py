@@ -941,7 +941,7 @@ def tried(service: Service, rows: list[CheckResult], monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("faults", "expected", "told"),
     [
-        ([ReaderBusy()] * 3, ReaderBusy, ["card_busy"] * 3),
+        ([ReaderBusy()] * 3, ReaderBusy, ["card_busy"]),
         ([CardReset()] * 3, MediumUnreadable, []),
         ([MediumMute()] * 3, MediumMute, ["card_mute"] * 3),
     ],

@@ -68,6 +68,17 @@ def test_what_is_as_it_should_be_needs_no_cause() -> None:
     assert (told.title, told.cause, told.remedy) == ("Port 7816 is free", "", "")
 
 
+@pytest.mark.parametrize("medium", ["vitale-card", "cps-card", "unknown-card"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_card_is_named_as_people_do(medium: str, language: Language) -> None:
+    values = dict.fromkeys(("atr", "generation", "protocols", "historical"), "x")
+    row = CheckResult(
+        id="card_atr", subject="card", state="ok", values={**values, "medium": medium, "convention": "direct"}
+    )
+    told = tell(row, language).title
+    assert (medium in told, "convention directe" in told) == (False, language == "fr")
+
+
 @pytest.mark.parametrize(
     ("uptime", "french", "english"),
     [
