@@ -113,10 +113,29 @@ def test_the_password_of_the_database_is_not_shown(store: str, seen: str) -> Non
         (r'"C:\Users\desk\list.xml"', "backslash"),
         (r'"\\server\share\list.xml"', "backslash"),
         (r'"D:\été\list.xml"', "backslash"),
-        ('"unfinished', ""),
+        (r'"sqlite:///C:\data\site"', "backslash"),
+        ('"unfinished', "syntax"),
     ],
 )
 def test_a_path_of_windows_in_double_quotes_is_told_as_that(value: str, variant: str) -> None:
     with pytest.raises(ConfigurationInvalid) as refused:
         parse(f"[seals]\ntrust_list = [{value}]")
     assert variant == refused.value.variant
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("[station]\nname = Cabinet Dupont\n", 2),
+        ("[station]\nname = “Cabinet”\n", 2),
+        ("[tls]\nenabled = True\n", 2),
+        ("[log]\nlevel = 'info'\nlevel = 'debug'\n", 3),
+        ("[tls]\n[tls]\n", 2),
+        ('[seals]\n# "C:\\list.xml"\ntrust_list = ["C:\\\\list.xml"]\n[station\n', 4),
+        ("# a\u2028b\n[station\n", 2),
+    ],
+)
+def test_what_is_no_toml_is_told_as_that_wherever_a_path_of_windows_stands(text: str, line: int) -> None:
+    with pytest.raises(ConfigurationInvalid) as refused:
+        parse(text)
+    assert (refused.value.variant, refused.value.data["line"]) == ("syntax", line)

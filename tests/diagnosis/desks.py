@@ -344,6 +344,14 @@ DESKS: dict[str, Desk] = {
         prepare=replaced(now=lambda: 946_684_800.0),
         status=1,
     ),
+    "a text has no quotes": Desk(
+        "configuration_invalid.syntax",
+        "guillemets droits",
+        "straight quotes",
+        f"{NO_DRIVER}[station]\nname = Cabinet Dupont\n",
+        says="'line': 4",
+        status=2,
+    ),
     "a setting is misspelt": Desk(
         "configuration_invalid",
         "Corrigez-la",

@@ -52,7 +52,7 @@ __all__ = [
 _NUMBERED = re.compile(r"/dev/(?:pts/|ttys|tty(?:USB|ACM)|cu\.usbmodem|video)\d+|tty:(?:USB|ACM)\d+(?::.*)?")
 
 #: A path of Windows in double quotes, where TOML takes each backslash for the beginning of an escape.
-_WINDOWS_PATH = re.compile(r'"(?:[A-Za-z]:|\\)\\[^"\\]')
+_WINDOWS_PATH = re.compile(r'"(?:[^"#]*[A-Za-z]:|\\)\\[^"\\]')
 
 # A password in it would stand in the log.
 Collector = Annotated[
@@ -394,9 +394,9 @@ def parse(text: str, *, source: str = "config.toml") -> Config:
         where: dict[str, JsonValue] = {"file": source, "path": "$"}
         if (line := line_of(text, str(error))) is not None:
             where["line"] = line
-        if _WINDOWS_PATH.search(text):
-            raise ConfigurationInvalid(str(error), variant="backslash", data=where) from error
-        raise ConfigurationInvalid(str(error), data=where) from error
+        wrong = text if line is None else text.split("\n")[line - 1]
+        variant = "backslash" if _WINDOWS_PATH.search(wrong) else "syntax"
+        raise ConfigurationInvalid(str(error), variant=variant, data=where) from error
     except ConfigurationInvalid as error:
         raise _with_line(in_file(error, source), text) from error
 

@@ -179,4 +179,4 @@ def recognise_identifier(line: bytes) -> tuple[str, bytes]:
 
 def is_proved(content: bytes) -> bool:
     """True if a content is known by its own beginning."""
-    return content.startswith(SIMULATED_PREFIX) or classify(content).kind in {"ins-datamatrix", "2d-doc"}
+    return content.startswith(SIMULATED_PREFIX) or classify(content).medium in {"ins-datamatrix", "2d-doc"}
