@@ -18,7 +18,7 @@ from vitale_protocol.errors import VitaleError, concrete_errors
 from vitale_protocol.events import LeaseWhy
 from vitale_protocol.extras import EXTRAS
 from vitale_protocol.tokens import CHECKS
-from vitale_reader.daemon.arbitration.hub import SERVICES
+from vitale_reader.daemon.arbitration.hub import CARDS, SERVICES
 from vitale_reader.daemon.database.database_errors import FILES, VARIANTS, WORDS
 from vitale_reader.daemon.issuing.replay import Reason
 
@@ -40,6 +40,7 @@ COMPUTED: dict[tuple[str, str], frozenset[str] | str] = {
     ),
     ("vitale_reader/diagnosis/settings_file.py", "refused.variant or 'not_set'"): frozenset({"not_set"}),
     ("vitale_reader/daemon/config.py", "error.variant"): OF_ERROR,
+    ("vitale_reader/daemon/config.py", "variant"): frozenset({"backslash", "syntax"}),
     ("protocol/vitale_protocol/session/wire_errors.py", "variant"): OF_ERROR,
     ("protocol/vitale_protocol/extras.py", "extra or ''"): frozenset({*EXTRAS, ""}),
     ("drivers/vitale_drivers/cards/lease.py", "why"): frozenset(get_args(LeaseWhy)),
@@ -48,6 +49,10 @@ COMPUTED: dict[tuple[str, str], frozenset[str] | str] = {
     # What takes readers of a kind; nothing where nobody can tell.
     ("drivers/vitale_drivers/nfc/devices.py", "known"): frozenset({"pn533", "pcscd", ""}),
     ("drivers/vitale_drivers/readers/health.py", "error.variant"): OF_ERROR,
+    ("vitale_reader/daemon/arbitration/hub.py", "reader.medium"): frozenset(CARDS),
+    ("vitale_reader/daemon/arbitration/hub.py", "service or ('named' if unknown else '')"): frozenset(
+        {*SERVICES, "named", ""}
+    ),
     # The system's service behind the readers; nothing where it is not the reason.
     ("vitale_reader/daemon/arbitration/hub.py", "service"): frozenset({*SERVICES, ""}),
     ("vitale_reader/daemon/arbitration/hub.py", "self._service(slot.reader.driver)"): frozenset({*SERVICES, ""}),

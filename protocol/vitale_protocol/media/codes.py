@@ -67,7 +67,6 @@ _MDOC = re.compile(rb"mdoc:", re.IGNORECASE)
 _OPENID4VP = re.compile(rb"(?:[a-z]+-)?(?:openid4vp|haip|haip-vp):(?://)?", re.IGNORECASE)
 # ISO/IEC 15424: what an imager puts before a code to say of what symbology it is.
 _IDENTIFIERS = re.compile(rb"(?:\][A-Za-z][0-9A-Za-z])*")
-_PRINTED: Final[dict[bytes, Kind]] = {b"IS": "ins-datamatrix", b"DC": "2d-doc"}
 _LONGEST_DRESS: Final = 3
 """Bytes: a maker's identifier, which only an imager's driver may take away."""
 _AROUND: Final = bytes(range(0x21)) + b"\x7f"
@@ -93,6 +92,10 @@ class Code:
     format: str = ""
 
 
+_SPOILT: Final = {
+    b"IS": Code("ins-datamatrix", problem=Problem(PayloadInvalid.reason, "ins-format")),
+    b"DC": Code("2d-doc", problem=Problem(PayloadInvalid.reason, "2d-doc-format")),
+}
 _SEVERAL: Final = Code("several", problem=Problem(PayloadInvalid.reason, "several"))
 
 
@@ -117,9 +120,9 @@ def classify(data: bytes, symbology: str = "", formats: Collection[str] = ()) ->
     if _TWO_D_DOC.match(plain):
         return Code("2d-doc", "2d-doc", _evidence("code", plain, symbology))
     if len(plain) >= LEAST_CANDIDATE and _INS_DAMAGED.match(plain):
-        return Code("ins-datamatrix", problem=Problem(PayloadInvalid.reason, "ins-format"))
+        return _SPOILT[b"IS"]
     if _TWO_D_DOC_DAMAGED.match(plain) or _TWO_D_DOC_CUT.fullmatch(plain):
-        return Code("2d-doc", problem=Problem(PayloadInvalid.reason, "2d-doc-format"))
+        return _SPOILT[b"DC"]
     published = format_of(data) or format_of(plain) or ""
     published = "" if published in formats else published
     kind = _named(data, symbology) or _named(plain, symbology) or ("other" if published else None)
@@ -133,10 +136,7 @@ def classify(data: bytes, symbology: str = "", formats: Collection[str] = ()) ->
 
 def _begun_within(header: re.Match[bytes]) -> Code:
     """A patient's code that has something before it: another code, or a mark that no driver took away."""
-    printed = _PRINTED.get(header[0][:2])
-    if printed is None or header.start() > _LONGEST_DRESS:
-        return _SEVERAL
-    return Code(printed, problem=Problem(PayloadInvalid.reason, f"{printed.removesuffix('-datamatrix')}-format"))
+    return _SEVERAL if header.start() > _LONGEST_DRESS else _SPOILT.get(header[0][:2], _SEVERAL)
 
 
 def _undressed(data: bytes) -> bytes:
