@@ -347,12 +347,8 @@ def test_drivers_that_found_nothing_keep_nobody_waiting(end: str) -> None:
     assert isinstance(refusal.error, NoReader)
 
 
-@pytest.mark.parametrize(
-    ("readers", "variant"), [({"z"}, "named"), ({"y", "z"}, "named"), ({"a", "z"}, ""), ((), "")], ids=str
-)
-def test_a_reader_that_is_asked_for_by_name_and_is_not_there_is_told_so(
-    hub: Hub, readers: set[str], variant: str
-) -> None:
+@pytest.mark.parametrize(("readers", "variant"), [("z", "named"), ("yz", "named"), ("az", ""), ("", "")])
+def test_a_reader_that_is_asked_for_by_name_and_is_not_there_is_told_so(hub: Hub, readers: str, variant: str) -> None:
     hub.ask(ask(1, readers=frozenset(readers), media=frozenset({"apcv-qr"})), 0.0)
     (refusal,) = of(Refuse, hub.tick(4.0))
     assert isinstance(refusal, Refuse)
