@@ -35,7 +35,8 @@ NO_SERVICE = frozenset({0x8010_0012, 0x8010_001D, 0x8010_001E})
 They are in ``data["code"]`` of ``ReaderUnavailable``."""
 
 
-ESTABLISH = "SCardEstablishContext"
+ESTABLISH, CONNECT = "SCardEstablishContext", "SCardConnect"
+"""Calls for which pcscd asks polkit: the service as a whole, and its cards."""
 
 
 class CardReset(LocalError):
@@ -65,6 +66,7 @@ _ERRORS: dict[int, type[VitaleError]] = {
     scard.SCARD_E_NO_SERVICE & 0xFFFFFFFF: ReaderUnavailable,
     scard.SCARD_E_SERVICE_STOPPED & 0xFFFFFFFF: ReaderUnavailable,
     scard.SCARD_E_INVALID_HANDLE & 0xFFFFFFFF: ReaderUnavailable,
+    scard.SCARD_W_SECURITY_VIOLATION & 0xFFFFFFFF: ReaderUnavailable,
 }
 
 
@@ -230,12 +232,12 @@ class _Context:
 
     def connect(self, reader: str) -> PcscCard:
         code, handle, protocol = scard.SCardConnect(self.handle, reader, scard.SCARD_SHARE_SHARED, _EITHER)
-        _check("SCardConnect", code)
+        _check(CONNECT, code)
         return _Card(handle, protocol)
 
     def rouse(self, reader: str) -> None:
         code, handle = self._connect_direct(reader)
-        _check("SCardConnect", code)
+        _check(CONNECT, code)
         try:
             code, _ = scard.SCardReconnect(handle, scard.SCARD_SHARE_SHARED, _EITHER, scard.SCARD_UNPOWER_CARD)
             _check("SCardReconnect", code)
@@ -322,11 +324,11 @@ def _check(call: str, code: int, *, otherwise: type[VitaleError] = ExchangeFaile
 def _unavailable(call: str, code: int) -> ReaderUnavailable:
     """Error for a service that cannot be used: it refuses this user, or is not there.
 
-    It refuses whoever begins. Later, pcsc-lite says "access denied" of a line that broke since the service was killed.
+    Of other calls than those that it can refuse, pcsc-lite says "access denied" when the service was killed.
     """
     detail, number = f"{call}: {_name(code)}", code & 0xFFFFFFFF
     data: dict[str, JsonValue] = {"code": number}
-    if call == ESTABLISH and number == scard.SCARD_W_SECURITY_VIOLATION & 0xFFFFFFFF:
+    if call in {ESTABLISH, CONNECT} and number == scard.SCARD_W_SECURITY_VIOLATION & 0xFFFFFFFF:
         return ReaderUnavailable(detail, variant="pcsc-refused", data=data)
     return ReaderUnavailable(detail, variant="pcsc", data=data)
 

@@ -879,6 +879,15 @@ def test_why_the_service_cannot_be_used_has_its_own_words(
     assert refused.value.variant == variant
 
 
+def test_cards_may_be_refused_to_whom_the_service_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scard, "SCardEstablishContext", lambda _scope: (0, 1))
+    monkeypatch.setattr(scard, "SCardConnect", lambda *_: (0x8010006A, 0, 0))
+    context = pcsc_api.PcscLibrary().establish()
+    with pytest.raises(ReaderUnavailable) as refused:
+        context.connect("Virtual PCD 00 00")
+    assert refused.value.variant == "pcsc-refused"
+
+
 def test_a_service_that_refuses_is_asked_less_and_less_often(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
     monkeypatch.setattr(service, "establish", refusing_service)
