@@ -491,7 +491,8 @@ async def saves_the_bundle(desk: Desk) -> None:
     await desk.sees("report.txt")
     await desk.click("Enregistrer le fichier")
     async with asyncio.timeout(STARTING):
-        while not (saved := [each for each in folder.glob("*") if zipfile.is_zipfile(each)]):  # noqa: ASYNC110
+        # Until it is whole, it has another name, or nothing in it.
+        while not (saved := [each for each in folder.glob("*.zip") if zipfile.is_zipfile(each)]):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     with zipfile.ZipFile(saved[0]) as bundle:
         assert {"report.txt", "findings.json", "configuration.json"} <= {*bundle.namelist()}
