@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
 from vitale_drivers.decoding.picture import Picture
-from vitale_drivers.decoding.repairs import flattened
+from vitale_drivers.decoding.repairs import flattened, thresholded
 from vitale_drivers.decoding.stages import STAGES
 from vitale_firmware_sim.camera.picture import render
 from vitale_firmware_sim.camera.scene import scene
@@ -33,3 +34,13 @@ def test_what_is_out_of_focus_is_read() -> None:
     names = {stage.name for stage in STAGES if made.payload in {symbol.data for symbol in stage.symbols(held)}}
     assert names & {"focus", "focus-global"}
     assert not names & {"deblur", "sharp", "region"}
+
+
+@pytest.mark.parametrize("offset", [0, 2])
+@pytest.mark.parametrize(("darkest", "lightest"), [(0, 255), (0, 3), (252, 255), (90, 96)])
+@pytest.mark.parametrize("size", [(120, 200), (3, 7), (1, 1)])
+def test_a_threshold_is_that_of_opencv(size: tuple[int, int], darkest: int, lightest: int, offset: int) -> None:
+    pixels = np.random.default_rng(2).integers(darkest, lightest + 1, size).astype(np.uint8)
+    block = max(3, max(size) // 12) | 1
+    how = cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY
+    assert np.array_equal(thresholded(pixels, 12, offset), cv2.adaptiveThreshold(pixels, 255, *how, block, offset))
