@@ -14,9 +14,14 @@ Rules:
 """
 
 import os
+import threading
 import time
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import cache
+from itertools import chain
+from operator import itemgetter
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -25,7 +30,7 @@ import numpy.typing as npt
 from vitale_drivers.decoding.picture import Grey, Picture, View, grey_of
 from vitale_drivers.decoding.regions import Region
 from vitale_drivers.decoding.stages import EASY_STAGES, HARD_STAGES, MOVED_STAGE
-from vitale_drivers.decoding.survey import distinct, survey
+from vitale_drivers.decoding.survey import Look, Looked, distinct, survey
 from vitale_drivers.decoding.symbol import Symbol
 from vitale_drivers.decoding.zxing import DATAMATRIX, GLOBAL, LOCAL, QR, read
 
@@ -59,6 +64,11 @@ MOVED = 5
 
 MOST_THREADS = 4
 """That look at one frame at a time."""
+
+T = TypeVar("T")
+
+HELPERS = min(os.cpu_count() or 1, MOST_THREADS) - 1
+"""Threads beside that of the camera."""
 
 
 class StreamDecoder:
@@ -116,7 +126,7 @@ class StreamDecoder:
         if self._picture is None:
             return []
         if self._surveyed is not self._picture:
-            self._found, self._surveyed = survey(self._picture, self._found, _threads().map), self._picture
+            self._found, self._surveyed = survey(self._picture, self._found, in_threads), self._picture
         self._remember(self._found)
         return self._found
 
@@ -157,9 +167,40 @@ class StreamDecoder:
             self._places = ()
 
 
+def in_threads(looked: Looked, whole: Sequence[Look], around: Iterable[Look]) -> list[list[Symbol]]:
+    """Looks in several threads: this one begins around, the others with the whole; who has done his part helps.
+
+    A look at the whole is one long call of a library, which leaves Python to the many short ones around.
+    """
+    first, last = _Shared(enumerate(whole)), _Shared(enumerate(around, len(whole)))
+
+    def work(mine: Iterable[tuple[int, Look]], others: Iterable[tuple[int, Look]]) -> list[tuple[int, list[Symbol]]]:
+        return [(number, looked(look)) for number, look in chain(mine, others)]
+
+    helpers = [threads().submit(work, first, last) for _ in range(HELPERS)]
+    done = work(last, first)
+    for helper in helpers:
+        # One that has not begun, since another camera has the threads, has nothing left to do.
+        if not helper.cancel():
+            done += helper.result()
+    return [symbols for _, symbols in sorted(done, key=itemgetter(0))]
+
+
+class _Shared(Iterator[T]):
+    """An iterator of which several threads take one after the other."""
+
+    def __init__(self, items: Iterator[T]) -> None:
+        self._items = items
+        self._lock = threading.Lock()
+
+    def __next__(self) -> T:
+        with self._lock:
+            return next(self._items)
+
+
 @cache
-def _threads() -> Executor:
-    return ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_THREADS), thread_name_prefix="survey")
+def threads() -> Executor:
+    return ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="survey")
 
 
 def _glance(pixels: Grey) -> npt.NDArray[np.int16]:

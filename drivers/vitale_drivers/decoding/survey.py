@@ -9,6 +9,8 @@ before one of the codes is believed to be the only one:
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
+from itertools import chain
 
 import cv2
 import numpy as np
@@ -20,7 +22,7 @@ from vitale_drivers.decoding.stages import STAGES, Stage
 from vitale_drivers.decoding.symbol import Symbol
 from vitale_drivers.decoding.zxing import DATAMATRIX, GLOBAL, QR, READY
 
-__all__ = ["distinct", "survey"]
+__all__ = ["Look", "Looked", "distinct", "one_by_one", "survey"]
 
 WHOLE = (
     Stage(name="survey", where="whole", formats=(QR, DATAMATRIX), thorough=True),
@@ -56,32 +58,44 @@ MARGIN = 0.12
 Look = tuple[Picture, Stage]
 """A picture, and one way to look at it."""
 
-Run = Callable[[Callable[[Look], list[Symbol]], Iterable[Look]], Iterable[list[Symbol]]]
-"""``map``, or one that does several at a time."""
+Looked = Callable[[Look], list[Symbol]]
+"""Carries out one look."""
+
+Run = Callable[[Looked, Sequence[Look], Iterable[Look]], Iterable[list[Symbol]]]
+"""Carries out looks at the whole, and at what else there is in it, in any order; what they read comes in theirs."""
 
 
-def survey(picture: Picture, found: Iterable[Symbol], run: Run = map) -> list[Symbol]:
+def one_by_one(looked: Looked, whole: Sequence[Look], around: Iterable[Look]) -> Iterable[list[Symbol]]:
+    """Carries out looks in one thread."""
+    return map(looked, chain(whole, around))
+
+
+def survey(picture: Picture, found: Iterable[Symbol], run: Run = one_by_one) -> list[Symbol]:
     """All that can be seen in a picture, ``found`` among it, each code once; ``run`` carries out the looks."""
     seen = distinct(found)
-    looks: list[Look] = [*((picture, stage) for stage in WHOLE), *_around(picture, seen)]
+    whole = [(picture, stage) for stage in WHOLE]
     while True:
-        more = distinct([*seen, *(symbol for symbols in run(_looked, looks) for symbol in symbols)])
+        read = run(_looked, whole, _around(picture, seen))
+        more = distinct([*seen, *chain.from_iterable(read)])
         if len(more) == len(seen):
             return more
         # What was found now is covered in its turn: its edges were the strongest.
-        seen, looks = more, _around(picture, more)
+        seen, whole = more, []
 
 
-def _around(picture: Picture, seen: Sequence[Symbol]) -> list[Look]:
-    """The looks at the likeliest regions of what is left without the symbols."""
+def _around(picture: Picture, seen: Sequence[Symbol]) -> Iterator[Look]:
+    """The looks at the likeliest regions of what is left without the symbols; those that take longest come first."""
     rest = Picture(_without(picture.grey, seen))
     # Covered codes change what counts as busy: a region may be found in one of the two and not in the other.
-    regions = [*_numbered(rest, rest.regions), *_numbered(picture, picture.regions, rest.regions, seen)]
     squares = [*_numbered(rest, rest.squares), *_numbered(picture, picture.squares, rest.squares, seen)]
-    return [
-        *((place, replace(MODULES, region=number)) for place, number in squares),
-        *((place, replace(stage, region=number)) for place, number in regions for stage in REST),
-    ]
+    yield from ((place, _at(number, MODULES)) for place, number in squares)
+    regions = [*_numbered(rest, rest.regions), *_numbered(picture, picture.regions, rest.regions, seen)]
+    yield from ((place, _at(number, stage)) for stage in REST for place, number in regions)
+
+
+@cache
+def _at(region: int, stage: Stage) -> Stage:
+    return replace(stage, region=region)
 
 
 def _numbered(

@@ -1,6 +1,8 @@
 """The frames of one camera: what is found where it was, beside it, after it moved; turns and budgets."""
 
-from collections.abc import Callable, Sequence
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import cv2
@@ -13,7 +15,7 @@ from vitale_drivers.decoding import StreamDecoder, decode
 from vitale_drivers.decoding import stream as module
 from vitale_drivers.decoding.picture import Picture
 from vitale_drivers.decoding.stages import HARD_STAGES, Stage
-from vitale_drivers.decoding.survey import survey
+from vitale_drivers.decoding.survey import Look, survey
 from vitale_drivers.decoding.symbol import Symbol
 from vitale_firmware_sim.camera.sequence import sequence
 
@@ -199,6 +201,62 @@ def test_all_of_a_frame_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> No
         decoder.see(frame((text, 300, 300)))
         assert [data(decoder.survey()) for _ in range(2)] == [{text.encode()}] * 2
     assert sizes == [1280 * 720] * 2
+
+
+LOOKS = [(Picture(np.full((8, 8), number, dtype=np.uint8)), stage) for number, stage in enumerate(HARD_STAGES)]
+
+
+def read(look: Look) -> list[Symbol]:
+    return [Symbol(look[1].name.encode(), "", "qr", ((0, 0), (1, 0), (1, 1), (0, 1)), look[1].name)]
+
+
+@pytest.mark.parametrize("helpers", [0, 1, 3])
+@pytest.mark.parametrize("whole", [0, 6, len(LOOKS)])
+def test_threads_look_at_all_of_a_frame_once(monkeypatch: pytest.MonkeyPatch, helpers: int, whole: int) -> None:
+    monkeypatch.setattr(module, "HELPERS", helpers)
+    looked: list[str] = []
+
+    def noted(look: Look) -> list[Symbol]:
+        looked.append(look[1].name)
+        return read(look)
+
+    done = module.in_threads(noted, LOOKS[:whole], iter(LOOKS[whole:]))
+    assert done == [read(look) for look in LOOKS]
+    assert Counter(looked) == Counter(stage.name for _, stage in LOOKS)
+
+
+@pytest.mark.parametrize("fault", [0, 5, 6, len(LOOKS) - 1])
+def test_a_look_that_fails_in_any_thread_fails_the_survey(fault: int) -> None:
+    def fails(look: Look) -> list[Symbol]:
+        if look is LOOKS[fault]:
+            raise ArithmeticError
+        return read(look)
+
+    with pytest.raises(ArithmeticError):
+        module.in_threads(fails, LOOKS[:6], iter(LOOKS[6:]))
+
+
+@pytest.mark.parametrize("whole", [0, 6])
+def test_where_to_look_that_is_not_found_fails_the_survey(whole: int) -> None:
+    def around() -> Iterator[Look]:
+        yield LOOKS[-1]
+        raise ArithmeticError
+
+    with pytest.raises(ArithmeticError):
+        module.in_threads(read, LOOKS[:whole], around())
+
+
+def test_while_other_cameras_have_the_threads_all_of_a_frame_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "HELPERS", 1)
+    free = threading.Event()
+    busy = [module.threads().submit(free.wait) for _ in range(module.MOST_THREADS)]
+    decoder = StreamDecoder()
+    decoder.see(frame(("first", 100, 300), ("second", 900, 300)))
+    try:
+        assert data(decoder.survey()) == {b"first", b"second"}
+    finally:
+        free.set()
+    assert all(one.result() for one in busy)
 
 
 def is_enough(decoder: StreamDecoder, picture: Grey) -> bool:
