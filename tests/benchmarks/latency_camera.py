@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["lines"]
 
 PATIENCE = 30.0
-ALLOWED = Allowance(0.006, 0.009)
-"""What a token may take more than OpenCV and zxing-cpp alone need for the text."""
+ALLOWED = Allowance(0.030, 0.040)
+"""What a token may take more than OpenCV and zxing-cpp alone need for the text: all of the frame is looked at first."""
 
 CORE = 0.15
 AT_REST = 0.005
