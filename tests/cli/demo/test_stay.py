@@ -97,7 +97,7 @@ def test_it_says_how_a_token_comes_of_it(
 ) -> None:
     """By a command that is found as this one was, in the home of this station."""
     monkeypatch.setattr(sys, "argv", [".venv/bin/vitale-reader"])
-    monkeypatch.setattr(shutil, "which", lambda _name: found)
+    monkeypatch.setattr(shutil, "which", {"vitale-reader": found}.get)
     environment = SimpleNamespace(home="/tmp/demo/home", endpoints=SimpleNamespace(web=None))
 
     stay._explain(cast("DemoEnvironment", environment))  # pyright: ignore[reportPrivateUsage]
