@@ -333,10 +333,19 @@ async def main(wanted: list[str]) -> int:
         async with desks(folder) as there:
             print(f"{len(await there.prometheus.names())} names of series at Prometheus", flush=True)
             failed = [alert for alert in alerts if not await _try(there, alert)]
+            await _look(there)
     finally:
         shutil.rmtree(folder)
     print(f"{len(alerts) - len(failed)} of {len(alerts)} alerts fired by their fault", flush=True)
     return 1 if failed else 0
+
+
+async def _look(there: Desks) -> None:
+    """Asks all that the dashboard for Grafana asks; a query that is not understood ends it."""
+    panels = there.prometheus.panels()
+    empty = [title for title, query in panels if not await there.prometheus.series(query)]
+    shown = f"{len(panels) - len(empty)} of {len(panels)} queries of the dashboard have something to show"
+    print(f"{shown}; nothing: {', '.join(empty) or 'none'}", flush=True)
 
 
 async def _try(there: Desks, alert: str) -> bool:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import urllib.parse
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,11 @@ from ruamel.yaml import YAML
 __all__ = ["PrometheusServer", "hurried"]
 
 RULES = Path(__file__).parents[2] / "vitale_reader" / "metrics" / "prometheus-rules.yml"
+DASHBOARD = RULES.with_name("grafana-dashboard.json")
 PATIENCE = 90.0
+
+#: What Grafana puts in the place of variables.
+VARIABLES = {"$instance": ".*", "$__rate_interval": "10m"}
 
 #: Windows, and amounts that take a morning to come about. The true ones are tried by `promtool test rules`.
 WINDOWS = {"[15m]": "[30s]", "[10m]": "[20s]"}
@@ -52,6 +57,13 @@ class PrometheusServer:
         config = CONFIG.format(rules=rules, bearer=bearer, targets=listed)
         (self._folder / "prometheus.yml").write_text(config, "utf-8")
         self._process: subprocess.Popen[bytes] | None = None
+
+    @staticmethod
+    def panels() -> list[tuple[str, str]]:
+        """Title and query of all that the dashboard for Grafana shows, for all desks over the last minutes."""
+        panels = json.loads(DASHBOARD.read_text("utf-8"))["panels"]
+        asked = [(panel["title"], target["expr"]) for panel in panels for target in panel["targets"]]
+        return [(title, re.sub(r"\$\w+", lambda name: VARIABLES[name[0]], query)) for title, query in asked]
 
     @staticmethod
     def alerts() -> list[str]:
@@ -99,6 +111,11 @@ class PrometheusServer:
     async def names(self) -> set[str]:
         """The names of all series."""
         return set(await asyncio.to_thread(self._ask, "label/__name__/values"))
+
+    async def series(self, query: str) -> list[Any]:
+        """What a query comes to now; it is an error where Prometheus does not understand it."""
+        told = await asyncio.to_thread(self._ask, f"query?{urllib.parse.urlencode({'query': query})}")
+        return list(told["result"])
 
     async def _until(self, holds: Any) -> None:
         async with asyncio.timeout(PATIENCE):
