@@ -87,7 +87,7 @@ def test_listed_cards_are_known_until_the_list_is_another(place: Path | str, mon
         await store.run(replace(VAULT, "site", numbers, at=7.0))
         await lists.refresh()
         assert (lists.lists(SERIAL), lists.lists("777777777")) == (False, True)
-        assert await store.run(summaries) == [
+        assert await store.run(summaries(VAULT)) == [
             ListSummary(name="other", entries=1, imported_at=6.0),
             ListSummary(name="site", entries=50, imported_at=7.0),
         ]
