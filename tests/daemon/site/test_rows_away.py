@@ -12,6 +12,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from tests.clocks import Clock
 from vitale_protocol.errors import (
     Cancelled,
     InternalError,
@@ -29,7 +30,7 @@ from vitale_reader.daemon.fairness.processor_shares import Shares
 from vitale_reader.daemon.site.incoming_requests import Answering, Visitor
 from vitale_reader.daemon.site.outgoing_requests import Answer, Asking
 from vitale_reader.daemon.site.remote_readers import Names
-from vitale_reader.daemon.site.rows.messages import Seen, Wanted
+from vitale_reader.daemon.site.rows.messages import RequestRow, Seen, Wanted
 
 WANTED = Wanted(
     station="here",
@@ -331,7 +332,7 @@ def test_a_fault_behind_a_request_is_an_incident(asks: bool, caplog: pytest.LogC
 # ── another desk asks ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def answering(rows: Rows) -> Answering:
+def answering(rows: Rows, now: Callable[[], float] = lambda: 1_000.0) -> Answering:
     async def tell_keys() -> None:
         """They are told already."""
 
@@ -345,6 +346,7 @@ def answering(rows: Rows) -> Answering:
         seal_for=lambda _station, plain, _bound_to: plain,
         tell_keys=tell_keys,
         audience=lambda _: (),
+        now=now,
     )
 
 
@@ -449,5 +451,77 @@ def test_steps_that_nobody_can_hear_of_are_dropped() -> None:
         visitor(host).progress(1, "reading", None, None, "")
         await settled(host)
         assert [step.step for _, _, step in rows.steps] == ["armed", "reading"]
+
+    run(work)
+
+
+class Readers:
+    """A desk with a reader that may give what is wanted; who waits there."""
+
+    def __init__(self) -> None:
+        self.readers = (SimpleNamespace(id="r", state="ready", media=WANTED.media),)
+        self.waits: list[object] = []
+
+    def request(self, _visitor: object, request: str, _grant: object, **_: object) -> None:
+        self.waits.append(request)
+
+    def withdraw(self, visitor: Visitor) -> None:
+        self.waits.remove(visitor.id)
+
+
+def row_of(left: float = 600.0) -> RequestRow:
+    return RequestRow(
+        id="request-1", asked_by="theirs", left=left, taken_by=None, answered=False, answer=None, sealed=b""
+    )
+
+
+@pytest.mark.parametrize("how", ["ended", "gone", "answered", "its time is over"])
+@pytest.mark.parametrize("until", [1_060.0, 0.0], ids=["says its end", "of a version before"])
+def test_a_request_that_is_over_and_put_back_reads_nothing(
+    how: str, until: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody who can write to the database put a row back, with its seal and a later end."""
+    wanted = msgspec.structs.replace(WANTED, until=until)
+    clock = Clock(1_000.0)
+
+    async def work() -> None:
+        rows, desk = Rows(), Readers()
+        host = answering(rows, clock)
+        host._desk, host._there = cast("Any", desk), frozenset({"theirs"})
+        host._wanted["request-1"] = wanted
+        await host._consider(row_of())
+        assert ["request-1"] == desk.waits
+        match how:
+            case "ended":
+                host.over("request-1", for_good=True)
+            case "gone":
+                await host.hear(NOTHING, host.names)
+                host._there = frozenset({"theirs"})
+            case "answered":
+                host._visitors["request-1"].reply(1, cast("Any", None))
+            case _:
+                host._visitors["request-1"].fail(1, PresentationTimeout())
+                clock.now = 1_076.0
+        desk.waits.clear()
+        host._wanted["request-1"] = wanted
+        for _ in range(2):
+            await host._consider(row_of())
+        may_be = how == "its time is over" and not until  # a desk of a version before does not say
+        assert (["request-1"] * 2 if may_be else []) == desk.waits
+        assert (0 if may_be else 1) == caplog.text.count("was put back")
+
+    run(work)
+
+
+def test_a_request_that_another_desk_gave_back_is_there_again() -> None:
+    async def work() -> None:
+        desk = Readers()
+        host = answering(Rows())
+        host._desk, host._there = cast("Any", desk), frozenset({"theirs"})
+        for _ in range(2):
+            host._wanted["request-1"] = WANTED
+            await host._consider(row_of())
+            assert ["request-1"] == desk.waits
+            host.over("request-1")
 
     run(work)

@@ -63,5 +63,6 @@ def make_remote_desks(
         on_news=written_elsewhere.set,
         on_conflict=on_conflict,
         clock_offset=lambda: station.clock.offset,
+        now=station.clock.now,
         shares=shares,
     )

@@ -52,6 +52,12 @@ QUIET = frozenset({error.reason for error in (NoReader, ReaderGone, Presentation
 #: Seconds for which a step waits for what follows it.
 TOGETHER = 0.1
 
+#: Seconds by which the row of a request may end later than it says itself: that it was written took as long.
+LATE = 15.0
+
+#: Seconds for which a request that does not say so is remembered, and refused ones that are told once each.
+OF_BEFORE, MOST_REFUSED = 600.0, 100
+
 RequestId = int | str
 
 
@@ -79,7 +85,7 @@ class Visitor(msgspec.Struct, eq=False):
 
     def reply(self, request: RequestId, result: PresentationResult) -> None:
         """Its answer was written with its token."""
-        self.host.forget(self)
+        self.host.answered(self)
 
     def fail(self, request: RequestId, error: VitaleError) -> None:
         """It ended without a token."""
@@ -115,6 +121,7 @@ class Answering:
         seal_for: seals an answer for a station.
         tell_keys: makes sure that the other desks know this one's keys.
         audience: the stations at which a request waits.
+        now: the time of the site, epoch seconds.
     """
 
     def __init__(
@@ -129,8 +136,12 @@ class Answering:
         seal_for: Callable[[str, bytes, str], bytes],
         tell_keys: Callable[[], Coroutine[Any, Any, None]],
         audience: Callable[[Wanted], Collection[str]],
+        now: Callable[[], float],
     ) -> None:
         self._rows = rows
+        self._now = now
+        self._ended: dict[str, float] = {}
+        self._refused: frozenset[str] = frozenset()
         self._desk = desk
         self._station = station
         self._mode: StationMode = mode
@@ -166,11 +177,14 @@ class Answering:
         await self._give_back(seen.requests, known)
         opened = [row for row in seen.requests if self._is_open(row)]
         names = {row.id for row in opened}
+        there = {row.id for row in seen.requests}
         for name in known & (self._visitors.keys() - names):
+            if name not in there:
+                self._note_end(name, self._visitors[name].wanted)
             self._send_away(self._visitors[name])
         for name in self._wanted.keys() - names:
             del self._wanted[name]
-        for name in known & (self._owed.keys() - {row.id for row in seen.requests}):
+        for name in known & (self._owed.keys() - there):
             del self._owed[name]
         for row in opened:
             if row.id not in self._visitors and row.taken_by is None:
@@ -198,8 +212,10 @@ class Answering:
         if row is not None and self._is_open(row) and row.id not in self._visitors and row.taken_by is None:
             await self._consider(row)
 
-    def over(self, request: str) -> None:
-        """A request was ended, or taken by another desk."""
+    def over(self, request: str, *, for_good: bool = False) -> None:
+        """A request was ended (``for_good``), or taken by another desk, which may give it back."""
+        if for_good and (wanted := self._wanted.get(request)) is not None:
+            self._note_end(request, wanted)
         if (visitor := self._visitors.get(request)) is not None and not visitor.taken:
             self._send_away(visitor)
         self._wanted.pop(request, None)
@@ -207,6 +223,20 @@ class Answering:
     def _is_open(self, row: RequestRow) -> bool:
         free = row.taken_by in (None, self._rows.incarnation)
         return row.asked_by in self._there and free and not row.answered and row.left > 0
+
+    def _note_end(self, request: str, wanted: Wanted) -> None:
+        """Remembers that a request is over, until its own time tells: somebody may put its row back."""
+        now = self._now()
+        self._ended = {name: until for name, until in self._ended.items() if until > now}
+        self._ended[request] = (wanted.until or now + OF_BEFORE) + LATE
+
+    def _has_ended(self, request: str, wanted: Wanted) -> bool:
+        if request not in self._ended and not 0 < wanted.until < self._now() - LATE:
+            return False
+        if request not in self._refused:
+            logger.error("a request of station %s that is over was put back: it is refused", wanted.station)
+            self._refused = frozenset({request, *tuple(self._refused)[:MOST_REFUSED]})
+        return True
 
     async def _give_back(self, rows: Iterable[RequestRow], known: frozenset[str]) -> None:
         """Gives back what this desk took without hearing of it: nobody is at it."""
@@ -235,7 +265,7 @@ class Answering:
             self._weigh(row, wanted)
 
     def _weigh(self, row: RequestRow, wanted: Wanted) -> None:
-        if wanted.mode != self._mode:
+        if wanted.mode != self._mode or self._has_ended(row.id, wanted):
             return
         if not self._known(wanted.client_id):
             logger.warning("station %s asks for a client that is not known here", wanted.station)
@@ -286,6 +316,11 @@ class Answering:
         """Its visit is over."""
         if self._visitors.get(visitor.id) is visitor:
             del self._visitors[visitor.id]
+
+    def answered(self, visitor: Visitor) -> None:
+        """Its visit is over, and so is its request."""
+        self._note_end(visitor.id, visitor.wanted)
+        self.forget(visitor)
 
     def failed(self, visitor: Visitor, error: VitaleError) -> None:
         """It ended here without a token: told, if that says more than that this desk does nothing for it."""

@@ -63,10 +63,12 @@ class RemoteDesks:
         on_news: Callable[[], None],
         on_conflict: Callable[[VitaleError], None],
         clock_offset: Callable[[], float],
+        now: Callable[[], float],
         shares: Shares,
     ) -> None:
         self._store = store
         self._clock_offset = clock_offset
+        self._now = now
         self._vault = vault
         self._station = station
         self._groups = groups
@@ -105,6 +107,7 @@ class RemoteDesks:
             seal_for=self._seal_for,
             tell_keys=stations.tell,
             audience=self._audience,
+            now=now,
         )
         self._looking: set[asyncio.Task[None]] = set()
         self._tasks: list[asyncio.Task[None]] = []
@@ -188,6 +191,7 @@ class RemoteDesks:
             names=names,
             timeout=timeout,
             site=grant.site,
+            until=self._now() + timeout,
         )
         self._asking.request(client, request, wanted)
 
@@ -312,7 +316,7 @@ class RemoteDesks:
                 if told != self._rows.incarnation:
                     self._answering.over(name)
             case "ended":
-                self._answering.over(name)
+                self._answering.over(name, for_good=True)
             case _:
                 self._news.wake()
 

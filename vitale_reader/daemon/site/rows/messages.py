@@ -14,7 +14,11 @@ __all__ = ["DeskRow", "RequestRow", "Seen", "StepTold", "Wanted"]
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """Request of a desk to the others, in the name of one of its clients."""
+    """Request of a desk to the others, in the name of one of its clients.
+
+    Attributes:
+        until: when it ends, epoch seconds by the clock of the site; 0 where a desk of a version before asks.
+    """
 
     __repr__ = concealed
 
@@ -28,6 +32,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     names: Names
     timeout: float
     site: str = ""
+    until: float = 0.0
 
 
 class StepTold(msgspec.Struct, frozen=True, kw_only=True):
