@@ -1,9 +1,8 @@
 """The frame of every command: its errors become exit statuses, and the options that lead to a daemon are the same."""
 
-import errno
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -29,7 +28,6 @@ __all__ = [
     "daemon_options",
     "daemon_settings",
     "home_option",
-    "refused",
     "to_daemon",
 ]
 
@@ -43,16 +41,6 @@ CALL_TIMEOUT = 30.0
 
 # A service that is restarted or updated is back in seconds; a machine with a slow disk takes longer.
 RESTART = 120.0
-
-
-#: Causes of a refusal by the system that have words of their own.
-_VARIANTS: Final = {
-    errno.ENOSPC: "disk_full",
-    errno.EDQUOT: "disk_full",
-    errno.EROFS: "read_only",
-    errno.EACCES: "no_access",
-    errno.EPERM: "no_access",
-}
 
 
 class CliCommand(click.Command):
@@ -112,14 +100,8 @@ class CliCommand(click.Command):
             output.report(LocalMisuse(detail), as_json=bool(ctx.params.get("as_json")))
             ctx.exit(USAGE)
         except OSError as error:
-            output.report(refused(error), as_json=bool(ctx.params.get("as_json")))
+            output.report(output.refused(error), as_json=bool(ctx.params.get("as_json")))
             ctx.exit(USAGE)
-
-
-def refused(error: OSError) -> LocalMisuse:
-    """The error of the catalogue for what the system refused."""
-    detail = f"{error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}"
-    return LocalMisuse(detail, variant=_VARIANTS.get(error.errno or 0, ""))
 
 
 class Simulation(CliCommand):

@@ -1,15 +1,16 @@
 """Output of commands: tables for people, columns for pipes, JSON for programs, errors as the catalogue has them."""
 
+import errno
 import os
 import re
 import sys
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
-from vitale_protocol.errors import ConfigurationInvalid, VitaleError
+from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse, VitaleError
 from vitale_reader.cli.frame.fitting import colour, fits, longest_words, paragraph, records, terminal_width
 from vitale_reader.cli.frame.language import language, t
 
@@ -28,6 +29,7 @@ __all__ = [
     "note",
     "print_json",
     "progress",
+    "refused",
     "report",
     "table",
     "warning_text",
@@ -42,6 +44,15 @@ _UNSEEN = re.compile(
 
 #: Columns between a name and its value.
 _GAP = 2
+
+#: Causes of a refusal by the system that have words of their own.
+_VARIANTS: Final = {
+    errno.ENOSPC: "disk_full",
+    errno.EDQUOT: "disk_full",
+    errno.EROFS: "read_only",
+    errno.EACCES: "no_access",
+    errno.EPERM: "no_access",
+}
 
 
 def interactive(stream: Any = None) -> bool:
@@ -144,6 +155,12 @@ def progress(message: str) -> "Generator[Callable[[str], None], None, None]":
         return
     with console(stderr=True).status(message, spinner="dots") as status:
         yield status.update
+
+
+def refused(error: OSError) -> LocalMisuse:
+    """The error of the catalogue for what the system refused."""
+    detail = f"{error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}"
+    return LocalMisuse(detail, variant=_VARIANTS.get(error.errno or 0, ""))
 
 
 def report(error: VitaleError, *, as_json: bool, pretty: bool = True) -> None:

@@ -32,10 +32,9 @@ def help_in_order() -> Generator[None]:
     except OSError as error:
         # Here: help is shown without loading it.
         from vitale_reader.cli.frame import exit_status, output
-        from vitale_reader.cli.frame.command import refused
 
         output.discard_output()
         if isinstance(error, BrokenPipeError):
             raise click.exceptions.Exit(exit_status.BROKEN_PIPE) from error
-        output.report(refused(error), as_json=False)
+        output.report(output.refused(error), as_json=False)
         raise click.exceptions.Exit(exit_status.USAGE) from error

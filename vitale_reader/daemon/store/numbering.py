@@ -8,8 +8,7 @@ import logging
 from sqlalchemy import BindParameter, Connection, bindparam, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from vitale_reader.daemon.store.audit_trail.heads import HIGHEST
-from vitale_reader.daemon.store.tables import audit, site_steps
+from vitale_reader.daemon.store.tables import HIGHEST, audit, site_steps
 
 __all__ = ["ran_out", "renumber"]
 

@@ -18,12 +18,11 @@ from sqlalchemy import Connection, RowMapping, Table, and_, delete, insert, sele
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.database.database_errors import swallowed
 from vitale_reader.daemon.keystore.store_keys import Vault
-from vitale_reader.daemon.store.audit_trail.heads import HIGHEST
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.machine_run import steady
 from vitale_reader.daemon.store.row_seals import Row, holds, key_of, name_of, sealed
-from vitale_reader.daemon.store.tables import clients, opposition_lists, stations, table_heads
+from vitale_reader.daemon.store.tables import HIGHEST, clients, opposition_lists, stations, table_heads
 
 __all__ = ["HEADED", "Contents", "Fault", "SealedTable", "revisions"]
 

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 __all__ = [
+    "HIGHEST",
     "REVISION",
     "audit",
     "audit_heads",
@@ -44,6 +45,9 @@ __all__ = [
 
 #: The revision of the migrations that makes these tables.
 REVISION = "0005"
+
+#: A row that somebody else put above it is no reason to run out of numbers, of which PostgreSQL has 2³¹.
+HIGHEST = 2_000_000_000
 
 metadata = MetaData()
 

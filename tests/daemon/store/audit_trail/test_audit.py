@@ -20,13 +20,12 @@ from vitale_reader.daemon.store import local_anchor
 from vitale_reader.daemon.store.audit_trail.audit import DAY, Audit
 from vitale_reader.daemon.store.audit_trail.chain import Chain
 from vitale_reader.daemon.store.audit_trail.entries import RESUMED, Entry
-from vitale_reader.daemon.store.audit_trail.heads import HIGHEST
 from vitale_reader.daemon.store.audit_trail.verification import Verified
 from vitale_reader.daemon.store.audit_trail.walk import Broken
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Anchor, Remembered, read_anchor
 from vitale_reader.daemon.store.store import Store
-from vitale_reader.daemon.store.tables import audit, audit_heads, table_heads
+from vitale_reader.daemon.store.tables import HIGHEST, audit, audit_heads, table_heads
 from vitale_reader.daemon.store.tables import audit as audit_table
 
 STATION = "10000000-0000-4000-8000-000000000000"

@@ -8,12 +8,9 @@ from sqlalchemy import Connection, RowMapping, bindparam, func, insert, select, 
 
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store.audit_trail.entries import start
-from vitale_reader.daemon.store.tables import audit, audit_heads
+from vitale_reader.daemon.store.tables import HIGHEST, audit, audit_heads
 
-__all__ = ["HIGHEST", "Head", "first_head", "genuine", "head_of", "last_number", "locked_row", "move", "put", "row_of"]
-
-#: A row that somebody else put above it is no reason to run out of numbers, of which PostgreSQL has 2³¹.
-HIGHEST = 2_000_000_000
+__all__ = ["Head", "first_head", "genuine", "head_of", "last_number", "locked_row", "move", "put", "row_of"]
 
 # Statements are constants: to build one anew costs more than to run it.
 _FIND = select(audit_heads).where(audit_heads.c.station == bindparam("of_station"))
