@@ -136,9 +136,12 @@ def other_desk(folder: Path) -> Generator[OtherDesk]:
             port = free.getsockname()[1]
         pcsc = stack.enter_context(PcscService(folder / "pcsc"))
         held = stack.enter_context(held_devices())
-        desk = OtherDesk(folder, port, imager.path, reader.path, str(camera), pcsc, held)
+        # By links: libumockdev aborts a program after fifty refusals of what has its name below /dev.
+        places = {"imager": str(folder / "imager"), "reader": str(folder / "reader"), "camera": str(camera)}
+        Path(places["imager"]).symlink_to(imager.path)
+        Path(places["reader"]).symlink_to(reader.path)
+        desk = OtherDesk(folder, port, **places, pcsc=pcsc, held=held)
         stack.callback(desk.recover)
-        places = {"imager": imager.path, "reader": reader.path, "camera": str(camera)}
         for place in places.values():
             Path(place).chmod(0)
         desk.home.mkdir(mode=0o700)

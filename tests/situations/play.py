@@ -62,8 +62,8 @@ def can_be_played(at: Counter, one: Situation) -> bool:
 def play(at: Counter, playing: Playing) -> Heard:
     """Plays one situation, and clears away."""
     one = playing.one
-    _prepare(at, [one])
     try:
+        _prepare(at, [one])
         return _heard(at, playing)
     finally:
         one.clear(at)
