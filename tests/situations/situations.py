@@ -299,6 +299,16 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             timeout=30.0,
         ),
         Situation(
+            "Le lecteur que le logiciel demande ne lit pas de codes",
+            "The reader that the software asks for reads no codes",
+            CODE,
+            nothing,
+            nothing,
+            first_slot=True,
+            together=1,
+            timeout=30.0,
+        ),
+        Situation(
             "Le numéro n’est pas dans la carte",
             "The number is not on the card",
             CARD,
@@ -336,14 +346,6 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             card("adulte"),
             take_card,
             first_slot=True,
-        ),
-        Situation(
-            "Le logiciel demande un lecteur qui n’est pas là",
-            "The software asks for a reader that is not there",
-            CARD,
-            nothing,
-            nothing,
-            readers=lambda _: ("pcsc:nowhere",),
         ),
         Situation(
             "Le logiciel demande la carte de professionnel",

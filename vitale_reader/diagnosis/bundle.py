@@ -80,7 +80,7 @@ def contents(
 
 
 def packed(made: Sequence[Content]) -> bytes:
-    """The archive."""
+    """Packs the contents into the archive that is sent."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for content in made:

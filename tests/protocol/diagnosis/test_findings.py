@@ -28,11 +28,11 @@ def test_both_languages_name_the_same_and_a_cause_has_its_remedy(name: str) -> N
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_path_in_a_command_is_one_word_for_a_shell(language: Language) -> None:
-    values = {"place": "/home/paul/Poste d'été", "owner": "root", "user": "paul"}
+    values = {"place": "/srv/Poste d'été", "owner": "root", "user": "paul"}
     told = tell(CheckResult(id="folder_refused", subject="folder", state="wrong", values=values), language)
-    assert told.title.endswith("/home/paul/Poste d'été")
+    assert told.title.endswith("/srv/Poste d'été")
     (written,) = re.findall("`(sudo [^`]*)`", told.remedy)
-    assert shlex.split(written)[-2:] == ["paul", "/home/paul/Poste d'été"]
+    assert shlex.split(written)[-2:] == ["paul", "/srv/Poste d'été"]
 
 
 def test_every_subject_has_its_place() -> None:
