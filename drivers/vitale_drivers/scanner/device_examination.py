@@ -35,7 +35,7 @@ _NAMES = {
     0x20: "SP",
 }
 
-_CHOICE: tuple[FramingName, ...] = ("stx-etx", "etx", "aim-crlf", "aim-cr", "crlf", "cr", "lf", "line", "idle")
+_CHOICE: tuple[FramingName, ...] = ("stx-etx", "etx", "aim-crlf", "aim-cr", "crlf", "cr", "lf", "line", "nul", "idle")
 """Framings in the order in which they are preferred: the one that names the most of what is sent."""
 
 
