@@ -46,7 +46,7 @@ __all__ = [
 #: The revision of the migrations that makes these tables.
 REVISION = "0005"
 
-#: A row that somebody else put above it is no reason to run out of numbers, of which PostgreSQL has 2³¹.
+#: A number that somebody else put above it is no reason to run out of them, of which PostgreSQL has 2³¹.
 HIGHEST = 2_000_000_000
 
 metadata = MetaData()
