@@ -10,7 +10,7 @@ arguments. What Python reads from the environment when it starts is that of the 
 name more folders. Whoever asks by ``subprocess`` has a program executed that does not load the product, asks what is
 loaded, or finds other modules in place of those that are.
 
-On other systems than Linux, and where what runs is measured, Python is executed for each program.
+On other systems than Linux, Python is executed for each program.
 """
 
 import contextlib
@@ -93,7 +93,7 @@ class WarmInterpreter:
     ) -> Process:
         """Starts a program; streams are given as ``subprocess.Popen`` takes them; its input is a file, or empty."""
         environment = env if env is not None else self._environment
-        if sys.platform == "linux" and "COVERAGE_PROCESS_CONFIG" not in os.environ:
+        if sys.platform == "linux":
             return self._forking.start(arguments, stdin, stdout, stderr, environment or os.environ)
         command = (sys.executable, *arguments)
         given = subprocess.DEVNULL if stdin is None else stdin
@@ -102,7 +102,7 @@ class WarmInterpreter:
     @contextlib.contextmanager
     def instead(self) -> Generator[None]:
         """Has the programs of the product forked that this process executes, where that makes no difference."""
-        if sys.platform == "linux" and "COVERAGE_PROCESS_CONFIG" not in os.environ:
+        if sys.platform == "linux":
             with self._forking.instead():
                 yield
         else:

@@ -55,8 +55,8 @@ BESIDE = "import sys\ndef is_loaded(name): return name in sys.modules\n"
 def test_programs_that_load_the_product_are_forked_and_find_what_they_are_given(tmp_path: Path) -> None:
     (tmp_path / "beside.py").write_text(BESIDE)
     (tmp_path / "program.py").write_text(FINDS_OUT)
-    # On other systems, and where what runs is measured, each program is executed.
-    forked = "forked" if sys.platform == "linux" and "COVERAGE_PROCESS_CONFIG" not in os.environ else "executed"
+    # On other systems each program is executed.
+    forked = "forked" if sys.platform == "linux" else "executed"
     assert [f"['-c', 'one'] __main__ {tmp_path} {forked}"] == started_as(tmp_path, "-c", FINDS_OUT)
     assert [f"['-c', 'one'] __main__ {tmp_path} {forked}"] == started_as(tmp_path, "-P", "-c", FINDS_OUT)
     # None of the tests' own, one that asks what is loaded, and one that finds another module in place of a loaded one.
