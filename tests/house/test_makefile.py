@@ -49,33 +49,47 @@ def test_the_readme_opens_with_the_two_commands(root: Path) -> None:
     assert re.findall(r"^make (\w+)", beginning, flags=re.MULTILINE) == ["demo", "test"]
 
 
-# Ends with the statuses of a file, one after the other, and writes down what it was to play.
+# Writes down what it was to play. The suite ends with the statuses of a file, one after the other.
 SUITE = """#!/bin/sh
-case "$*" in *--last-failed*) echo again ;; *) echo all ;; esac >>played
+case "$*" in
+    *--last-failed*) echo again >>played ;;
+    *"-m pytest"*) echo all >>played ;;
+    *coverage_floor.py*) echo floors >>played; exit ;;
+    *) exit ;;
+esac
 read -r status <statuses && sed -i 1d statuses && exit "$status"
 """
 
 
+@pytest.mark.parametrize(("target", "after"), [("test", []), ("coverage", ["floors"])], ids=["test", "coverage"])
 @pytest.mark.parametrize(
     ("statuses", "played", "status"),
     [((0,), ["all"], 0), ((1, 0), ["all", "again"], 0), ((1, 1), ["all", "again"], 2), ((2,), ["all"], 2)],
     ids=["good", "unsteady", "bad", "cut"],
 )
 def test_what_failed_is_played_once_more(
-    root: Path, tmp_path: Path, statuses: tuple[int, ...], played: list[str], status: int
+    root: Path, tmp_path: Path, target: str, after: list[str], statuses: tuple[int, ...], played: list[str], status: int
 ) -> None:
     shutil.copy(root / "Makefile", tmp_path)
-    for name, text in {".ci/setup": "#!/bin/sh\n", ".venv/bin/python": SUITE}.items():
+    for name, text in {".ci/setup": "#!/bin/sh\n", ".venv/bin/python": SUITE, ".venv/bin/coverage": SUITE}.items():
         program = tmp_path / name
-        program.parent.mkdir(parents=True)
+        program.parent.mkdir(parents=True, exist_ok=True)
         program.write_text(text)
         program.chmod(0o700)
     (tmp_path / "statuses").write_text("".join(f"{each}\n" for each in statuses))
 
-    done = subprocess.run(["make", "test"], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(
+        ["make", target],
+        cwd=tmp_path,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
 
     assert status == done.returncode, done.stderr
-    assert played == (tmp_path / "played").read_text().split()
+    assert [*played, *after] == (tmp_path / "played").read_text().split()
     assert ("unsteady" in done.stdout) is (len(played) > 1)
 
 
