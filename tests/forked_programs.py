@@ -228,14 +228,26 @@ class ForkingInterpreter:
     def _told(self, request: bytes, descriptors: Sequence[int]) -> int:
         """The number of a process, by the interpreter or, where a test has ended that, by another."""
         for _ in range(2):
-            line = self._begun()
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                socket.send_fds(line, [request], descriptors)
-                if said := line.recv(MOST):
-                    return int(said)
-            line.close()
-            self._line = None
+            line, said = self._begun(), b""
+            try:
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    socket.send_fds(line, [request], descriptors)
+                    said = line.recv(MOST)
+            finally:
+                if not said:
+                    self._leave()
+            if said:
+                return int(said)
         raise ConnectionError("the interpreter has ended")
+
+    def _leave(self) -> None:
+        """Has another interpreter asked from now on: what a late one answers is not the answer to the next request."""
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
     def _begun(self) -> socket.socket:
         if self._line is None:
