@@ -146,14 +146,14 @@ class ForkingInterpreter:
     def __init__(self, environment: Mapping[str, str] | None = None, line: socket.socket | None = None) -> None:
         self._environment = environment
         self._line = line
-        self._process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | None = None
         self._turn = threading.Lock()
 
     def close(self) -> None:
         """Ends it; its programs live on."""
-        if self._line is not None and self._process is not None:
+        if self._line is not None and self.process is not None:
             self._line.close()
-            self._process.wait(PATIENCE)
+            self.process.wait(PATIENCE)
 
     def start(
         self,
@@ -184,7 +184,7 @@ class ForkingInterpreter:
 
         # Before a daemon in this process: it would take the interpreter for a program that a driver left behind.
         with self._turn:
-            self._begun()
+            self.begin()
         popen: Any = subprocess.Popen
         popen._execute_child = start
         try:
@@ -228,7 +228,7 @@ class ForkingInterpreter:
     def _told(self, request: bytes, descriptors: Sequence[int]) -> int:
         """The number of a process, by the interpreter or, where a test has ended that, by another."""
         for _ in range(2):
-            line, said = self._begun(), b""
+            line, said = self.begin(), b""
             try:
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                     socket.send_fds(line, [request], descriptors)
@@ -245,16 +245,17 @@ class ForkingInterpreter:
         if self._line is not None:
             self._line.close()
             self._line = None
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
 
-    def _begun(self) -> socket.socket:
+    def begin(self) -> socket.socket:
+        """The line to the interpreter, which is started where none runs."""
         if self._line is None:
             self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             self._line.settimeout(PATIENCE)
             with theirs:
-                self._process = subprocess.Popen(
+                self.process = subprocess.Popen(
                     (sys.executable, "-P", __file__, str(theirs.fileno()), " " * LONGEST),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,

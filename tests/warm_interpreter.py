@@ -95,9 +95,10 @@ class WarmInterpreter:
         environment = env if env is not None else self._environment
         if sys.platform == "linux":
             return self._forking.start(arguments, stdin, stdout, stderr, environment or os.environ)
-        command = (sys.executable, *arguments)
-        given = subprocess.DEVNULL if stdin is None else stdin
-        return subprocess.Popen(command, stdin=given, stdout=stdout, stderr=stderr, env=environment)
+        else:  # noqa: RET505  for the types of each system
+            command = (sys.executable, *arguments)
+            given = subprocess.DEVNULL if stdin is None else stdin
+            return subprocess.Popen(command, stdin=given, stdout=stdout, stderr=stderr, env=environment)
 
     @contextlib.contextmanager
     def instead(self) -> Generator[None]:

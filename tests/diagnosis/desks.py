@@ -304,6 +304,10 @@ def full(_: Path) -> int:
     return 1_000_000
 
 
+def is_read_only(_: Path) -> bool:
+    return True
+
+
 def closed(_: Path) -> bool:
     return False
 
@@ -334,7 +338,7 @@ DESKS: dict[str, Desk] = {
         "folder_read_only",
         "contrôlez le disque",
         "check the disk",
-        prepare=replaced(writable=closed, read_only=lambda _: True, free=full),
+        prepare=replaced(writable=closed, read_only=is_read_only, free=full),
         status=1,
     ),
     "the battery of the clock is flat": Desk(

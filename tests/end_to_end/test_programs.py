@@ -90,20 +90,22 @@ def test_a_signal_ends_it_and_its_streams_are_closed(interpreter: WarmInterprete
     assert -9 == other.wait(60.0)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="on other systems each program is executed")
-def test_an_answer_that_comes_late_is_not_taken_for_that_to_the_next_request() -> None:
-    with WarmInterpreter() as interpreter:
-        forking = interpreter._forking
-        line, process = forking._begun(), forking._process
-        assert process is not None
-        os.kill(process.pid, signal.SIGSTOP)
-        line.settimeout(0.01)
-        with pytest.raises(TimeoutError):
-            interpreter.run("-c", "")
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process.pid, signal.SIGCONT)
-        program = interpreter.start("-c", "import os; print(os.getpid())", stdout=subprocess.PIPE)
-        assert program.stdout is not None
-        with program.stdout as said:
-            assert program.pid == int(said.readline())
-        assert 0 == program.wait(60.0)
+if sys.platform == "linux":
+    from tests.forked_programs import ForkingInterpreter
+
+    def test_an_answer_that_comes_late_is_not_taken_for_that_to_the_next_request() -> None:
+        with contextlib.closing(ForkingInterpreter()) as forking:
+            line = forking.begin()
+            assert forking.process is not None
+            os.kill(forking.process.pid, signal.SIGSTOP)
+            line.settimeout(0.01)
+            with pytest.raises(TimeoutError):
+                forking.start(("-c", ""), None, None, None, os.environ)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(forking.process.pid, signal.SIGCONT)
+            code = "import os; print(os.getpid())"
+            program = forking.start(("-c", code), None, subprocess.PIPE, None, os.environ)
+            assert program.stdout is not None
+            with program.stdout as said:
+                assert program.pid == int(said.readline())
+            assert 0 == program.wait(60.0)

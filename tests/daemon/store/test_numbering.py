@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import func, make_url, select, text
+from sqlalchemy import Connection, func, make_url, select, text
 
 from tests.postgres_server import PostgresServer
 from vitale_protocol.errors import StoreUnavailable
@@ -34,6 +34,14 @@ HANDS = {
 }
 
 
+def nothing_else(_: Connection) -> None:
+    """Is done in the same transaction, by itself: the rows go one by one then."""
+
+
+def refused(connection: Connection) -> None:
+    connection.execute(text("SELECT 1 / 0"))
+
+
 @pytest.mark.parametrize("hand", HANDS)
 @pytest.mark.parametrize("way", ["in one statement", "row by row"])
 def test_lines_are_written_after_the_last_one(
@@ -43,7 +51,7 @@ def test_lines_are_written_after_the_last_one(
         store = Store(site_database)
         await store.open()
         chain = Chain(VAULT, STATION)
-        also: list[Callable[..., object]] = [] if way == "in one statement" else [lambda connection: connection]
+        also: list[Callable[..., object]] = [] if way == "in one statement" else [nothing_else]
         for _ in range(3):
             await append(store, chain, ENTRY, also=also)
         postgres.execute(HANDS[hand], str(make_url(site_database).database))
@@ -76,5 +84,5 @@ def test_numbers_that_may_not_be_set_are_an_outage(
         assert store.away
         await store.close()
 
-    monkeypatch.setattr(stores, "renumber", lambda connection: connection.execute(text("SELECT 1 / 0")))
+    monkeypatch.setattr(stores, "renumber", refused)
     asyncio.run(main())

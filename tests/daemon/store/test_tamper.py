@@ -10,6 +10,7 @@ import contextlib
 import datetime as dt
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -680,6 +681,10 @@ def test_a_string_counts_once_though_somebody_took_away_the_key_of_the_table(
     on_site(site_database, work)
 
 
+def nothing_else(_: Connection) -> None:
+    """Is done in the same transaction, by itself: the rows go one by one then."""
+
+
 @pytest.mark.parametrize("table", ["outbox", "audit"])
 @pytest.mark.parametrize("way", ["in one statement", "row by row"])
 def test_no_token_is_handed_over_that_the_database_does_not_keep(
@@ -689,13 +694,13 @@ def test_no_token_is_handed_over_that_the_database_does_not_keep(
         clock = StoreClock(Remembered(), wall=lambda: NOW, steady=lambda: NOW)
         outbox = Outbox(store, VAULT, Chain(VAULT, STATION), clock=clock)
         token = OutboxToken(jti="j", exp=int(NOW) + 60, token="t")
-        also: list[Any] = [] if way == "in one statement" else [lambda connection: connection]
-        how: Mapping[str, Any] = {"client_id": "c", "presentation": "p", "entry": entry("presentation.request")}
-        await outbox.put(token, **how)
+        also: list[Any] = [] if way == "in one statement" else [nothing_else]
+        put = partial(outbox.put, client_id="c", entry=entry("presentation.request"))
+        await put(token, presentation="p")
         planted(site_database, postgres, PLANTED["a trigger on what is inserted"].format(table=table))
         other = msgspec.structs.replace(token, jti="k")
         with pytest.raises(StoreUnavailable) as caught:
-            await outbox.put(other, **{**how, "presentation": "q"}, also=also)
+            await put(other, presentation="q", also=also)
         assert "database-otherwise" == caught.value.variant
         assert ["j"] == [one.jti for one in await outbox.list("c")], "all of it or nothing"
 

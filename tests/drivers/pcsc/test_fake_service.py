@@ -880,8 +880,14 @@ def test_why_the_service_cannot_be_used_has_its_own_words(
 
 
 def test_cards_may_be_refused_to_whom_the_service_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scard, "SCardEstablishContext", lambda _scope: (0, 1))
-    monkeypatch.setattr(scard, "SCardConnect", lambda *_: (0x8010006A, 0, 0))
+    def established(_scope: int) -> tuple[int, int]:
+        return 0, 1
+
+    def refuses(*_arguments: object) -> tuple[int, int, int]:
+        return 0x8010006A, 0, 0
+
+    monkeypatch.setattr(scard, "SCardEstablishContext", established)
+    monkeypatch.setattr(scard, "SCardConnect", refuses)
     context = pcsc_api.PcscLibrary().establish()
     with pytest.raises(ReaderUnavailable) as refused:
         context.connect("Virtual PCD 00 00")
