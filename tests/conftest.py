@@ -99,6 +99,7 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(hang_up, lambda _number, _frame: None)
     _shorten_paths()
     _bypass_proxies()
+    _begin_elsewhere(config)
     directory = Path(tempfile.mkdtemp(prefix="vitale-pcscd-"))
     config.stash[_DIRECTORY] = directory
     os.environ.update(PcscService(directory, READERS).environment)
@@ -109,6 +110,15 @@ def _shorten_paths() -> None:
     if len(tempfile.gettempdir()) > LONGEST_TMPDIR and os.access(SHORT_TMPDIR, os.W_OK):
         # Also for the processes that share the tests, and for the programs that they start.
         os.environ["TMPDIR"] = tempfile.tempdir = SHORT_TMPDIR
+
+
+def _begin_elsewhere(config: pytest.Config) -> None:
+    """Has each of the processes that share the tests load others first: what one has compiled, the rest find."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker and config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        files = sorted(map(str, TESTS.rglob("test_*.py")))
+        first = len(files) * int(worker.removeprefix("gw")) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        config.args = [*files[first:], *files[:first]]
 
 
 def _bypass_proxies() -> None:
@@ -137,11 +147,12 @@ def pytest_collection() -> Generator[None, object, object]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks what needs POSIX by what it asks for, and the rooms whose daemons are asked on their Unix sockets.
 
-    Puts first what takes long.
+    Puts first what takes long, in the same order in each process.
     """
-    rooms = {path: path.relative_to(Path(__file__).parent).parts for path in {item.path for item in items}}
-    ranks = {path: LONG_FIRST.index(parts[0]) for path, parts in rooms.items() if parts[0] in LONG_FIRST}
-    items.sort(key=lambda item: ranks.get(item.path, len(LONG_FIRST)))
+    rooms = {path: path.relative_to(TESTS).parts for path in {item.path for item in items}}
+    ranks = {room: rank for rank, room in enumerate(LONG_FIRST)}
+    places = {path: (ranks.get(parts[0], len(LONG_FIRST)), parts) for path, parts in rooms.items()}
+    items.sort(key=lambda item: places[item.path])
     posix = {path for path, parts in rooms.items() if not POSIX_ROOMS.isdisjoint(parts)}
     for item in items:
         asked = item.fixturenames if isinstance(item, pytest.Function) else ()
