@@ -99,7 +99,9 @@ class Looked:
         self._modules: dict[Path, Module] = {}
         # By the number of the node, which stays the same as long as it is kept.
         self._texts: dict[int, Text] = {}
-        self._places: dict[tuple[Path, str, Path], tuple[tuple[Module, ast.AST], ...]] = {}
+        # For each folder of tests, by the number of the module and the name.
+        self._places: dict[Path, dict[tuple[int, str], tuple[tuple[Module, ast.AST], ...]]] = {}
+        self._above: dict[Path, list[Module]] = {}
         self._lacking, self._without = lacking(root)
 
     def module(self, path: Path) -> Module:
@@ -128,7 +130,7 @@ class Looked:
         """What a test reaches; None where one of its fixtures has it left out."""
         found, seen = set[str](), set[int]()
         waiting, uncalled = [(self.module(path), node)], list[tuple[Module, ast.FunctionDef | ast.AsyncFunctionDef]]()
-        used = set[str]()
+        used, places = set[str](), self._places.setdefault(path.parent, {})
         while waiting:
             module, node = waiting.pop()
             if id(node) in seen:
@@ -143,7 +145,10 @@ class Looked:
                 return None
             used |= text.names
             for name in text.names:
-                waiting += self._found(module, name, path)
+                asked = id(module), name
+                if asked not in places:
+                    places[asked] = tuple(self._defined(module, name, path.parent))
+                waiting += places[asked]
             waiting += [(module, method) for module, method in uncalled if method.name in used]
         return found
 
@@ -158,15 +163,16 @@ class Looked:
             self._texts[id(node)] = Text(node, frozenset(self._lacked(text)), frozenset(named(text)), methods)
         return self._texts[id(node)]
 
-    def _found(self, module: Module, name: str, test: Path) -> tuple[tuple[Module, ast.AST], ...]:
-        """Where a name is defined, for all tests of a folder."""
-        asked = module.path, name, test.parent
-        if asked not in self._places:
-            self._places[asked] = tuple(self._defined(module, name, test))
-        return self._places[asked]
+    def _conftests(self, folder: Path) -> list[Module]:
+        """The ``conftest.py`` of a folder and of those above, the nearest first."""
+        if folder not in self._above:
+            above = [] if folder == self._root / "tests" else self._conftests(folder.parent)
+            own = folder / "conftest.py"
+            self._above[folder] = [self.module(own), *above] if own.exists() else above
+        return self._above[folder]
 
-    def _defined(self, module: Module, name: str, test: Path) -> Iterator[tuple[Module, ast.AST]]:
-        """Where a name is defined in the tests; fixtures come from the ``conftest.py`` above as well."""
+    def _defined(self, module: Module, name: str, folder: Path) -> Iterator[tuple[Module, ast.AST]]:
+        """Where a name is defined, for tests of a folder; fixtures come from the ``conftest.py`` above as well."""
         if name in EITHER_WAY:
             return
         if name in module.taken:
@@ -180,13 +186,9 @@ class Looked:
         elif name in module.defined:
             yield module, module.defined[name]
         else:
-            for folder in test.parents:
-                above = folder / "conftest.py"
-                if above.exists() and name in self.module(above).fixtures:
-                    yield self.module(above), self.module(above).fixtures[name]
-                    return
-                if folder == self._root / "tests":
-                    return
+            above = next((each for each in self._conftests(folder) if name in each.fixtures), None)
+            if above is not None:
+                yield above, above.fixtures[name]
 
     def _lacked(self, text: Iterable[ast.AST]) -> Iterator[str]:
         """What of a text is not on Windows."""
