@@ -105,7 +105,7 @@ def statements(tree: ast.AST, *, late: bool) -> Iterator[ast.Import | ast.Import
             yield node
         elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             continue
-        elif late or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        elif not isinstance(node, ast.expr) and (late or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
             yield from statements(node, late=late)
 
 
