@@ -4,8 +4,10 @@ The languages take turns; the other column has the same texts of the catalogue. 
 shown by a situation, or it is said why none does.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -65,6 +67,32 @@ def playing(one: Situation) -> Playing:
 
 def errors(told: Row) -> set[str]:
     return {key for key in told.keys if key.startswith("errors.")}
+
+
+@pytest.mark.parametrize(
+    ("played", "together"),
+    [(play, 0), (lambda at, one: play_together(at, [one]), 1)],
+    ids=["alone", "together"],
+)
+def test_what_does_not_settle_is_cleared_away(played: Callable[[Counter, Playing], object], together: int) -> None:
+    done: list[str] = []
+
+    class Restless:
+        def settle(self, *_: int) -> None:
+            done.append("settle")
+            raise AssertionError("the desk does not settle")
+
+    one = replace(
+        ALL[0],
+        before=lambda _: done.append("before"),
+        clear=lambda _: done.append("clear"),
+        lying=1,
+        together=together,
+    )
+    with pytest.raises(AssertionError, match="does not settle"):
+        played(cast("Counter", Restless()), Playing(one, "en"))
+
+    assert ["before", "settle", "clear", "settle"] == done
 
 
 def test_the_page_has_them_all() -> None:

@@ -84,8 +84,8 @@ def _group(playing: Playing) -> int:
 
 
 def _play_group(at: Counter, together: list[Playing]) -> dict[str, Heard]:
-    _prepare(at, [playing.one for playing in together])
     try:
+        _prepare(at, [playing.one for playing in together])
         with ThreadPoolExecutor(len(together)) as pool:
             heard = pool.map(partial(_heard, at), together)
             return {playing.one.english: each for playing, each in zip(together, heard, strict=True)}
