@@ -33,8 +33,8 @@ __all__ = ["ForkingInterpreter"]
 
 #: Bytes of a request, with the environment of a process.
 MOST = 1 << 20
-#: Seconds within which a busy machine forks a process, or ends one that was killed.
-PATIENCE = 60.0
+#: Seconds within which a busy machine loads the product and forks a process, or ends one that was killed.
+PATIENCE = 100.0
 #: Characters of a command line that are shown.
 LONGEST = 400
 #: Commands that start programs of the product.

@@ -93,12 +93,14 @@ class WarmInterpreter:
     ) -> Process:
         """Starts a program; streams are given as ``subprocess.Popen`` takes them; its input is a file, or empty."""
         environment = env if env is not None else self._environment
+        program: Process
         if sys.platform == "linux":
-            return self._forking.start(arguments, stdin, stdout, stderr, environment or os.environ)
-        else:  # noqa: RET505  for the types of each system
+            program = self._forking.start(arguments, stdin, stdout, stderr, environment or os.environ)
+        else:
             command = (sys.executable, *arguments)
             given = subprocess.DEVNULL if stdin is None else stdin
-            return subprocess.Popen(command, stdin=given, stdout=stdout, stderr=stderr, env=environment)
+            program = subprocess.Popen(command, stdin=given, stdout=stdout, stderr=stderr, env=environment)
+        return program
 
     @contextlib.contextmanager
     def instead(self) -> Generator[None]:

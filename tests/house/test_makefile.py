@@ -79,9 +79,8 @@ def test_what_failed_is_played_once_more(
     (tmp_path / "statuses").write_text("".join(f"{each}\n" for each in statuses))
 
     done = subprocess.run(
-        ["make", target],
+        ["make", target, f"COVERAGE_FILE={tmp_path}/measured/data"],
         cwd=tmp_path,
-        env=os.environ | {"TMPDIR": str(tmp_path)},
         capture_output=True,
         text=True,
         timeout=100,
