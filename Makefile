@@ -54,9 +54,9 @@ test-elsewhere:  ## what every system plays, under stand-ins for Windows and mac
 	    -m "not pcscd and not posix and not soak" $(EVERYWHERE) || exit 1; \
 	done
 
-# Where each process leaves what it measured: a driver's, confined, writes nowhere but among temporary files. The floors
-# are told of a suite with a fault, too: an hour of measuring is not lost by one test.
-coverage: export COVERAGE_FILE := $(or $(TMPDIR),/tmp)/vitale-coverage-$(shell id -u)/data
+# Where each process leaves what it measured. One that is confined keeps nothing but what it writes below /dev: the folder
+# of its temporary files goes with it. The floors are told of a suite with a fault, too: an hour is not lost by one test.
+coverage: export COVERAGE_FILE := $(or $(wildcard /dev/shm),$(TMPDIR),/tmp)/vitale-coverage-$(shell id -u)/data
 
 coverage:        ## the suite, what it did not reach, and the floor of each package
 	@.ci/setup test

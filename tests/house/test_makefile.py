@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from vitale_drivers.host.confinement import WRITABLE
+
 NEED_NO_ENVIRONMENT = {"setup", "lock", "deb", "bare", "bare-desk", "clean"}
 TARGETS = NEED_NO_ENVIRONMENT | {
     *(
@@ -90,6 +92,14 @@ def test_what_failed_is_played_once_more(
     assert status == done.returncode, done.stderr
     assert [*played, *after] == (tmp_path / "played").read_text().split()
     assert ("unsteady" in done.stdout) is (len(played) > 1)
+
+
+@pytest.mark.skipif(not Path("/dev/shm").exists(), reason="only Linux confines processes, and has this folder")
+def test_what_a_confined_process_measures_is_kept(root: Path) -> None:
+    said = subprocess.run(["make", "-n", "coverage"], cwd=root, capture_output=True, text=True, timeout=100, check=True)
+
+    (folder,) = re.findall(r"mkdir -m 700 (\S+)", said.stdout)
+    assert folder.startswith(tuple(f"{each}/" for each in WRITABLE))
 
 
 @pytest.mark.parametrize("script", [".ci/setup", ".ci/run", ".ci/wheel", ".ci/bare", ".ci/bare-desk", ".ci/deb"])
