@@ -111,7 +111,7 @@ def test_a_configuration_that_went_wrong_meanwhile_needs_attention(station: Demo
     try:
         told = run(station.home, "status", "--json")
         assert (told.status, told.json["last"]) == (2, None)
-        assert [finding["id"] for finding in told.json["attention"]] == ["configuration_invalid"]
+        assert [finding["id"] for finding in told.json["attention"]] == ["configuration_invalid.syntax"]
     finally:
         file.write_bytes(before)
 

@@ -37,7 +37,9 @@ told = {}
 with vitale_reader.connect() as own:
     told["ping"] = own.ping() >= 0
     told["mode"] = own.station().station.mode
-    (reader,) = own.readers()
+    while not (readers := own.readers()):
+        pass  # a driver may take longer than a daemon
+    (reader,) = readers
     told["driver"] = reader.driver
     read = own.read(scopes=["identity", "nir"], timeout=30, acknowledge=False)
     told["read"] = [read.medium, read.proof.method, read.origin, read.holder.prenom]

@@ -35,7 +35,7 @@ COMPUTED: dict[tuple[str, str], frozenset[str] | str] = {
     ("protocol/vitale_protocol/media/codes.py", "kind"): frozenset({"nir", "mdoc", "openid4vp", "other"}),
     ("protocol/vitale_protocol/errors.py", "variant"): OF_ERROR,
     ("protocol/vitale_protocol/problems.py", "self.variant"): OF_ERROR,
-    ("vitale_reader/cli/frame/command.py", "_VARIANTS.get(error.errno or 0, '')"): frozenset(
+    ("vitale_reader/cli/frame/output.py", "_VARIANTS.get(error.errno or 0, '')"): frozenset(
         {"disk_full", "read_only", "no_access", ""}
     ),
     ("vitale_reader/diagnosis/settings_file.py", "refused.variant or 'not_set'"): frozenset({"not_set"}),

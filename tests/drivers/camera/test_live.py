@@ -17,6 +17,7 @@ from vitale_firmware_sim.camera.live import LiveCamera
 from vitale_firmware_sim.camera.picture import Frame
 
 FIRST, SECOND = b"VITALESIM.an opaque string", b"VITALESIM.the next opaque string"
+LONG = FIRST + b" that goes on in other codes"
 POSTER = b"mdoc:owBjMS4wAYIB2BhYS6QBAiABIVgg"
 PIXELS = 6
 
@@ -91,7 +92,7 @@ def test_a_phone_is_seen_beside_a_poster(live_camera: LiveCamera, open_driver: O
 
 
 def test_the_parts_of_a_code_are_joined(live_camera: LiveCamera, open_driver: Open) -> None:
-    parts: list[segno.QRCode] = list(segno.make_sequence(FIRST + SECOND, error="m", symbol_count=3))
+    parts: list[segno.QRCode] = list(segno.make_sequence(LONG, error="m", symbol_count=3))
     frames: list[Frame] = []
     for part in parts:
         canvas = np.full((720, 1280), 190, np.uint8)
@@ -107,7 +108,7 @@ def test_the_parts_of_a_code_are_joined(live_camera: LiveCamera, open_driver: Op
         if inbox.outcomes():
             break
         assert time.monotonic() < end
-    assert inbox.wait(Presented).evidence["string"] == FIRST + SECOND
+    assert inbox.wait(Presented).evidence["string"] == LONG
 
 
 def test_a_renewed_code_is_presented_anew_and_one_that_stays_is_not(live_camera: LiveCamera, open_driver: Open) -> None:
