@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 import shutil
+import sqlite3
 from collections.abc import Awaitable, Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import make_url
 
+from tests.daemon.patience import PATIENCE
 from tests.posix import OWN_DOOR, open_unix_connection
 from tests.postgres_server import PostgresServer
 from vitale_protocol.errors import NotAuthenticated, StoreUnavailable
@@ -254,6 +256,12 @@ class Cut:
         return bool(json.loads(done.output)["whole"])
 
 
+def lines_in(spool: Path) -> int:
+    """How many lines of the audit trail a spool has."""
+    with contextlib.closing(sqlite3.connect(f"file:{spool}?mode=ro", uri=True)) as connection:
+        return int(connection.execute("SELECT count(*) FROM audit").fetchone()[0])
+
+
 @pytest.fixture
 def cut(tmp_path: Path, site_database: str, postgres: PostgresServer) -> Generator[Cut]:
     desk = Cut(tmp_path, site_database, postgres)
@@ -261,6 +269,10 @@ def cut(tmp_path: Path, site_database: str, postgres: PostgresServer) -> Generat
 
     async def killed(endpoints: Endpoints) -> None:
         await desk.speak(endpoints)
+        # The line is written once the answer is given.
+        async with asyncio.timeout(PATIENCE):
+            while not lines_in(desk.home.state / "spool.db"):  # noqa: ASYNC110  a file has no event for it
+                await asyncio.sleep(0.01)
         await asyncio.to_thread(shutil.copytree, desk.home.state, files)
 
     desk.start()
