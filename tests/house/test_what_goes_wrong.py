@@ -12,6 +12,7 @@ from typing import cast
 import pytest
 
 from tests.situations.counter import Counter, Heard, counter
+from tests.situations.deeds import Deed
 from tests.situations.play import Playing, Row, can_be_played, page, play, play_together, row, rows_of, say_the_same
 from tests.situations.situations import SITUATIONS, Situation
 from tests.situations.texts import ELSEWHERE, counter_texts, with_equals
@@ -69,26 +70,23 @@ def errors(told: Row) -> set[str]:
     return {key for key in told.keys if key.startswith("errors.")}
 
 
-@pytest.mark.parametrize(
-    ("played", "together"),
-    [(play, 0), (lambda at, one: play_together(at, [one]), 1)],
-    ids=["alone", "together"],
-)
+def with_others(at: Counter, one: Playing) -> dict[str, Heard]:
+    return play_together(at, [one])
+
+
+@pytest.mark.parametrize(("played", "together"), [(play, 0), (with_others, 1)], ids=["alone", "together"])
 def test_what_does_not_settle_is_cleared_away(played: Callable[[Counter, Playing], object], together: int) -> None:
     done: list[str] = []
+
+    def note(what: str) -> Deed:
+        return lambda _: done.append(what)
 
     class Restless:
         def settle(self, *_: int) -> None:
             done.append("settle")
             raise AssertionError("the desk does not settle")
 
-    one = replace(
-        ALL[0],
-        before=lambda _: done.append("before"),
-        clear=lambda _: done.append("clear"),
-        lying=1,
-        together=together,
-    )
+    one = replace(ALL[0], before=note("before"), clear=note("clear"), lying=1, together=together)
     with pytest.raises(AssertionError, match="does not settle"):
         played(cast("Counter", Restless()), Playing(one, "en"))
 
