@@ -134,7 +134,8 @@ class Fuzzing:
         findings: list[str] = []
         for file in sorted(files):
             kind = file.name.removeprefix(f"{name}-").rpartition("-")[0]
-            if kind in _BY_THE_WALL and self.runner.is_quick(name, file):
+            # Once all is stopped none is played: what took its time by itself will do so again.
+            if kind in _BY_THE_WALL and (self.runner.is_stopped or self.runner.is_quick(name, file)):
                 file.unlink()
             else:
                 findings.append(file.name)

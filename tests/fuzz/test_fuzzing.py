@@ -153,6 +153,14 @@ def test_another_machine_goes_on_from_what_was_kept(scripted: Scripting) -> None
     assert 60.0 == fuzzing.place("mrz").read().seconds
 
 
+def test_a_timeout_that_nobody_plays_any_more_is_none(scripted: Scripting) -> None:
+    fuzzing, engines = scripted((20.0, ("timeout-1", "crash-2"), 70), slow="mrz-timeout-1")
+    engines.is_stopped = True
+
+    assert ("mrz-crash-2",) == fuzzing.fuzz("mrz").record.findings
+    assert [] == engines.played
+
+
 def test_what_a_run_had_is_kept_where_it_was_cut_too(scripted: Scripting) -> None:
     fuzzing, engines = scripted((20.0, (), 0))
     fuzzing.keeps = engines.is_stopped = True
