@@ -7,9 +7,9 @@ import io
 import json
 import subprocess
 import sys
-import tarfile
 import tempfile
 import threading
+import zipfile
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,14 +92,15 @@ DONE = {
 @pytest.fixture(scope="module")
 def before() -> Generator[Path]:
     """The version before, as it was."""
-    command = ("git", "-C", str(ROOT), "archive", BEFORE, "vitale_reader", "protocol", "drivers", "firmware-sim")
+    parts = ("vitale_reader", "protocol", "drivers", "firmware-sim", "setup.cfg")
+    command = ("git", "-C", str(ROOT), "archive", "--format=zip", BEFORE, *parts)
     try:
-        archive = subprocess.run((*command, "setup.cfg"), capture_output=True, check=True, timeout=PATIENCE).stdout
+        archive = subprocess.run(command, capture_output=True, check=True, timeout=PATIENCE).stdout
     except (OSError, subprocess.CalledProcessError):
         pytest.skip(f"this copy of the repository has no history with {BEFORE}: clone it whole")
     with tempfile.TemporaryDirectory(prefix="vitale-before-") as folder:
-        with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-            files.extractall(folder, filter="data")
+        with zipfile.ZipFile(io.BytesIO(archive)) as files:
+            files.extractall(folder)
         told = Path(folder, "vitale_reader-0.dist-info")
         told.mkdir()
         (told / "METADATA").write_text("Metadata-Version: 2.1\nName: vitale-reader\nVersion: 0\n", "utf-8")
