@@ -43,7 +43,7 @@ _RIVAL = 0.3
 _STRANGER = 0.5
 """Seconds: how long a stranger's code is in view alone before it is told; a phone may be on its way before it."""
 
-_AT_ONCE = frozenset({"mdoc", "openid4vp"})
+_AT_ONCE = frozenset({"mdoc", "openid4vp", "several"})
 """Kinds that somebody shows on purpose."""
 
 _MISSED = 2

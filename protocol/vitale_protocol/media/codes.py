@@ -4,8 +4,8 @@ Rules, the first that fits:
 
 - longer than 4096 bytes: ``too-long``; empty: ``other``;
 - a byte order mark, AIM identifiers, control characters and spaces around a code make no other code of it;
-- several codes that an imager without a suffix sent as one: ``several``. The header of a patient's code stands within
-  it, or a pack of medicine's key and something more;
+- several codes in one: ``several``. An imager without a suffix sends them so, and a symbol may hold them. The header
+  of a patient's code stands within, or a pack of medicine's key and something more, or what ends a scan;
 - ``IS``, a version and 22 zeros: the INS Datamatrix; ``DC01`` to ``DC04`` and a 2D-Doc header: a 2D-Doc. Both in
   whatever symbology, since imagers without AIM identifiers do not tell it, and both are printed as QR codes as well;
 - a NIR that somebody typed or that is printed as a bar code; a wallet's ``mdoc:`` or OpenID4VP address;
@@ -58,6 +58,8 @@ _TWO_D_DOC_DAMAGED = re.compile(_TWO_D_DOC.pattern, re.IGNORECASE)
 _TWO_D_DOC_CUT = re.compile(rb"DC0[1-4][0-9A-Z]{8}(?:[0-9A-F]{4,8}|[0-9A-F]{8}[0-9A-Z])", re.IGNORECASE)
 # What only ever begins a code. A French certificate has an R, which no hexadecimal string has.
 _BEGINS = re.compile(rb"IS[0-9]{2}0{22}|DC0[1-4]FR[0-9A-Z]{6}[0-9A-F]{8}[0-9A-Z]{2}|" + re.escape(SIMULATED_PREFIX))
+# What imagers put around scans: none of it stands within a patient's code.
+_BETWEEN_CODES = re.compile(rb"[\0\x02\x03\t\n\r]+")
 # CIP13, the article number of medicines: 34009, a number and a key.
 _MEDICINE = re.compile(rb"\A34009[0-9]{8}|34009[0-9]{8}\Z")
 # People write a NIR in groups.
@@ -115,6 +117,9 @@ def classify(data: bytes, symbology: str = "", formats: Collection[str] = ()) ->
     plain = _undressed(data)
     if within := _BEGINS.search(plain, 1):
         return _begun_within(within)
+    lines = _BETWEEN_CODES.split(plain)
+    if len(lines) > 1 and all(classify(line, symbology, formats).medium for line in lines):
+        return _SEVERAL
     if _INS.match(plain):
         return Code("ins-datamatrix", "ins-datamatrix", _evidence("code", plain, symbology))
     if _TWO_D_DOC.match(plain):

@@ -20,6 +20,7 @@ PICTURE = 1 / 30
 SETTLE = 1.0
 FIRST, SECOND = b"an opaque string", b"the next opaque string"
 INS = b"IS01" + b"0" * 22 + b"S1SOMETHING"
+TWO_D_DOC = b"DC04FR0000011F3E1F3E01" + b"62NATACHA"
 MEDICINE = b"\x1d010340093000001417280800104F21B"
 
 
@@ -380,6 +381,23 @@ def test_wallets_are_told_at_once(scene: Scene, data: bytes, reason: str) -> Non
     scene.arm()
     scene.show(Symbol(data))
     assert scene.told == [("retry", reason)]
+
+
+SIMULATED = b"VITALESIM.c29tZXRoaW5n"
+
+
+@pytest.mark.parametrize("between", [b"", b"\r\n"], ids=["glued", "on two lines"])
+@pytest.mark.parametrize("behind", [SIMULATED, INS, TWO_D_DOC], ids=["apcv", "ins", "2d-doc"])
+@pytest.mark.parametrize("before", [FIRST, SIMULATED, INS, TWO_D_DOC], ids=["opaque", "apcv", "ins", "2d-doc"])
+@pytest.mark.parametrize("media", [MEDIA, *((medium,) for medium in MEDIA)])
+def test_one_symbol_with_two_codes_is_told_at_once_and_never_presented(
+    scene: Scene, media: tuple[str, ...], before: bytes, behind: bytes, between: bytes
+) -> None:
+    scene.arm(*media)
+    scene.show(Symbol(before + between + behind))
+    assert (scene.presented, scene.told) == ([], [("retry", "payload_invalid.several")])
+    scene.show(Symbol(before + between + behind), pictures=60)
+    assert (scene.presented, len(scene.told)) == ([], 1)
 
 
 @pytest.mark.parametrize(

@@ -275,6 +275,19 @@ def test_codes_that_came_as_one_are_several(before: bytes, behind: bytes, symbol
     assert classify(before + behind, symbology) == SEVERAL
 
 
+@pytest.mark.parametrize("between", [b"\r", b"\n", b"\r\n", b"\t", b"\0", b"\x03", b"\x03\x02", b"\n\n"], ids=repr)
+@pytest.mark.parametrize("behind", [INS, TWO_D_DOC, b"VITALESIM.c29tZXRoaW5n", b"an-opaque-string-of-24"])
+@pytest.mark.parametrize("before", [INS, TWO_D_DOC, b"VITALESIM.c29tZXRoaW5n", b"another-opaque-string"])
+def test_codes_with_the_end_of_a_scan_between_them_are_several(before: bytes, behind: bytes, between: bytes) -> None:
+    for end in (b"", between):
+        assert classify(before + between + behind + end, "qr") == SEVERAL
+
+
+@pytest.mark.parametrize("data", [INS, b"an-opaque-string-of-24"])
+def test_a_word_on_another_line_is_no_second_code(data: bytes) -> None:
+    assert classify(data + b"\nS5F", "qr").kind != "several"
+
+
 @pytest.mark.parametrize(
     "data",
     [
