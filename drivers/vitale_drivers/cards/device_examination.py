@@ -114,6 +114,7 @@ def examine_card(atr: bytes, connection: Connection) -> None:
         connection: to it, within a transaction.
 
     Raises:
+        MediumMute: the answer to reset is cut short.
         VitaleError: the card or the reader is gone.
     """
     tell = connection.tell

@@ -12,7 +12,6 @@ from vitale_drivers.cards.channel import Channel
 from vitale_protocol.apdu import Response, status_name
 from vitale_protocol.errors import (
     CardError,
-    MediumMute,
     MediumRemoved,
     MediumUnreadable,
     MediumUnsupported,
@@ -113,8 +112,6 @@ def reading(presence: int, reader: str, atr: Callable[[], bytes], *, simulated: 
     def run(channel: Channel) -> Report:
         began = time.perf_counter()
         answer = atr()
-        if not answer:
-            raise MediumMute("the card gives no answer to reset")
         evidence = channel.run(reading_script(answer))
         return _presented(reader, recognise(answer).medium, evidence, began, simulated=simulated)
 

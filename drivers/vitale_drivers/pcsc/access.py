@@ -193,11 +193,15 @@ class CardAccess:
                 task.blocked = True
                 card.begin()
                 self._refresh()
+                if task.reads and self._control.mute:
+                    raise MediumMute("the card gives no whole answer to reset")
                 if self._control.grant(task):
                     self._work(task, card)
             finally:
-                # An exclusive user leaves the card to the others as if it had just been put in.
-                card.release(reset=task.lease is not None and task.granted)
+                # An exclusive user leaves the card to the others as if it had just been put in; one that gave no whole
+                # answer may give it then.
+                reset = self._control.mute if task.reads else task.lease is not None and task.granted
+                card.release(reset=reset)
         except (ReaderGone, ReaderUnavailable):
             self.close()  # a context whose service went answers with errors for ever
             raise

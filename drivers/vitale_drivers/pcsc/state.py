@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from smartcard import scard
 
+from vitale_protocol.diagnosis.atr import parse_atr
+
 __all__ = ["ReaderState"]
 
 
@@ -35,8 +37,8 @@ class ReaderState:
 
     @property
     def mute(self) -> bool:
-        """True if the card does not answer."""
-        return bool(self.bits & scard.SCARD_STATE_MUTE)
+        """True if the card gives no answer to reset, or none that is whole: half inserted, dirty, upside down."""
+        return bool(self.bits & scard.SCARD_STATE_MUTE or (self.atr and not parse_atr(self.atr).complete))
 
     @property
     def exclusive(self) -> bool:
@@ -61,7 +63,9 @@ class ReaderState:
     @property
     def card(self) -> tuple[int, bytes, bool] | None:
         """Identity of the presence; None without a card, or while it is still being powered."""
-        return (self.count, self.atr, self.mute) if self.present and (self.atr or self.mute) else None
+        if not self.present or not (self.atr or self.mute):
+            return None
+        return self.count, b"" if self.mute else self.atr, self.mute
 
     def uncounted(self, since: "ReaderState") -> bool:
         """True if no card was inserted or removed since that state; false where PC/SC does not count."""
@@ -73,4 +77,5 @@ class ReaderState:
 
     def silenced(self, since: "ReaderState") -> bool:
         """True if the card is the one of that state and answers no more, as a reset can leave it."""
-        return self.uncounted(since) and self.present and not self.atr and since.present and bool(since.atr)
+        silent = self.present and (self.mute or not self.atr)
+        return self.uncounted(since) and silent and since.present and bool(since.atr)

@@ -38,7 +38,7 @@ def _sighting(state: ReaderState, *, redirected: bool) -> Sighting:
         kind="reader",
         name=shown_name(state.name, redirected=redirected),
         redirected=redirected,
-        medium=recognise(state.atr).medium if state.atr else "",
+        medium="" if state.mute or not state.atr else recognise(state.atr).medium,
         atr=state.atr.hex().upper(),
         simulated=is_simulated(state.name),
         problem=_problem(state),

@@ -39,7 +39,7 @@ def parse_atr(atr: bytes) -> Atr:
         more = atr[at] >> 4
         at += 1
     historical = atr[at : at + wanted]
-    complete = bool(convention) and len(historical) == wanted
+    complete = bool(convention) and len(atr) >= at + wanted
     return Atr(convention=convention, protocols=_offered(protocols), historical=historical, complete=complete)
 
 

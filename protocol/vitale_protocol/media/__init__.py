@@ -12,7 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from vitale_protocol.apdu import ReadingScript
-from vitale_protocol.errors import MediumUnsupported
+from vitale_protocol.diagnosis.atr import parse_atr
+from vitale_protocol.errors import MediumMute, MediumUnsupported
 from vitale_protocol.media import apcv, cps, ins_datamatrix, vitale_card
 from vitale_protocol.media.medium import WARNINGS, CardModule, Evidence, Interpreter, Recognised
 from vitale_protocol.records import Reading
@@ -43,8 +44,11 @@ def reading_script(atr: bytes) -> ReadingScript[dict[str, bytes]]:
     """The script that reads the card of an ATR, giving the evidence for ``interpret``.
 
     Raises:
+        MediumMute: there is no ATR, or it is cut short.
         MediumUnsupported: the card cannot be read; ``data`` has its ``medium`` and ``generation``.
     """
+    if not parse_atr(atr).complete:
+        raise MediumMute("the card gives no whole answer to reset")
     card = recognise(atr)
     if card.medium == "unknown-card":
         raise MediumUnsupported(

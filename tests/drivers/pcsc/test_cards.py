@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from tests.drivers.pcsc.held_card import HeldCard
@@ -11,6 +12,8 @@ from tests.problems import data_of, named
 from vitale_drivers.base import Arm, Failed, Presented, Progress, ReaderChanged, Report, Transmit, Transmitted
 from vitale_drivers.contract import Inbox
 from vitale_drivers.pcsc.driver import PcscDriver
+from vitale_firmware_sim.card.card import Card
+from vitale_firmware_sim.card.images import load_image
 from vitale_firmware_sim.card.vpcd import VpcdLink
 from vitale_protocol.media import interpret
 
@@ -93,6 +96,18 @@ def test_a_mute_card_is_told_once_and_shown(open_driver: OpenDriver, virtual_car
     shown = [report.reader for report in inbox.reports if isinstance(report, ReaderChanged)]
     assert ("present", None, "medium_mute") in {(reader.state, reader.medium, reader.error) for reader in shown}
     assert len(inbox.outcomes()) == 1
+
+
+def test_a_card_whose_answer_to_reset_is_cut_is_mute(
+    open_driver: OpenDriver, virtual_card: InsertCard, arm: MakeArm
+) -> None:
+    image = load_image("adulte")
+    driver, inbox = open_driver()
+    driver.arm(arm())
+    virtual_card(card=Card(msgspec.structs.replace(image, atr=image.atr[:8])))
+    assert inbox.wait(Failed).problem.reason == "medium_mute"
+    shown = [report.reader for report in inbox.reports if isinstance(report, ReaderChanged)]
+    assert {None} == {reader.medium for reader in shown}
 
 
 @pytest.mark.usefixtures("long_settling")

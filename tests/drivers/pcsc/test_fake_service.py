@@ -39,7 +39,9 @@ from vitale_drivers.pcsc.state import ReaderState
 from vitale_drivers.pcsc.system import serial_of
 from vitale_firmware_sim.card.card import Card as SimulatedCard
 from vitale_firmware_sim.card.images import load_image
+from vitale_protocol.catalogue import LANGUAGES
 from vitale_protocol.diagnosis.check_results import CheckResult
+from vitale_protocol.diagnosis.findings import tell
 from vitale_protocol.errors import (
     MediumMute,
     MediumRemoved,
@@ -92,8 +94,11 @@ class FakeCard:
             raise self.service.reset_fault
 
     def release(self, *, reset: bool = False) -> None:
+        if reset and self.service.after_reset is not None:
+            self.service.note(self.service.after_reset)
         with self.service.changed:
             self.service.released += 1
+            self.service.resets_at_release += reset
             self.service.changed.notify_all()
 
 
@@ -104,6 +109,7 @@ class Service:
     Attributes:
         unsignalled: the state that a failing reset leaves, and that is not signalled, as with pcscd.
         powered: the state after a connection that powered a mute card, which is not signalled either.
+        after_reset: likewise, that after a card was released with a reset.
         overlooked: what is in the reader in truth, which is only noticed when the reader is roused.
         listed: called each time that the readers were told, before whoever asked does anything else.
         failures: how often a wait ended by ``down``.
@@ -130,8 +136,10 @@ class Service:
     kept: int = 0
     idle_fault: VitaleError | None = None
     powered: ReaderState | None = None
+    after_reset: ReaderState | None = None
     connects: int = 0
     released: int = 0
+    resets_at_release: int = 0
     redirected: frozenset[str] = frozenset()
     asked_serials: list[str] = field(default_factory=list[str])
     changed: threading.Condition = field(default_factory=threading.Condition)
@@ -796,6 +804,33 @@ def test_closing_is_final(service: Service, opened: Opened, monkeypatch: pytest.
     assert not [thread for thread in threading.enumerate() if thread.name in {"PC/SC monitor", "card in pcsc:twin"}]
 
 
+CUTS = [VITALE[:length] for length in (1, 2, 5, 9)]
+
+
+@pytest.mark.parametrize("cut", CUTS, ids=len)
+def test_a_card_whose_answer_to_reset_stays_cut_is_mute_and_no_unknown_card(
+    service: Service, opened: Opened, monkeypatch: pytest.MonkeyPatch, cut: bytes
+) -> None:
+    monkeypatch.setattr(pcsc_access, "SETTLE", BRIEF)
+    _, inbox = opened
+    service.set(TWIN_A, PRESENT, cut, count=1)
+    shown = inbox.wait(ReaderAdded).reader
+    assert inbox.wait(Failed).problem.reason == "medium_mute"
+    assert (shown.state, shown.medium, shown.error) == ("present", None, "medium_mute")
+    assert service.connects == service.resets_at_release == 1 + len(pcsc_access.POWER_RETRY_DELAYS)
+
+
+@pytest.mark.parametrize("cut", CUTS, ids=len)
+def test_a_card_whose_answer_to_reset_was_cut_is_read_once_it_is_whole(
+    service: Service, opened: Opened, cut: bytes
+) -> None:
+    _, inbox = opened
+    service.after_reset = ReaderState(TWIN_A, PRESENT | 1 << 16, VITALE)
+    service.set(TWIN_A, PRESENT, cut, count=1)
+    presented = inbox.wait(Presented)
+    assert (presented.medium, inbox.outcomes()) == ("vitale-card", [presented])
+
+
 @pytest.mark.parametrize("tries", range(len(pcsc_access.POWER_RETRY_DELAYS) + 1))
 def test_a_mute_card_is_powered_again_and_read_if_it_answers_then(service: Service, opened: Opened, tries: int) -> None:
     _, inbox = opened
@@ -928,12 +963,14 @@ def test_a_survey_tells_readers_and_cards_without_connecting_to_any() -> None:
     service.set(TWIN_B, PRESENT | EXCLUSIVE, b"\x3b\x00")
     service.set("Virtual PCD 00 00", PRESENT | MUTE)
     service.set("Broken 00 00", UNAVAILABLE)
+    service.set("Dirty 00 00", PRESENT, VITALE[:8])
     told = {sighting.name: sighting for sighting in PcscDriver({}, service).survey()}
-    assert list(told) == ["PC/SC", TWIN_A, TWIN_B, "Virtual PCD 00 00", "Broken 00 00"]
+    assert list(told) == ["PC/SC", TWIN_A, TWIN_B, "Virtual PCD 00 00", "Broken 00 00", "Dirty 00 00"]
     assert (told[TWIN_A].medium, told[TWIN_A].atr) == ("vitale-card", VITALE.hex().upper())
     assert told[TWIN_B].medium == "unknown-card"
     assert told["Virtual PCD 00 00"].problem == Problem("medium_mute")
     assert told["Virtual PCD 00 00"].simulated
+    assert (told["Dirty 00 00"].medium, told["Dirty 00 00"].problem) == ("", Problem("medium_mute"))
     assert told["Broken 00 00"].problem == Problem("reader_unavailable")
     assert service.connects == 0
 
@@ -995,6 +1032,19 @@ def test_an_exchange_that_fails_ends_the_trial_and_lets_the_card_go(
     with pytest.raises(expected):
         tried(service, rows, monkeypatch)
     assert 1 == service.released
+
+
+@pytest.mark.parametrize("cut", CUTS, ids=len)
+def test_a_cut_answer_to_reset_is_told_with_the_remedy_of_a_mute_card(
+    monkeypatch: pytest.MonkeyPatch, cut: bytes
+) -> None:
+    service, rows = Service(), list[CheckResult]()
+    service.set(TWIN_A, PRESENT, cut, count=1)
+    with pytest.raises(MediumMute):
+        tried(service, rows, monkeypatch)
+    assert ["card_in", "card_powered", "card_atr_cut"] == [row.id for row in rows]
+    assert not [row for row in rows for language in LANGUAGES if "{" in tell(row, language).title]
+    assert "unknown" not in tell(rows[-1], "en").title
 
 
 def test_nothing_in_the_reader_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from vitale_firmware_sim.card.faults import FaultyCard, parse_faults
 from vitale_firmware_sim.card.images import load_image
 from vitale_protocol import tlv
 from vitale_protocol.apdu import Command, Response, StatusWord
-from vitale_protocol.errors import MediumUnreadable, MediumUnsupported
+from vitale_protocol.errors import MediumMute, MediumUnreadable, MediumUnsupported
 from vitale_protocol.media import Recognised, interpret, reading_script, recognise, vitale_card
 from vitale_protocol.media.pointers import parse_pointers
 from vitale_protocol.records import Beneficiaire, Proof
@@ -93,7 +93,6 @@ def test_a_vitale_1_is_recognised_and_cannot_be_read(atr: str) -> None:
 @pytest.mark.parametrize(
     "atr",
     [
-        "",
         "3B751300009C02020102",  # Cyberflex
         "3F65250053436890" + "00",  # a pirate's pay-TV card
         "3F6525002B09629000",  # a laundry's
@@ -102,7 +101,6 @@ def test_a_vitale_1_is_recognised_and_cannot_be_read(atr: str) -> None:
         "3F652508430468" + "9000",  # France Télécom
         "3B670000" + "2D201601789000",  # an agent of the CPAM
         "3B7513000045" + "09EA900000",  # one byte more
-        "3B7513000045" + "09EA90",  # one byte less
         "3B7513000055" + "09EA9000",
         "3B7513000045" + "0AEA9000",
     ],
@@ -111,6 +109,12 @@ def test_look_alikes_are_unknown(atr: str) -> None:
     assert recognise(bytes.fromhex(atr)) == Recognised("unknown-card")
     with pytest.raises(MediumUnsupported):
         reading_script(bytes.fromhex(atr))
+
+
+@pytest.mark.parametrize("length", range(len(ATR)))
+def test_a_card_whose_atr_is_cut_is_mute_and_not_unknown(length: int) -> None:
+    with pytest.raises(MediumMute):
+        reading_script(ATR[:length])
 
 
 @given(st.binary(max_size=40))
