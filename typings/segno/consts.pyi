@@ -8,7 +8,8 @@ class EC(NamedTuple):
 
 ECC: Mapping[int, Mapping[int, tuple[EC, ...]]]
 ALIGNMENT_POS: tuple[tuple[int, ...], ...]
-FORMAT_INFO: tuple[int, ...]
+GALIOS_EXP: tuple[int, ...]
+GALIOS_LOG: tuple[int, ...]
 ERROR_LEVEL_L: int
 ERROR_LEVEL_M: int
 ERROR_LEVEL_Q: int

@@ -1,11 +1,12 @@
 """Structured append: whether a QR code is one of several that are one message (ISO/IEC 18004:2015, section 8).
 
 zxing-cpp gives the bytes of such a symbol and not its place. The place is in the first 20 bits of the symbol's data:
-mode 0011, index, count less one, parity. These bits are read from the symbol as zxing-cpp draws it again, without
-faults. Its modules are taken in the order of the data, without the mask.
+mode 0011, index, count less one, parity. These bits are read from the symbol as zxing-cpp draws it again, which is as
+it was seen: a finger on a corner changes them. So the block that they are in is corrected first.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Annotated
 
 import msgspec
@@ -14,15 +15,17 @@ import numpy.typing as npt
 import zxingcpp
 from segno import consts
 
+from vitale_drivers.decoding.reed_solomon import corrected
 from vitale_drivers.decoding.symbol import Sequence
 
 __all__ = ["sequence_of"]
 
 Modules = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
 
 _APPENDED = 0b0011
 
-_Mask = Callable[[int, int], bool]
+_Mask = Callable[[Indices, Indices], Modules]
 
 # Table 10: where the mask turns a module over, by row and column.
 _MASKS: tuple[_Mask, ...] = (
@@ -43,13 +46,6 @@ _LEVELS: Mapping[str, int] = {
     "H": consts.ERROR_LEVEL_H,
 }
 
-# Table 12, and figure 25: the bits of the level and the mask, from the first bit to the last.
-_LEVEL_BITS: Mapping[str, int] = {"L": 0b01, "M": 0b00, "Q": 0b11, "H": 0b10}
-_FORMAT_PLACES = (
-    *((8, column) for column in (0, 1, 2, 3, 4, 5, 7, 8)),
-    *((row, 8) for row in (7, 5, 4, 3, 2, 1, 0)),
-)
-
 
 class _Extra(msgspec.Struct, frozen=True, rename="pascal"):
     """Further properties that zxing-cpp gives of a QR code."""
@@ -62,37 +58,43 @@ class _Extra(msgspec.Struct, frozen=True, rename="pascal"):
 def sequence_of(symbol: zxingcpp.Barcode) -> Sequence | None:
     """The place of a QR code (model 2) among several, or None where it stands alone."""
     extra = msgspec.convert(symbol.extra, _Extra)
-    version = int(extra.version)
-    modules = _upright(np.asarray(symbol.to_image(scale=1, add_quiet_zones=False)) < 128, extra)
-    blocks = sum(group.num_blocks for group in consts.ECC[version][_LEVELS[extra.level]])
-    head = _bits(modules, version, _MASKS[extra.data_mask], blocks)
+    drawn = np.asarray(symbol.to_image(scale=1, add_quiet_zones=False)) < 128
+    # One that was seen in a mirror is drawn as it was seen: no block of it can be corrected before it is turned over.
+    for modules in (drawn, drawn.T):
+        try:
+            first, second, third, *_ = corrected(*_first_block(modules, extra))
+        except ValueError:
+            continue
+        return _sequence(first << 12 | second << 4 | third >> 4)
+    return None
+
+
+def _sequence(head: int) -> Sequence | None:
     if head >> 16 != _APPENDED:
         return None
     return Sequence(index=head >> 12 & 0xF, count=(head >> 8 & 0xF) + 1, parity=head & 0xFF)
 
 
-def _upright(modules: Modules, extra: _Extra) -> Modules:
-    """A symbol that was seen in a mirror is drawn as it was seen: its format reads from the other end then."""
-    drawn = 0
-    for row, column in _FORMAT_PLACES:
-        drawn = drawn << 1 | bool(modules[row, column])
-    meant = consts.FORMAT_INFO[_LEVEL_BITS[extra.level] << 3 | extra.data_mask]
-    return modules if drawn == meant else modules.T
+def _first_block(modules: Modules, extra: _Extra) -> tuple[list[int], int]:
+    """The codewords of the first block, and how many of them are there for correction: all blocks take turns."""
+    version = int(extra.version)
+    groups = consts.ECC[version][_LEVELS[extra.level]]
+    blocks = sum(group.num_blocks for group in groups)
+    data = sum(group.num_blocks * group.num_data for group in groups)
+    spare = groups[0].num_total - groups[0].num_data
+    rows, columns = _data_places(len(modules), version)
+    words = np.packbits(modules[rows, columns] != _MASKS[extra.data_mask](rows, columns))
+    return [*words[: groups[0].num_data * blocks : blocks].tolist(), *words[data::blocks][:spare].tolist()], spare
 
 
-def _bits(modules: Modules, version: int, mask: _Mask, blocks: int) -> int:
-    """The first 20 bits of the data: its codewords lie ``blocks`` apart, as those of all blocks take turns."""
-    wanted = {8 * blocks * codeword + bit for codeword in range(3) for bit in range(8)}
-    value = 0
-    for number, (row, column) in enumerate(_data_places(len(modules), version)):
-        if number in wanted:
-            value = value << 1 | (bool(modules[row, column]) != mask(row, column))
-        if number == 8 * blocks * 2 + 7:
-            break
-    return value >> 4
+@lru_cache(maxsize=8)
+def _data_places(size: int, version: int) -> tuple[Indices, Indices]:
+    """The rows and the columns of the modules of data, in their order."""
+    rows, columns = zip(*_walk(size, version), strict=True)
+    return np.array(rows), np.array(columns)
 
 
-def _data_places(size: int, version: int) -> Iterator[tuple[int, int]]:
+def _walk(size: int, version: int) -> Iterator[tuple[int, int]]:
     """The modules of data in the order of section 7.7.3: from the right, two columns upwards, then two downwards."""
     taken = _function_modules(size, version)
     upwards = True

@@ -69,6 +69,16 @@ def faint(picture: Grey) -> Grey:
     return (110 + picture.astype(np.int16) // 14).astype(np.uint8)
 
 
+def covered(code: Grey, corner: str) -> Grey:
+    """A finger where the data of a code begin, or beside it."""
+    seen, size = code.copy(), len(code)
+    edge, wide = size - 16, size // 6
+    x = size // 2 if corner == "bottom" else edge - wide
+    y = size // 2 if corner == "right" else edge - wide
+    seen[y : y + wide, x : x + wide] = 170
+    return seen
+
+
 def lit_from_one_side(picture: Grey) -> Grey:
     return np.clip(picture * np.linspace(0.1, 3, picture.shape[1]), 0, 255).astype(np.uint8)
 
@@ -163,6 +173,22 @@ class TestStructuredAppend:
         for number in range(8):
             code = segno.make(f"{number}" * 20, mask=mask, micro=False)
             assert only(decode(drawn(code)[:, ::-1])).sequence is None
+
+    @pytest.mark.parametrize("mirrored", [False, True])
+    @pytest.mark.parametrize("corner", ["bottom right", "bottom", "right"])
+    def test_a_part_with_a_finger_on_it_tells_its_place(self, corner: str, mirrored: bool) -> None:
+        content = "abcdef0123_" * 64
+        for part in segno.make_sequence(content, version=8, error="q", boost_error=False)[:4]:
+            whole, seen = drawn(part, 4), covered(drawn(part, 4), corner)
+            if mirrored:
+                seen = np.ascontiguousarray(seen[:, ::-1])
+            assert only(decode(seen)).sequence == only(decode(whole)).sequence is not None
+
+    @pytest.mark.parametrize("corner", ["bottom right", "bottom", "right"])
+    def test_a_whole_code_with_a_finger_on_it_is_no_part(self, corner: str) -> None:
+        for number in range(24):
+            code = segno.make(f"VITALESIM.{number}" * 8, mask=number % 8, error="q", micro=False)
+            assert only(decode(covered(drawn(code, 4), corner))).sequence is None
 
     def test_the_parity_is_that_of_the_whole_message(self) -> None:
         content = "the message that is told in parts, each of them a symbol of its own"
