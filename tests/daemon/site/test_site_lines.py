@@ -22,7 +22,8 @@ from tests.rig.proxy import Proxy
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.database.target import Target
 from vitale_reader.daemon.keystore.store_keys import Vault
-from vitale_reader.daemon.site import incoming_requests, listener
+from vitale_reader.daemon.observation import told_once
+from vitale_reader.daemon.site import incoming_requests, listener, remote_desks
 from vitale_reader.daemon.site.external_changes import ExternalChanges
 from vitale_reader.daemon.site.incoming_requests import Answering
 from vitale_reader.daemon.site.remote_desks import RemoteDesks
@@ -360,6 +361,45 @@ def test_a_call_asks_for_what_its_own_desk_wanted_and_for_no_other_request(monke
     assert rows_of(VAULT, "two").heard_request("another", told) is None
     assert rows_of(VAULT, "two").heard_request("request", told.replace("one:", "six:")) is None
     assert rows_of(Vault.of_site(b"j" * 32), "two").heard_request("request", told) is None
+
+
+@pytest.mark.usefixtures("patient", "at_rest")
+@pytest.mark.parametrize("told", ["", ":one:QUJD", ":one:" + "QUJD" * 1_500], ids=["an id", "sealed", "a lot"])
+def test_who_calls_without_end_has_nothing_gathered_and_reads_go_on(
+    kinds: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    site_database: str,
+    still: Stillness,
+    caplog: pytest.LogCaptureFixture,
+    told: str,
+) -> None:
+    """Whoever may connect to the database may call, and needs no right to write."""
+    monkeypatch.setattr(told_once, "MOST", 20)
+    calls, looked, most = 3_000, asyncio.Event(), [0]
+    plain = RequestRows.look_at
+
+    async def look_at(self: RequestRows, request: str) -> Any:
+        await looked.wait()
+        return await plain(self, request)
+
+    monkeypatch.setattr(RequestRows, "look_at", look_at)
+    call = "SELECT count(pg_notify(%s, 'asked:' || number || %s)) FROM generate_series(1, %s) AS number"
+
+    async def main() -> None:
+        async with Site(kinds, monkeypatch, tmp_path, site_database).open("a", "b") as (here, there):
+            await still()
+            with psycopg.connect(site_database, autocommit=True) as connection:
+                connection.execute(call, (CHANNEL, told, calls))
+            await still()
+            most[0] = len([task for task in asyncio.all_tasks() if task.get_name() == "asked"])
+            looked.set()
+            assert "result" in await read(here, there, b"string")
+
+    asyncio.run(main())
+    assert 0 < most[0] <= 2 * remote_desks.MOST_LOOKED_AT, "at two desks"
+    strange = [record for record in caplog.records if "was not written by one of its desks" in record.message]
+    assert len(strange) <= 2 * told_once.MOST
 
 
 def test_a_listener_that_hangs_half_open_is_found_and_replaced(

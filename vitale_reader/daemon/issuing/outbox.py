@@ -12,6 +12,7 @@ from vitale_reader.daemon.database.combined_writes import Write, inserted
 from vitale_reader.daemon.database.expiry import forget_ended, of_ended
 from vitale_reader.daemon.fairness.processor_shares import give_way
 from vitale_reader.daemon.keystore.store_keys import Vault
+from vitale_reader.daemon.observation.told_once import ToldOnce
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.audit_trail.audit import append
 from vitale_reader.daemon.store.audit_trail.chain import Chain
@@ -24,9 +25,6 @@ from vitale_reader.daemon.store.tables import outbox
 __all__ = ["MOST_LISTED", "PAGE", "SLICE", "TRIP", "Outbox"]
 
 logger = logging.getLogger(__name__)
-
-#: Rows that are refused and told once each.
-MOST_REFUSED = 1_000
 
 #: Bytes of tokens in one listing: with what surrounds them they fit into one message of the wire (1 MiB).
 MOST_LISTED = 786_432
@@ -66,7 +64,7 @@ class Outbox:
         self._vault = vault
         self._chain = chain
         self._clock = clock
-        self._refused: set[str] = set()
+        self._refused = ToldOnce()
 
     @property
     def degraded(self) -> bool:
@@ -200,9 +198,8 @@ class Outbox:
             with contextlib.suppress(InvalidTag):
                 token = self._vault.unseal(row["sealed"], row["jti"]).decode()
                 return OutboxToken(jti=row["jti"], exp=row["exp"], token=token)
-        if row["jti"] not in self._refused:
+        if self._refused.is_due(row["jti"]):
             logger.error("token %s of the outbox was changed or damaged in the store: it is refused", row["jti"])
-            self._refused = {row["jti"], *tuple(self._refused)[:MOST_REFUSED]}
         return None
 
 

@@ -37,6 +37,7 @@ from vitale_reader.daemon.database.combined_writes import Write
 from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.issuing.issuer import Grant
 from vitale_reader.daemon.observation.incidents import BackgroundTasks
+from vitale_reader.daemon.observation.told_once import ToldOnce
 from vitale_reader.daemon.site.outgoing_requests import Answer
 from vitale_reader.daemon.site.remote_readers import site_name
 from vitale_reader.daemon.site.rows.messages import RequestRow, Seen, StepTold, Wanted
@@ -55,8 +56,8 @@ TOGETHER = 0.1
 #: Seconds by which the row of a request may end later than it says itself: that it was written took as long.
 LATE = 15.0
 
-#: Seconds for which a request that does not say so is remembered, and refused ones that are told once each.
-OF_BEFORE, MOST_REFUSED = 600.0, 100
+#: Seconds for which a request that does not say so is remembered.
+OF_BEFORE = 600.0
 
 RequestId = int | str
 
@@ -141,7 +142,7 @@ class Answering:
         self._rows = rows
         self._now = now
         self._ended: dict[str, float] = {}
-        self._refused: frozenset[str] = frozenset()
+        self._refused = ToldOnce()
         self._desk = desk
         self._station = station
         self._mode: StationMode = mode
@@ -233,9 +234,8 @@ class Answering:
     def _has_ended(self, request: str, wanted: Wanted) -> bool:
         if request not in self._ended and not 0 < wanted.until < self._now() - LATE:
             return False
-        if request not in self._refused:
+        if self._refused.is_due(request):
             logger.error("a request of station %s that is over was put back: it is refused", wanted.station)
-            self._refused = frozenset({request, *tuple(self._refused)[:MOST_REFUSED]})
         return True
 
     async def _give_back(self, rows: Iterable[RequestRow], known: frozenset[str]) -> None:

@@ -40,6 +40,9 @@ logger = logging.getLogger(__name__)
 
 RequestId = int | str
 
+#: Requests that are looked at one by one at a time: of more, all rows are looked at together.
+MOST_LOOKED_AT = 50
+
 
 class RemoteDesks:
     """Relations of a desk with the others of its site; ``start`` and ``stop`` act."""
@@ -333,6 +336,10 @@ class RemoteDesks:
             self._look_at(request)
 
     def _look_at(self, request: str) -> None:
+        """Looks at one request; anybody who may connect to the database can call of any number."""
+        if len(self._looking) >= MOST_LOOKED_AT:
+            self._news.wake()
+            return
         task = asyncio.create_task(self._heard_of(request), name="asked")
         self._looking.add(task)
         task.add_done_callback(self._looking.discard)

@@ -9,6 +9,7 @@ from cryptography.exceptions import InvalidTag
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import ParseError
 from vitale_reader.daemon.keystore.store_keys import Vault
+from vitale_reader.daemon.observation.told_once import ToldOnce
 
 __all__ = ["RowSeals"]
 
@@ -16,16 +17,13 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-#: Rows of strangers that are told once each.
-MOST_STRANGE = 100
-
 
 class RowSeals:
     """Seals messages for the other desks of a site, and opens theirs."""
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
-        self._strange: set[str] = set()
+        self._strange = ToldOnce()
 
     def sealed(self, message: msgspec.Struct, bound_to: str) -> bytes:
         """A message, sealed for its row alone."""
@@ -36,7 +34,6 @@ class RowSeals:
         try:
             return decode_document(self._vault.unseal(sealed, bound_to), kind)
         except (InvalidTag, ParseError):
-            if bound_to not in self._strange:
+            if self._strange.is_due(bound_to):
                 logger.error("a row of the site was not written by one of its desks: %s", bound_to)
-                self._strange = {bound_to, *tuple(self._strange)[:MOST_STRANGE]}
             return None
