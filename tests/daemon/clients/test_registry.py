@@ -420,3 +420,32 @@ def test_a_client_that_was_paired_so_before_is_shown_with_its_id(
         assert client_id == registry.authenticate(UNIX, credential).client_id
 
     with_registry(tmp_path, pair)
+
+
+@pytest.mark.parametrize("act", ["used", "rotated", "revoked"])
+def test_no_desk_takes_a_revocation_back_that_it_has_not_heard_of(tmp_path: Path, act: str) -> None:
+    """A page comes to one desk in the moment in which it is revoked at another."""
+
+    async def main() -> None:
+        store = Store(tmp_path / "store.db")
+        await store.open()
+        clock = iter(number * 2 * DAY for number in range(1, 100))
+        here, there = (ClientRegistry(store, VAULT, clock=lambda: next(clock)) for _ in range(2))
+        await here.open()
+        client_id = await here.add_page("page", scopes=("identity",), site=SITE, jwk=JWK)
+        await there.open()
+        assert await here.revoke(client_id)
+        match act:
+            case "used":
+                await there.note_use(client_id)
+            case "rotated":
+                with pytest.raises(NotAuthenticated, match="revoked"):
+                    await there.rotate_page(client_id, OTHER_JWK)
+            case _:
+                assert await there.revoke(client_id)
+        for registry in (here, there):
+            await registry.refresh()
+            assert not registry.speaks(client_id)
+        await store.close()
+
+    asyncio.run(main())

@@ -18,6 +18,7 @@ from tests.clocks import Clock
 from tests.daemon.store.crash_program import claimed
 from tests.postgres_server import PostgresServer
 from vitale_protocol.errors import Replayed, ResolverUnavailable, StoreUnavailable
+from vitale_reader.daemon.issuing import replay
 from vitale_reader.daemon.issuing.delivery import Delivery
 from vitale_reader.daemon.issuing.replay import CLOSED, Closed, ReplayGuard, close_until, closed
 from vitale_reader.daemon.keystore.station_keys import Keys
@@ -26,7 +27,7 @@ from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Store
-from vitale_reader.daemon.store.tables import site
+from vitale_reader.daemon.store.tables import seen, site
 
 STRING = b"opaque-string-of-a-phone"
 VAULT = Vault.of_site(b"k" * 32)
@@ -126,6 +127,39 @@ def test_what_died_before_its_token_counts_as_used_and_is_forgotten_in_time(tmp_
             clock.now += 1
             assert await guard.purge() == 1
             await claimed(guard, STRING)
+
+    asyncio.run(main())
+
+
+def test_what_was_used_at_a_desk_is_known_there_though_its_row_was_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it has ended, was given back, or so many came after it."""
+    monkeypatch.setattr(replay, "MOST_KNOWN", 3)
+    clock = Clock(1_800_000_000.0)
+
+    async def main() -> None:
+        store = Store(tmp_path / "store.db")
+        await store.open()
+        guard = ReplayGuard(store, VAULT, days=2, clock=StoreClock(Remembered(), wall=clock, steady=clock))
+
+        async def claims(digest: str) -> bool:
+            await store.run(lambda connection: connection.execute(delete(seen)))
+            try:
+                await guard.claim(digest)
+            except Replayed:
+                return False
+            return True
+
+        assert [True, False, False] == [await claims("one") for _ in range(3)]
+        assert [True] * 3 == [await claims(digest) for digest in ("two", "three", "four")]
+        assert [False, False, True] == [await claims(digest) for digest in ("two", "four", "one")]
+        await guard.withdraw("one")
+        assert [True, False] == [await claims("one") for _ in range(2)]
+        clock.now += 2 * 24 * 60 * 60
+        await guard.purge()
+        assert await claims("one")
+        await store.close()
 
     asyncio.run(main())
 

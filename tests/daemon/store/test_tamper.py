@@ -628,6 +628,28 @@ BACK = (
     "CREATE FUNCTION back() RETURNS trigger LANGUAGE plpgsql AS "
     "'BEGIN DELETE FROM clients WHERE client_id = NEW.client_id; RETURN NULL; END'"
 )
+LATER = f"{BACK}; CREATE CONSTRAINT TRIGGER t AFTER INSERT ON clients DEFERRABLE INITIALLY DEFERRED"
+#: Undoes a write when its transaction ends, and not before: what it waits with waits for that as well.
+AT_THE_END = """
+CREATE TABLE kept AS SELECT * FROM table_heads;
+CREATE TABLE written AS SELECT * FROM clients;
+CREATE FUNCTION undo() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN
+  IF TG_TABLE_NAME = ''table_heads'' THEN
+    SET CONSTRAINTS ALL DEFERRED;
+    INSERT INTO kept SELECT * FROM kept LIMIT 1;
+  ELSE
+    UPDATE table_heads SET revision = kept.revision, rows = kept.rows, seal = kept.seal FROM kept
+    WHERE table_heads.name = kept.name AND table_heads.seal <> kept.seal;
+    DELETE FROM clients;
+    INSERT INTO clients SELECT * FROM written;
+  END IF;
+  RETURN NULL;
+END';
+CREATE CONSTRAINT TRIGGER t AFTER UPDATE ON table_heads DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION undo();
+CREATE CONSTRAINT TRIGGER t AFTER INSERT ON kept DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION undo();
+"""
 #: What somebody who owns the schema puts there.
 PLANTED = {
     "a trigger on what is inserted": f"{NOTHING}; CREATE TRIGGER t BEFORE INSERT ON {{table}} "
@@ -666,6 +688,44 @@ def test_no_string_is_taken_that_the_database_does_not_keep(
             assert "database-otherwise" == caught.value.variant
 
     on_site(site_database, work)
+
+
+FORGETTING = (
+    "CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS "
+    "'BEGIN DELETE FROM seen WHERE digest = NEW.digest; RETURN NULL; END'"
+)
+LATE = "DEFERRABLE INITIALLY DEFERRED"
+#: What has a used string forgotten, at once or a moment later.
+FORGETS = [
+    f"{FORGETTING}; CREATE {kind} TRIGGER t AFTER {when} ON seen {late} FOR EACH ROW EXECUTE FUNCTION forget()"
+    for when in ("INSERT", "UPDATE")
+    for kind, late in (("", ""), ("CONSTRAINT", LATE))
+]
+
+
+@pytest.mark.parametrize("hand", FORGETS)
+@pytest.mark.parametrize("way", ["in one statement", "row by row"])
+def test_a_string_that_is_forgotten_at_once_gives_one_token_at_a_desk_at_most(
+    site_database: str, postgres: PostgresServer, hand: str, way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    also: list[Any] = [] if way == "in one statement" else [nothing_else]
+
+    async def work(store: Store) -> None:
+        clock = StoreClock(Remembered(), wall=lambda: NOW, steady=lambda: NOW)
+        outbox = Outbox(store, VAULT, Chain(VAULT, STATION), clock=clock)
+        guard = ReplayGuard(store, VAULT, days=2, clock=clock)
+        planted(site_database, postgres, hand)
+        for number in range(3):
+            token = OutboxToken(jti=f"j{number}", exp=int(NOW) + 60, token="t")
+            with contextlib.suppress(Replayed, StoreUnavailable):
+                settled = [guard.settle(await guard.claim("d"))]
+                put = partial(outbox.put, token, client_id="c", entry=entry("presentation.request"), also=also)
+                await put(presentation=f"p{number}", writes=settled)
+        kept = [token.jti for token in await outbox.list("c")]
+        assert kept == ([] if "AFTER INSERT" in hand else ["j0"])
+
+    on_site(site_database, work)
+    assert "was forgotten by the database" in caplog.text
 
 
 def test_a_string_counts_once_though_somebody_took_away_the_key_of_the_table(
@@ -715,6 +775,8 @@ def test_no_token_is_handed_over_that_the_database_does_not_keep(
         f"{BACK}; CREATE TRIGGER t AFTER INSERT ON clients FOR EACH ROW EXECUTE FUNCTION back()",
         "CREATE RULE r AS ON INSERT TO clients DO INSTEAD NOTHING",
         "CREATE RULE r AS ON UPDATE TO table_heads DO INSTEAD NOTHING",
+        f"{LATER} FOR EACH ROW EXECUTE FUNCTION back()",
+        AT_THE_END,
     ],
 )
 def test_no_revocation_is_confirmed_that_the_database_does_not_keep(

@@ -1,6 +1,7 @@
 """The registry of clients: who is paired, with which credentials and scopes."""
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import secrets
@@ -231,7 +232,8 @@ class ClientRegistry:
         if row is None or row.page is None or row.revoked_at is not None or now - row.page.used_at < USE_NOTED:
             return
         used = msgspec.structs.replace(row.page, used_at=now)
-        await self._write(msgspec.structs.replace(row, origins=used.text()))
+        with contextlib.suppress(NotAuthenticated):
+            await self._write(msgspec.structs.replace(row, origins=used.text()))
 
     def page_of(self, client_id: str) -> PageKey:
         """The key of a page that has authenticated.
@@ -293,14 +295,26 @@ class ClientRegistry:
         return True
 
     async def _write(self, row: ClientRow) -> None:
+        """Writes a row.
+
+        Raises:
+            NotAuthenticated: it was revoked elsewhere, which no write takes back.
+            StoreUnavailable: it cannot be written, or did not stay.
+        """
+        values = msgspec.structs.asdict(row)
+
         def work(connection: Connection) -> int:
-            revision = self._table.put(connection, msgspec.structs.asdict(row))
+            kept = self._table.locked_row(connection, values)
+            if kept is not None and kept["revoked_at"] is not None and row.revoked_at is None:
+                raise NotAuthenticated("the client is revoked")
+            revision = self._table.put(connection, values)
             call(connection, "news")
             return revision
 
         async with self._turn:
             revision = await self._store.run(work, needs="site")
             await asyncio.to_thread(self._table.committed, revision)
+            await self._store.run(lambda connection: self._table.require(connection, revision), needs="site")
             self._rows[row.client_id] = row
 
     @property

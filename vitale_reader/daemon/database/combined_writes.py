@@ -3,7 +3,7 @@
 The head of the chain is moved if it is what the writer believes it to be and its last row is there; everything else
 hangs on that. Where it is not so, nothing is written, and the writer looks at it again. Where one of the writes
 concerns no row though it has to, the statement fails, and with it all of it (SQLSTATE 22012). So it does where nothing
-was inserted (2201F): a trigger that somebody put there may say yes and keep nothing.
+was inserted or changed (2201F): a trigger that somebody put there may say yes and keep nothing, or a row be gone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -76,10 +76,12 @@ def write_one_by_one(connection: Connection, writes: Sequence[Write]) -> None:
     """Does writes one after the other, in the transaction of the caller."""
     for write in writes:
         done = connection.execute(write.statement, dict(write.values), execution_options=COUNTED)
-        if isinstance(write.statement, Insert) and done.rowcount != 1:
-            raise swallowed(write.statement.table.name)
         if write.else_raise is not None and done.rowcount != 1:
             raise write.else_raise()
+        # In the spool there is no row of what was begun at the site.
+        kept = Insert if connection.dialect.name == "sqlite" else (Insert, Update)
+        if isinstance(write.statement, kept) and done.rowcount != 1:
+            raise swallowed(_table_of(write))
 
 
 def write_together(
@@ -145,22 +147,22 @@ def _together(
     )
     calls: list[CTE] = []
     parts = [_after(insertion(audit, *row), moved, "written")]
-    inserts = [*parts]
+    kept = [*parts]
     answer: Any = _count(moved)
     for number, (statement, must) in enumerate(writes):
         part = _after(statement, moved, f"part{number}")
         parts.append(part)
         if isinstance(statement, Select):
             calls.append(part)
-        if isinstance(statement, Insert):
-            inserts.append(part)
+        if isinstance(statement, Insert | Update) and not must:
+            kept.append(part)
         if must:
             done, there = _count(part), _count(moved)
             # Not evaluated where the head was moved by another: nothing was done then, and nothing has to fail.
             answer = func.coalesce(func.nullif(there, literal_column("0", Integer)) / done, 0)
     # PostgreSQL runs a query that is part of a statement only where somebody looks at what it gives.
     told: list[Any] = [_count(part) for part in calls]
-    told += [func.sqrt(_count(part) - _count(moved)) for part in inserts]
+    told += [func.sqrt(_count(part) - _count(moved)) for part in kept]
     together: Select[Any] = cast("Any", select(answer, *told)).add_cte(*parts)
     return together
 
@@ -170,7 +172,7 @@ def _count(part: CTE) -> ScalarSelect[int]:
 
 
 def _table_of(write: Write) -> str:
-    return str(write.statement.table.name) if isinstance(write.statement, Insert) else ""
+    return str(cast("Table", write.statement.table).name) if isinstance(write.statement, Insert | Update) else ""
 
 
 def _after(statement: Insert | Update | Delete | Select[Any], moved: CTE, name: str) -> CTE:

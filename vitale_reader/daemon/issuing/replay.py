@@ -4,10 +4,13 @@ A string is reserved before it is resolved and marked as used together with its 
 counts as used: nobody can know how far the service got. Kept is the keyed digest of its canonical form, which is the
 same however the string was dressed; never the string.
 
+A desk knows by itself, too, what was used there since it was started: whoever removes the row makes it forget nothing.
+
 After a restore nobody may know which strings were used since the backup, and after a new key of the site nobody can
 know which were used before. Then none is taken until those that were in circulation have ended (``close_until``).
 """
 
+import logging
 import secrets
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
@@ -28,7 +31,12 @@ from vitale_reader.daemon.store.tables import seen, site
 
 __all__ = ["CLOSED", "Claimed", "Closed", "Reason", "ReplayGuard", "close_until", "closed"]
 
+logger = logging.getLogger(__name__)
+
 DAY = 86_400.0
+
+#: Strings that a desk knows by itself: those of months, and some megabytes.
+MOST_KNOWN = 50_000
 
 #: The row of ``site`` that says until when no string is taken, epoch seconds, and why.
 CLOSED = "apcv:closed-until"
@@ -85,6 +93,7 @@ class ReplayGuard:
         self._vault = vault
         self._days = days
         self._clock = clock
+        self._known: dict[str, float] = {}
 
     def digest(self, evidence: Mapping[str, bytes]) -> str | None:
         """Digest by which evidence is recognised; None where it may be presented any number of times.
@@ -135,7 +144,16 @@ class ReplayGuard:
             await self._store.run(work, needs="guard", single=True)
         except IntegrityError as error:  # by another one at this very moment
             raise Replayed("it was used before") from error
+        if digest in self._known:
+            logger.error("a string that was used here was forgotten by the database: somebody removed its row")
+            raise Replayed("it was used before")
+        self._know(claimed)
         return claimed
+
+    def _know(self, claimed: Claimed) -> None:
+        self._known[claimed.digest] = claimed.expires_at
+        if len(self._known) > MOST_KNOWN:
+            del self._known[next(iter(self._known))]
 
     async def knows(self, digest: str) -> bool:
         """True if the evidence of a digest was used, or is being used.
@@ -164,6 +182,7 @@ class ReplayGuard:
             StoreUnavailable: the store cannot be written; the string counts as used.
         """
         await self._store.run(lambda connection: connection.execute(_WITHDRAW, {"of_digest": digest}), single=True)
+        self._known.pop(digest, None)
 
     async def purge(self) -> int:
         """Forgets the strings whose time is over; returns how many there were.
@@ -171,6 +190,8 @@ class ReplayGuard:
         Raises:
             StoreUnavailable: the store cannot be written.
         """
+        now = self._clock.believed()
+        self._known = {digest: ends_at for digest, ends_at in self._known.items() if ends_at > now}
         return await forget_ended(self._store.run, self._clock.purging, _PURGE)
 
     def _row(self, claimed: Claimed, state: str) -> dict[str, object]:

@@ -13,11 +13,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, Table, and_, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, Table, and_, delete, insert, select, text, update
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.database.database_errors import swallowed
 from vitale_reader.daemon.keystore.store_keys import Vault
+from vitale_reader.daemon.observation.told_once import ToldOnce
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.machine_run import steady
@@ -34,10 +35,10 @@ HEADED = (clients, stations, opposition_lists)
 #: Bytes of the digest of a key, and of the seal that is kept for it: 128 bits of a keyed hash cannot be guessed.
 KEY, MAC = 8, 16
 
-#: Faults that are told in the log, each once.
-MOST_TOLD = 1_000
-
 _HEADS = select(table_heads)
+
+#: Has triggers do now what they would do at the end of the transaction.
+_TRIGGERS_NOW = text("SET CONSTRAINTS ALL IMMEDIATE")
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +80,7 @@ class SealedTable:
         self._name = name_of(table)
         self._vault = vault
         self._remembered = remembered
-        self._told: set[Fault] = set()
+        self._told = ToldOnce()
 
     def read(self, connection: Connection, *, copy: bool = False) -> Contents:
         """The rows that count.
@@ -126,6 +127,25 @@ class SealedTable:
         """Notes in the station's own folder, at once, that the write is in the store."""
         self._remembered.saw_revision(self._name, revision)
         self._remembered.write()
+
+    def require(self, connection: Connection, revision: int) -> None:
+        """Looks, in a transaction of its own, whether a write outlived the end of its transaction.
+
+        Raises:
+            StoreUnavailable: a trigger undid it there.
+        """
+        found = self._head(connection)
+        if isinstance(found, Fault) or found.revision < revision:
+            raise swallowed(self._name)
+
+    def locked_row(self, connection: Connection, row: Row) -> RowMapping | None:
+        """The row of a key as it is, and stays until the transaction ends.
+
+        Raises:
+            StoreUnavailable: the head of the table does not count.
+        """
+        self._locked(connection)
+        return connection.execute(select(self._table).where(self._of_key(row))).mappings().first()
 
     def remove(self, connection: Connection, *rows: Row) -> None:
         """Removes rows, by their primary keys.
@@ -207,8 +227,7 @@ class SealedTable:
         self, revision: int, rows: tuple[Mapping[str, Any], ...], faults: tuple[Fault, ...], *, trusted: bool
     ) -> Contents:
         for fault in faults:
-            if fault not in self._told and len(self._told) < MOST_TOLD:
-                self._told.add(fault)
+            if self._told.is_due(fault):
                 logger.error(
                     "%s %s was not written by this store (%s): it is refused", fault.table, fault.key, fault.why
                 )
@@ -250,6 +269,8 @@ class SealedTable:
     def _finish(self, connection: Connection, head: Head, rows: Sequence[Row]) -> int:
         """Writes the head, and looks at what is there then: a trigger, a rule or a view may do otherwise."""
         self._write(connection, head)
+        if connection.dialect.name == "postgresql":
+            connection.execute(_TRIGGERS_NOW)
         if self._head(connection) != head:
             raise swallowed(self._name)
         for row in rows:
