@@ -5,12 +5,13 @@ import json
 import sqlite3
 import stat
 import time
-from collections.abc import Callable
-from contextlib import AsyncExitStack, ExitStack, closing
+from collections.abc import Callable, Generator
+from contextlib import AsyncExitStack, ExitStack, closing, contextmanager
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import psycopg
 import pytest
@@ -19,6 +20,7 @@ from sqlalchemy import make_url
 
 from tests.posix import OWN_DOOR, open_unix_connection
 from tests.postgres_server import PostgresServer
+from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.cli.root import root
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
@@ -438,19 +440,56 @@ def test_a_desk_begins_no_service_while_the_site_is_restored(
     told: list[Json] = []
     original = backup.put_back
 
-    def put_back(place: Path | str, file: Path) -> None:
+    @contextmanager
+    def put_back(place: Path | str, file: Path) -> Generator[Path | str]:
         async def start_another() -> Json:
             async with site.serving("right") as endpoints:
                 return await paired([endpoints])
 
         told.append(asyncio.run(start_another()))
-        original(place, file)
+        with original(place, file) as where:
+            yield where
 
     monkeypatch.setattr(backup, "put_back", put_back)
     assert 0 == site.command("left", "site", "restore", str(tmp_path / "one"), "--reason", "x")[0]
     error = told[0]["error"]["data"]
     assert ("store_unavailable", "database-reserved") == (error["reason"], error["variant"])
     assert "result" in site.run("right", work=paired), "and it serves when that is done"
+
+
+def test_a_restore_that_ends_in_its_middle_lets_nobody_in_who_was_not_before(
+    either: Desks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the backup brings back is closed, or it is not there."""
+
+    async def pair(endpoints: list[Endpoints]) -> list[Json]:
+        return [answer["result"] for answer in await call(endpoints[0], add("kept"), add("gone"))]
+
+    kept, gone = either.run("desk", work=pair)
+    either.answer("desk", "site", "backup", str(tmp_path / "one"))
+    either.run("desk", work=lambda endpoints: call(endpoints[0], ("clients.revoke", {"client_id": gone["client_id"]})))
+    full = Mock(side_effect=StoreUnavailable("it is full", variant="file-full"))
+    restore = ("desk", "site", "restore", str(tmp_path / "one"), "--reason", "x", "--language", "en")
+    with monkeypatch.context() as patch:
+        patch.setattr(backup, "restored", full)
+        status, said = either.command(*restore)
+    assert (1, 1) == (status, full.call_count)
+
+    async def begin(endpoints: list[Endpoints]) -> list[Json]:
+        return await call(endpoints[0], add("later"), ("clients.list", {}))
+
+    later, listed = either.run("desk", work=begin)
+    if either.store == "sqlite":
+        assert "result" in later, "all is as it was"
+        assert 0 == either.command("desk", "audit", "verify")[0]
+    else:
+        assert "before the restore is run again" in said
+        assert "database-reserved" == later["error"]["data"]["variant"]
+    speaking = {one["client_id"] for one in listed["result"]["clients"] if one.get("revoked_at") is None}
+    assert gone["client_id"] not in speaking
+    assert kept["client_id"] in speaking
+    assert 0 == either.command(*restore)[0]
+    assert "result" in either.run("desk", work=begin)[0]
 
 
 def test_nothing_is_restored_over_a_store_that_does_not_tell_who_serves(either: Desks, tmp_path: Path) -> None:

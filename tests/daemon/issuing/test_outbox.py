@@ -359,7 +359,7 @@ def test_a_store_that_is_damaged_in_its_middle_is_set_aside_whole(world: World) 
 
 @pytest.mark.parametrize("column", ["client_id", "presentation", "exp", "sealed", "seal"])
 def test_a_damaged_row_costs_that_row_only(world: World, column: str, caplog: pytest.LogCaptureFixture) -> None:
-    value = {"client_id": "c ", "exp": int(NOW) + 500}.get(column, b"damaged")
+    value = {"client_id": "c ", "exp": int(NOW) + 500, "sealed": b"x" * 2 * MOST_LISTED}.get(column, b"damaged")
 
     async def work() -> None:
         async with world.open() as (outbox, store):

@@ -34,6 +34,12 @@ def database(file: Path, *statements: str) -> Path:
     return file
 
 
+def put(store: Path | str, file: Path) -> None:
+    """Puts a backup in the place of a store, where nothing is to be closed."""
+    with put_back(store, file):
+        pass
+
+
 @pytest.mark.parametrize("program", ["pg_dump", "pg_restore"])
 def test_a_tool_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -41,7 +47,7 @@ def test_a_tool_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     if program == "pg_restore":
         file.write_bytes(b"PGDMP rest")
     with pytest.raises(ToolMissing) as missing:
-        back_up(URL, file) if program == "pg_dump" else put_back(URL, file)
+        back_up(URL, file) if program == "pg_dump" else put(URL, file)
     assert f"{program} (postgresql-client)" == missing.value.data["tool"]
     assert ([] if program == "pg_dump" else ["one"]) == [one.name for one in tmp_path.iterdir()]
 
@@ -69,9 +75,9 @@ def test_a_backup_that_is_damaged_changes_nothing(tmp_path: Path) -> None:
     before = store.read_bytes()
     for file in (contradictory, torn):
         with pytest.raises(LocalMisuse, match="damaged"):
-            put_back(store, file)
+            put(store, file)
     with pytest.raises(LocalMisuse, match="cannot be read"):
-        put_back(store, tmp_path / "nowhere")
+        put(store, tmp_path / "nowhere")
     assert before == store.read_bytes()
     assert not (tmp_path / ".store.db.new").exists()
 
@@ -79,7 +85,7 @@ def test_a_backup_that_is_damaged_changes_nothing(tmp_path: Path) -> None:
 def test_a_backup_that_cannot_be_put_in_its_place_is_told(tmp_path: Path) -> None:
     whole = database(tmp_path / "whole", "CREATE TABLE one (value)")
     with pytest.raises(StoreUnavailable, match="cannot be put back"):
-        put_back(tmp_path / "nowhere" / "store.db", whole)
+        put(tmp_path / "nowhere" / "store.db", whole)
 
 
 def test_strings_that_were_used_since_are_taken_over_once() -> None:

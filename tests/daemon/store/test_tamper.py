@@ -63,6 +63,7 @@ from vitale_reader.daemon.store.local_anchor import Anchor, Remembered
 from vitale_reader.daemon.store.row_upgrade import bring_forward
 from vitale_reader.daemon.store.sealed_table import SealedTable
 from vitale_reader.daemon.store.store import Store
+from vitale_reader.daemon.store.tables import MEBIBYTE
 from vitale_reader.resolvers.base import Resolution
 
 NOW = 1_800_000_000.0
@@ -772,6 +773,7 @@ def test_no_token_is_handed_over_that_the_database_does_not_keep(
     [
         f"{NOTHING}; CREATE TRIGGER t BEFORE UPDATE ON table_heads FOR EACH ROW EXECUTE FUNCTION nothing()",
         f"{NOTHING}; CREATE TRIGGER t BEFORE INSERT OR DELETE ON clients FOR EACH ROW EXECUTE FUNCTION nothing()",
+        f"{NOTHING}; CREATE TRIGGER t BEFORE DELETE ON clients FOR EACH ROW EXECUTE FUNCTION nothing()",
         f"{BACK}; CREATE TRIGGER t AFTER INSERT ON clients FOR EACH ROW EXECUTE FUNCTION back()",
         "CREATE RULE r AS ON INSERT TO clients DO INSTEAD NOTHING",
         "CREATE RULE r AS ON UPDATE TO table_heads DO INSTEAD NOTHING",
@@ -809,6 +811,31 @@ def test_a_revision_at_its_end_does_not_keep_an_administrator_from_going_on(site
         await registry.add("y", scopes=("identity",), transports=("unix",))
 
     on_site(site_database, work)
+
+
+def test_of_what_somebody_makes_long_no_more_is_read_than_a_desk_writes(tmp_path: Path, place: Path | str) -> None:
+    """Each value that is bytes, and no text: those have a length in the table."""
+    wrong: list[str] = []
+
+    async def work(world: World) -> None:
+        content = await world.content()
+        before = await world.believed()
+        for table in tables.metadata.sorted_tables:
+            for column in table.columns if content[table.name] else ():
+                if not isinstance(column.type, LargeBinary):
+                    continue
+                most = 16 * MEBIBYTE if column is tables.table_heads.c.rows else MEBIBYTE
+                row = content[table.name][0]
+                longer = update(table).where(*of_key(table, row)).values({column.name: bytes(most + 1_000)})
+                await world.store.run(executing(longer))
+                read = max(len(each[column.name] or b"") for each in await world.rows_of(table))
+                gained = await world.believed() - before
+                if read != most + 1 or gained:
+                    wrong.append(f"{table.name}.{column.name}: {read} bytes, gained {sorted(gained)[:3]}")
+                await world.restore(content)
+
+    with_world(tmp_path, place, work)
+    assert wrong == []
 
 
 @pytest.mark.parametrize("beat", ["infinity", "-infinity", "nan", "1e300"])

@@ -11,12 +11,13 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from vitale_protocol.errors import InvalidParams, LimitExceeded, NotAuthenticated, NotAuthorised
+from vitale_protocol.errors import InvalidParams, LimitExceeded, NotAuthenticated, NotAuthorised, StoreUnavailable
 from vitale_protocol.methods import SCOPES, ClientSummary, Scope, Transport, Way
 from vitale_protocol.signing import PublicJwk
 from vitale_protocol.web import own_names
 from vitale_reader.daemon.clients.callers import LOCAL_CLIENT, Caller, Peer
 from vitale_reader.daemon.clients.rows import OWNERS, ClientRow, oversteps
+from vitale_reader.daemon.database.database_errors import swallowed
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.notifications import call
@@ -39,6 +40,10 @@ USE_NOTED = 86_400.0
 
 #: Clients of one station that may speak: some programs on a desk, and each of them once a desk of a site.
 MOST_CLIENTS = 500
+
+
+Found = tuple[Contents, Mapping[str, Any] | None]
+"""The rows that count, and the head as it is in the database."""
 
 
 class ClientRegistry:
@@ -79,19 +84,21 @@ class ClientRegistry:
         Raises:
             StoreUnavailable: the store cannot be read.
         """
-
-        def work(connection: Connection) -> tuple[Contents, Mapping[str, Any] | None]:
-            copy = self._store.shared and connection.dialect.name == "sqlite"
-            return self._table.read(connection, copy=copy), self._table.head_row(connection)
-
         async with self._turn:
-            return await self._take_over(*await self._store.run(work, needs=needs))
+            return await self._take_over(*await self._store.run(self._read, needs=needs))
+
+    def _read(self, connection: Connection) -> Found:
+        copy = self._store.shared and connection.dialect.name == "sqlite"
+        return self._table.read(connection, copy=copy), self._table.head_row(connection)
+
+    async def _mirror(self, found: Contents, head: Mapping[str, Any] | None) -> None:
+        if found.revision != self._revision and self._store.shared and not self._store.degraded:
+            await self._store.mirror(lambda connection: self._table.copy(connection, head, found.rows))
 
     async def _take_over(self, found: Contents, head: Mapping[str, Any] | None) -> tuple[str, ...]:
         if not found.trusted:
             return ()  # what was known before holds: nobody can tell what is missing now
-        if found.revision != self._revision and self._store.shared and not self._store.degraded:
-            await self._store.mirror(lambda connection: self._table.copy(connection, head, found.rows))
+        await self._mirror(found, head)
         before = {row.client_id for row in self._rows.values() if row.revoked_at is None}
         rows = [ClientRow(**{name: row[name] for name in ClientRow.__struct_fields__}) for row in found.rows]
         self._rows = {row.client_id: row for row in rows if not oversteps(row)}
@@ -314,8 +321,12 @@ class ClientRegistry:
         async with self._turn:
             revision = await self._store.run(work, needs="site")
             await asyncio.to_thread(self._table.committed, revision)
-            await self._store.run(lambda connection: self._table.require(connection, revision), needs="site")
+            found, head = await self._store.run(self._read, needs="site")
+            if not found.trusted or found.revision < revision:  # a trigger undid it at the end of its transaction
+                raise swallowed(clients.name)
             self._rows[row.client_id] = row
+            with contextlib.suppress(StoreUnavailable):  # the next look does it
+                await self._mirror(found, head)
 
     @property
     def clients(self) -> tuple[ClientSummary, ...]:

@@ -2,7 +2,7 @@
 
 A restore and a new key take it alone, and so do not begin while a desk has a connection. One that is stopped or
 suspended keeps its connections, though its beat is missing. A desk that connects meanwhile is refused, and goes on with
-its spool as in any outage.
+its spool as in any outage. So it is after a restore that was not carried to its end: a table says so until it is.
 
 The server lets go of the lock with the connection. It asks the machine at the other end whether it lives. So a desk
 whose machine was switched off holds a site up for a minute at most.
@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, NullPool, bindparam, create_engine, text
+from sqlalchemy import Connection, Engine, NullPool, bindparam, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from vitale_protocol.errors import LocalMisuse
@@ -23,10 +23,14 @@ from vitale_reader.daemon.database.target import SETTINGS, Target
 if TYPE_CHECKING:
     import psycopg
 
-__all__ = ["hold_alone", "named", "reserving", "share", "still_serving"]
+__all__ = ["finish_restore", "hold_alone", "named", "reserving", "restoring", "share", "still_serving"]
 
 #: Any number that others do not use, of 64 bits: PostgreSQL shows it in two halves.
 KEY = 0x7669_7461_6C66
+
+#: A table that no backup has, and no restore replaces.
+RESTORING = "vitale_reader_restoring"
+_BEGIN, _FINISH = text(f"CREATE TABLE IF NOT EXISTS {RESTORING} ()"), text(f"DROP TABLE IF EXISTS {RESTORING}")
 
 #: The server asks after half a minute of rest, three times. Over a Unix socket it takes these settings for nothing.
 ALIVE = (
@@ -67,7 +71,8 @@ def share(connection: "psycopg.Connection[Any]") -> None:
     """
     from psycopg import OperationalError  # noqa: PLC0415  an extra, and there as the connection is
 
-    row = connection.execute(f"{ALIVE}; SELECT pg_try_advisory_lock_shared({KEY})".encode())
+    free = f"pg_try_advisory_lock_shared({KEY}) AND to_regclass('{RESTORING}') IS NULL"
+    row = connection.execute(f"{ALIVE}; SELECT {free}".encode())
     while row.nextset():
         pass
     if row.fetchone() != (True,):
@@ -102,13 +107,7 @@ def reserving(url: str) -> Generator[Callable[[], tuple[str, ...]]]:
     Raises:
         StoreUnavailable: the database cannot be asked.
     """
-    engine = create_engine(
-        "postgresql+psycopg://",
-        creator=Target.of(url).connect,
-        isolation_level="AUTOCOMMIT",
-        poolclass=NullPool,  # closed is closed: the server lets go of the lock
-        hide_parameters=True,
-    )
+    engine = _engine(url)
 
     def take() -> tuple[str, ...]:
         with _told():
@@ -124,6 +123,39 @@ def reserving(url: str) -> Generator[Callable[[], tuple[str, ...]]]:
         with suppress(SQLAlchemyError):
             connection.execute(_FREE)
         connection.close()
+
+
+@contextmanager
+def restoring(url: str) -> Generator[None]:
+    """Keeps desks from a database that is being replaced until ``finish_restore``; where that failed, it is as before.
+
+    Raises:
+        StoreUnavailable: the database cannot be asked.
+    """
+    with _told(), _engine(url).connect() as connection:
+        connection.execute(_BEGIN)
+    try:
+        yield
+    except Exception:
+        with _told(), _engine(url).connect() as connection:
+            connection.execute(_FINISH)
+        raise
+
+
+def finish_restore(connection: Connection) -> None:
+    """Lets desks in again, within the transaction that closes what a restore does not know."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_FINISH)
+
+
+def _engine(url: str) -> Engine:
+    return create_engine(
+        "postgresql+psycopg://",
+        creator=Target.of(url).connect,
+        isolation_level="AUTOCOMMIT",
+        poolclass=NullPool,  # closed is closed: the server lets go of the lock
+        hide_parameters=True,
+    )
 
 
 def still_serving(stations: tuple[str, ...]) -> LocalMisuse:

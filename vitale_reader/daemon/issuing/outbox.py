@@ -136,10 +136,10 @@ class Outbox:
             for number, row in enumerate(rows[:most]):
                 if number and number % SLICE == 0:
                     await give_way()
-                size += len(row["sealed"])
-                if size > MOST_LISTED:
-                    return tuple(tokens), f"{begins[0]}~{begins[1]}" if listed else None
                 if (token := self._opened(row)) is not None:
+                    size += len(row["sealed"])
+                    if size > MOST_LISTED:
+                        return tuple(tokens), f"{begins[0]}~{begins[1]}" if listed else None
                     tokens.append(token)
                 listed += 1
                 begins = (row["exp"], row["jti"])

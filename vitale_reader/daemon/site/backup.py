@@ -13,11 +13,12 @@ keys. What happened after it is unknown when it is back, so ``restored`` closes 
 """
 
 import contextlib
+import errno
 import os
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
@@ -27,6 +28,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from vitale_protocol.errors import LocalMisuse, StoreUnavailable, ToolMissing
 from vitale_protocol.web.own_names import LOCAL
+from vitale_reader.daemon.database import service_lock
 from vitale_reader.daemon.issuing.replay import close_until
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site.rows.statements import NOW
@@ -113,8 +115,11 @@ def back_up(store: Path | str, file: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def put_back(store: Path | str, file: Path) -> None:
+@contextlib.contextmanager
+def put_back(store: Path | str, file: Path) -> Generator[Path | str]:
     """Puts a backup in the place of what the store holds, whole or not at all; no daemon may use it.
+
+    Gives where it is: a file, which takes the place of the store if all went well with it, or the database itself.
 
     Raises:
         LocalMisuse: the file is no backup of such a store.
@@ -130,10 +135,18 @@ def put_back(store: Path | str, file: Path) -> None:
     if begins != wanted:
         raise LocalMisuse("this is no backup of such a store", data={"file": str(file)})
     if isinstance(store, Path):
-        _replace_sqlite(store, file)
+        with _replaced(store, file) as new:
+            yield new
     else:
+        _require("pg_restore")
         how = ("--clean", "--if-exists", "--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges")
-        _run("pg_restore", store, *how, str(file))
+        with service_lock.restoring(store):
+            _run("pg_restore", store, *how, str(file))
+        try:
+            yield store
+        except StoreUnavailable as error:
+            told = f"{error.detail}; no desk is let in before the restore is run again, to its end"
+            raise StoreUnavailable(told, variant=error.variant, data=error.data) from error
 
 
 def former(connection: Connection, vault: Vault, remembered: Remembered) -> Former | None:
@@ -241,7 +254,8 @@ def _copy_sqlite(store: Path, file: Path) -> None:
         raise StoreUnavailable("the store cannot be backed up", data={"file": str(store)}) from error
 
 
-def _replace_sqlite(store: Path, file: Path) -> None:
+@contextlib.contextmanager
+def _replaced(store: Path, file: Path) -> Generator[Path]:
     new = store.with_name(f".{store.name}.new")
     try:
         with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as source:
@@ -249,20 +263,28 @@ def _replace_sqlite(store: Path, file: Path) -> None:
                 raise LocalMisuse("the backup is damaged", data={"file": str(file)})
         shutil.copyfile(file, new)
         new.chmod(0o600)
-        for suffix in ("-wal", "-shm"):
-            store.with_name(store.name + suffix).unlink(missing_ok=True)
+        yield new
+        if _journals(new)[0].exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # what was closed stands there, and not in the file
+        for journal in _journals(store):
+            journal.unlink(missing_ok=True)
         new.replace(store)
     except sqlite3.Error as error:
         raise LocalMisuse("the backup is damaged", data={"file": str(file)}) from error
     except OSError as error:
         raise StoreUnavailable(f"the backup cannot be put back: {error.strerror}", data={"file": str(store)}) from error
     finally:
-        new.unlink(missing_ok=True)
+        for each in (new, *_journals(new)):
+            each.unlink(missing_ok=True)
+
+
+def _journals(file: Path) -> tuple[Path, Path]:
+    """The files beside one of SQLite in which there may be what it has not taken up yet."""
+    return file.with_name(f"{file.name}-wal"), file.with_name(f"{file.name}-shm")
 
 
 def _run(program: str, url: str, *arguments: str) -> None:
-    if shutil.which(program) is None:
-        raise ToolMissing(f"{program} is not installed", data={"tool": f"{program} (postgresql-client)"})
+    _require(program)
     shown, password = _without_password(url)
     # The password is no argument: every user of the machine sees those.
     environ = os.environ | ({"PGPASSWORD": password} if password else {})
@@ -276,6 +298,11 @@ def _run(program: str, url: str, *arguments: str) -> None:
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         raise StoreUnavailable(f"{program}: {said[-1] if said else 'failed'}")
+
+
+def _require(program: str) -> None:
+    if shutil.which(program) is None:
+        raise ToolMissing(f"{program} is not installed", data={"tool": f"{program} (postgresql-client)"})
 
 
 def _without_password(url: str) -> tuple[str, str]:

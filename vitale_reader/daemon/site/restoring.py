@@ -11,7 +11,7 @@ from sqlalchemy import Connection, inspect
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.config import Config
-from vitale_reader.daemon.database.service_lock import reserving, still_serving
+from vitale_reader.daemon.database.service_lock import finish_restore, reserving, still_serving
 from vitale_reader.daemon.issuing.replay import close_until
 from vitale_reader.daemon.site import backup
 from vitale_reader.daemon.site.open_store import (
@@ -61,10 +61,6 @@ def restore(
     keys = open_keys(home, config, clock=lambda: at)
     remembered = Remembered.read(anchor_file(home, config))
 
-    def run(work: Callable[[Connection], T], *, prepare: bool = False) -> T:
-        store, _ = look_into(home, config, keys, reading=False)
-        return _once(store, work, prepare=prepare)
-
     vault = vault_of(home, config, keys)
     chain = Chain(
         vault, keys.station, remembered=remembered, dialect="sqlite" if config.store == "sqlite" else "postgresql"
@@ -75,7 +71,7 @@ def restore(
 
     def former() -> backup.Former | None:
         try:
-            return run(look)
+            return _once(look_into(home, config, keys, reading=False)[0], look)
         except StoreUnavailable as error:
             if error.variant not in UNREADABLE:
                 raise
@@ -83,6 +79,7 @@ def restore(
 
     def close(connection: Connection, before: backup.Former | None) -> backup.Restored:
         require_own_store(connection, vault, home, config)
+        finish_restore(connection)
         return backup.restored(
             connection,
             vault,
@@ -103,11 +100,12 @@ def restore(
     place = store_place(home, config)
     with _nobody_serves(place) as make_sure:
         before = former()
-        backup.put_back(place, file)
-        make_sure()
-        done = run(partial(close, before=before), prepare=True)
+        with backup.put_back(place, file) as where:
+            make_sure()
+            store = Store(where) if isinstance(where, Path) else look_into(home, config, keys, reading=False)[0]
+            done = _once(store, partial(close, before=before), prepare=True)
+        remembered.write()
         close_spool(done)
-    remembered.write()
     return done
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import Connection, RowMapping, Table, and_, delete, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.database.database_errors import swallowed
@@ -119,7 +120,10 @@ class SealedTable:
         for row in rows:
             whole = sealed(self._vault, self._table, row)
             connection.execute(delete(self._table).where(self._of_key(row)))
-            connection.execute(insert(self._table), whole)
+            try:
+                connection.execute(insert(self._table), whole)
+            except IntegrityError as error:  # the one of before is there still, or hidden
+                raise swallowed(self._name) from error
             kept[self._digest(row)] = whole["seal"][:MAC]
         return self._finish(connection, Head(head.revision + 1, kept), rows)
 
@@ -127,16 +131,6 @@ class SealedTable:
         """Notes in the station's own folder, at once, that the write is in the store."""
         self._remembered.saw_revision(self._name, revision)
         self._remembered.write()
-
-    def require(self, connection: Connection, revision: int) -> None:
-        """Looks, in a transaction of its own, whether a write outlived the end of its transaction.
-
-        Raises:
-            StoreUnavailable: a trigger undid it there.
-        """
-        found = self._head(connection)
-        if isinstance(found, Fault) or found.revision < revision:
-            raise swallowed(self._name)
 
     def locked_row(self, connection: Connection, row: Row) -> RowMapping | None:
         """The row of a key as it is, and stays until the transaction ends.

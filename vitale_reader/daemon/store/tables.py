@@ -8,9 +8,12 @@ Whoever changes them writes a migration (in ``migrations`` beside this module) a
 what the migrations make with what is declared here.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     Boolean,
     Column,
+    ColumnElement,
     Float,
     ForeignKey,
     Index,
@@ -20,11 +23,15 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    func,
+    literal_column,
 )
 
 __all__ = [
     "HIGHEST",
+    "MEBIBYTE",
     "REVISION",
+    "Sealed",
     "audit",
     "audit_heads",
     "clients",
@@ -49,6 +56,23 @@ REVISION = "0005"
 #: A number that somebody else put above it is no reason to run out of them, of which PostgreSQL has 2³¹.
 HIGHEST = 2_000_000_000
 
+#: A sealed value is a message of the wire at most.
+MEBIBYTE = 1_048_576
+
+
+class Sealed(LargeBinary):
+    """Sealed bytes, of which so many are read at most: what is longer was not written by a desk, and does not open."""
+
+    def __init__(self, most: int = MEBIBYTE) -> None:
+        super().__init__()
+        self.most = most
+
+    def column_expression(self, colexpr: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Returns what is selected in place of the column."""
+        cut = func.substr(colexpr, literal_column("1"), literal_column(str(self.most + 1)))
+        return func.coalesce(cut, colexpr, type_=self)  # of no bytes at all, SQLite cuts nothing
+
+
 metadata = MetaData()
 
 #: Alembic's own table, declared so that a start need not load Alembic to see that there is nothing to do.
@@ -60,8 +84,8 @@ table_heads = Table(
     metadata,
     Column("name", String(50), primary_key=True),
     Column("revision", Integer, nullable=False),
-    Column("rows", LargeBinary, nullable=False),
-    Column("seal", LargeBinary, nullable=False),
+    Column("rows", Sealed(16 * MEBIBYTE), nullable=False),
+    Column("seal", Sealed(), nullable=False),
 )
 
 #: What the daemons of one store agree on: ``key`` is a keyed digest that tells whether they hold the same site key.
@@ -70,7 +94,7 @@ site = Table(
     metadata,
     Column("name", String(50), primary_key=True),
     Column("value", String(200), nullable=False),
-    Column("seal", LargeBinary),
+    Column("seal", Sealed()),
 )
 
 #: The stations that share the store. Sealed are the public keys of their tokens, and the certificate of the authority
@@ -80,8 +104,8 @@ stations = Table(
     metadata,
     Column("station", String(36), primary_key=True),
     Column("name", String(100), nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
-    Column("seal", LargeBinary),
+    Column("sealed", Sealed(), nullable=False),
+    Column("seal", Sealed()),
 )
 
 #: Paired clients. Secrets are kept as digests only.
@@ -98,7 +122,7 @@ clients = Table(
     Column("credential_sha256", String(64), unique=True),
     Column("created_at", Float, nullable=False),
     Column("revoked_at", Float),
-    Column("seal", LargeBinary),
+    Column("seal", Sealed()),
 )
 
 #: Tokens that their client has not acknowledged, sealed. At most one token for one presentation and client.
@@ -109,8 +133,8 @@ outbox = Table(
     Column("client_id", String(100), nullable=False),
     Column("presentation", String(36), nullable=False),
     Column("exp", Integer, nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
-    Column("seal", LargeBinary),
+    Column("sealed", Sealed(), nullable=False),
+    Column("seal", Sealed()),
     UniqueConstraint("presentation", "client_id"),
     # A page is read in its order, and from any place on.
     Index("outbox_client", "client_id", "exp", "jti"),
@@ -126,7 +150,7 @@ seen = Table(
     Column("state", String(10), nullable=False),
     Column("expires_at", Float, nullable=False),
     Column("claim", String(32)),
-    Column("seal", LargeBinary),
+    Column("seal", Sealed()),
     Index("seen_expires_at", "expires_at"),
 )
 
@@ -139,9 +163,9 @@ contexts = Table(
     Column("notice_at", Float, nullable=False),
     Column("noticed", Boolean, nullable=False),
     Column("ends_at", Float, nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("sealed", Sealed(), nullable=False),
     Column("station", String(36)),
-    Column("seal", LargeBinary),
+    Column("seal", Sealed()),
     Index("contexts_ends_at", "ends_at"),
 )
 
@@ -160,7 +184,7 @@ audit = Table(
     Column("jti", String(36)),
     Column("station", String(36)),
     Column("number", Integer),
-    Column("mac", LargeBinary),
+    Column("mac", Sealed()),
     # Why an administrator let a broken trail go on; of no other act.
     Column("reason", String(500)),
     Index("audit_chain", "station", "number", unique=True),
@@ -173,10 +197,10 @@ audit_heads = Table(
     metadata,
     Column("station", String(36), primary_key=True),
     Column("first", Integer, nullable=False),
-    Column("before", LargeBinary, nullable=False),
+    Column("before", Sealed(), nullable=False),
     Column("last", Integer, nullable=False),
-    Column("mac", LargeBinary, nullable=False),
-    Column("seal", LargeBinary, nullable=False),
+    Column("mac", Sealed(), nullable=False),
+    Column("seal", Sealed(), nullable=False),
 )
 
 #: The opposition lists of a site, and how far their import has come.
@@ -188,7 +212,7 @@ opposition_lists = Table(
     Column("entries", Integer, nullable=False),
     Column("parts", Integer, nullable=False),
     Column("imported_at", Float, nullable=False),
-    Column("seal", LargeBinary),
+    Column("seal", Sealed()),
 )
 
 #: Keyed digests of card serials, sorted, sealed piece by piece: not even their digests can be read in the store.
@@ -197,7 +221,7 @@ opposition_parts = Table(
     metadata,
     Column("generation", String(32), primary_key=True),
     Column("part", Integer, primary_key=True),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("sealed", Sealed(), nullable=False),
 )
 
 #: The desks that serve now: when they last said so, by the database's clock. Sealed is what they are and have.
@@ -208,7 +232,7 @@ site_desks = Table(
     Column("incarnation", String(32), nullable=False),
     Column("version", Integer, nullable=False),
     Column("beat_at", Float, nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("sealed", Sealed(), nullable=False),
 )
 
 #: Requests for readers of other desks, from when they are asked until their answer has arrived. ``asked_by`` and
@@ -221,8 +245,8 @@ site_requests = Table(
     Column("asked_at", Float, nullable=False),
     Column("ends_at", Float, nullable=False),
     Column("taken_by", String(32)),
-    Column("sealed", LargeBinary, nullable=False),
-    Column("answer", LargeBinary),
+    Column("sealed", Sealed(), nullable=False),
+    Column("answer", Sealed()),
 )
 
 #: How such requests get on, until whoever asked has read it.
@@ -231,6 +255,6 @@ site_steps = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("request", String(36), ForeignKey("site_requests.id", ondelete="CASCADE"), nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("sealed", Sealed(), nullable=False),
     Index("site_steps_request", "request"),
 )

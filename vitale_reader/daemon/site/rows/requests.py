@@ -39,7 +39,9 @@ _TELL_STEPS = statement(
     "JOIN site_requests ON site_requests.id = told.request ORDER BY place RETURNING 1"
 ).bindparams(bindparam("requests", type_=ARRAY(String)), bindparam("sealed", type_=ARRAY(LargeBinary)))
 _END = text(
-    "WITH ended AS (DELETE FROM site_requests WHERE id = ANY(:requests) RETURNING id, answer), "
+    # As ``tables.Sealed`` has it: of what is too long, enough not to open.
+    "WITH ended AS (DELETE FROM site_requests WHERE id = ANY(:requests) "
+    "RETURNING id, substr(answer, 1, 1048577) AS answer), "
     "called AS (SELECT pg_notify(channel, 'ended:' || id) FROM ended, unnest(:channels) AS channel "
     "WHERE answer IS NULL) SELECT id, answer, (SELECT count(*) FROM called) FROM ended"
 ).bindparams(bindparam("requests", type_=ARRAY(String)), bindparam("channels", type_=ARRAY(String)))
