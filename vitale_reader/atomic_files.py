@@ -55,8 +55,13 @@ def write_atomically(
         _sync_folder(file.parent)
 
 
-def write_new(file: Path, content: bytes) -> None:
+def write_new(file: Path, content: bytes, *, durable: bool = False) -> None:
     """Writes a file that was not there, with mode 0600, or leaves none.
+
+    Args:
+        file: where.
+        content: all of it.
+        durable: whether it is to survive a power cut.
 
     Raises:
         FileExistsError: it is there; also a link that leads nowhere.
@@ -66,6 +71,9 @@ def write_new(file: Path, content: bytes) -> None:
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
+            stream.flush()
+            if durable:
+                os.fsync(stream.fileno())
     except OSError as error:
         with contextlib.suppress(OSError):  # what went wrong is told, and not that something is left of it
             remove(file)

@@ -4,7 +4,9 @@
 # pyright: reportPrivateUsage=false
 
 import asyncio
+import errno
 import json
+import os
 import sqlite3
 import time
 from base64 import urlsafe_b64encode
@@ -12,6 +14,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import psycopg
 import pytest
@@ -20,7 +23,7 @@ from sqlalchemy import make_url
 
 from tests.posix import OWN_DOOR, open_unix_connection
 from tests.postgres_server import PostgresServer
-from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse
+from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse, StoreUnavailable
 from vitale_reader.cli.root import root
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
@@ -186,6 +189,36 @@ def test_what_was_interrupted_goes_on(site: Site, monkeypatch: pytest.MonkeyPatc
             patch.setattr(procedure, step, cut)
             site.cut(name, "site", "rekey", *words)
         site.rekey(name, *words)
+    hold(site, *kept)
+
+
+def test_what_is_begun_on_a_full_disk_is_told_and_goes_on_once_there_is_room(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = used(site)
+    full = OSError(errno.ENOSPC, "no space left")
+    steps: list[tuple[object, str, Exception]] = [
+        (os, "fsync", full),  # of the new key
+        (procedure, "_spool", StoreUnavailable("it is full", variant="file-full")),
+        (procedure, "_replace", full),
+    ]
+    for place, name, error in steps:
+        with monkeypatch.context() as patch:
+            patch.setattr(place, name, Mock(side_effect=error))
+            status, said = site.command("left", "site", "rekey", "--language", "en")
+        assert status != 0
+        assert "disk" in said
+        begun = name != "fsync"
+        assert begun == ("run `site rekey` again" in said)
+        assert begun == site.key("left").with_name("site.key.new").exists()
+
+    async def nothing(_: Endpoints) -> None:
+        raise AssertionError("it started with the former key")
+
+    with pytest.raises(ConfigurationInvalid, match="site rekey"):
+        site.run("left", work=nothing)
+    site.rekey("left")
+    site.rekey("right", "--key", str(site.carry(site.key("left"), "right")))
     hold(site, *kept)
 
 

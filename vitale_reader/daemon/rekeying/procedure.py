@@ -112,12 +112,17 @@ def rekey(home: Home, config: Config, *, key: Path | None, apcv_after: float, at
         if key is not None:
             new_file.unlink()  # it is of another site
         raise
-    spool = Resealed() if former == vault else _spool(home, former, vault, shut)
-    remembered.saw_end(number, mac)
-    remembered.write()
+    try:
+        spool = Resealed() if former == vault else _spool(home, former, vault, shut)
+        remembered.saw_end(number, mac)
+        remembered.write()
+        kept = _replace(file, new_file, at)
+    except (StoreUnavailable, OSError) as error:
+        why = error.strerror if isinstance(error, OSError) else error.detail
+        raise StoreUnavailable(f"{why}; the database has the new key: run `site rekey` again") from error
     return Rekeyed(
         key_file=str(file),
-        former=_replace(file, new_file, at),
+        former=kept,
         began=began,
         resealed=resealed,
         spool=spool,

@@ -136,7 +136,10 @@ def put_back(store: Path | str, file: Path) -> Generator[Path | str]:
         raise LocalMisuse("this is no backup of such a store", data={"file": str(file)})
     if isinstance(store, Path):
         with _replaced(store, file) as new:
-            yield new
+            try:
+                yield new
+            except StoreUnavailable as error:
+                raise StoreUnavailable(f"the backup cannot be put back: {error.detail}", data=error.data) from error
     else:
         _require("pg_restore")
         how = ("--clean", "--if-exists", "--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges")

@@ -7,7 +7,6 @@ read, and let pass what they have seen.
 
 import contextlib
 import logging
-import os
 import secrets
 import sqlite3
 import time
@@ -21,6 +20,7 @@ from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
+from vitale_reader.atomic_files import write_new
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.config_file import command_to_close
 from vitale_reader.daemon.database.outage import OUTAGE, Outage, read_outage
@@ -30,6 +30,7 @@ from vitale_reader.daemon.keystore.private_files import open_to_others
 from vitale_reader.daemon.keystore.station_keys import Keys
 from vitale_reader.daemon.keystore.store_keys import KEY_BYTES, Vault
 from vitale_reader.daemon.site.database_tls import require_encrypted_line
+from vitale_reader.daemon.store.audit_trail import heads
 from vitale_reader.daemon.store.audit_trail.chain import Chain
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.row_seals import sealed
@@ -142,6 +143,7 @@ async def open_store(
     )
     stack.push_async_callback(store.close)
     await spool.open()
+    await spool.run(lambda connection: _require_own_spool(connection, vault, keys.station, file))
     await bring_forward(spool, vault, Remembered(), told)
     if not made:  # under a key that is new nothing was kept
         await spool.run(lambda connection: chain.begin(connection, at=time.time()))
@@ -285,10 +287,23 @@ def _in_spool(home: Home, query: str) -> object:
 
 def of_another_key(file: Path) -> ConfigurationInvalid:
     """The error of a desk whose key is not that of the database."""
+    remedy = "run `vitale-reader site rekey` again" if _rekeying(file) else "copy the one of the first desk"
     return ConfigurationInvalid(
-        "the database is of another site key: copy the one of the first desk",
+        f"the database is of another site key: {remedy}",
         data={"path": "site.key_file", "file": str(file)},
     )
+
+
+def _rekeying(file: Path) -> bool:
+    """True if a new key was begun at this desk."""
+    return file.with_name(f"{file.name}.new").exists()
+
+
+def _require_own_spool(connection: Connection, vault: Vault, station: str, file: Path) -> None:
+    """Leaves a spool alone that has the new key already, where this desk does not have it yet."""
+    row = heads.row_of(connection, station)
+    if _rekeying(file) and row is not None and not heads.genuine(vault, row):
+        raise of_another_key(file)
 
 
 async def _agree(store: Store, vault: Vault, file: Path) -> None:
@@ -324,10 +339,7 @@ async def _agree_on_closing(store: Store, spool: Store, vault: Vault) -> None:
 def make_site_key(file: Path) -> bool:
     """Makes a key where there is none; whether there was none. Of several that share the file, one makes it."""
     try:
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-            stream.write(urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
-            stream.flush()
-            os.fsync(stream.fileno())
+        write_new(file, urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n", durable=True)
     except FileExistsError:
         return False
     except OSError as error:

@@ -10,5 +10,5 @@
 - What goes on is linked with a row that is there, so that the reason of an administrator verifies.
 - Retention moves the beginning of a chain. It takes away what verifies, and nothing else: the rest is evidence.
 
-For other rooms: ``audit``, ``chain``, ``entries``, ``pages``, ``relinking``, ``verification``, ``walk``.
+For other rooms: ``audit``, ``chain``, ``entries``, ``heads``, ``pages``, ``relinking``, ``verification``, ``walk``.
 """
