@@ -8,11 +8,12 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import Connection, delete, insert, select
 
 from tests.daemon.held_reads import HeldReads, both
 from vitale_protocol.errors import InvalidParams, LimitExceeded, NotAuthenticated, NotAuthorised
@@ -25,7 +26,10 @@ from vitale_reader.daemon.clients.registry import MOST_CLIENTS, ClientRegistry
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
+from vitale_reader.daemon.store.sealed_table import SealedTable
+from vitale_reader.daemon.store.spool import SpooledStore
 from vitale_reader.daemon.store.store import Store
+from vitale_reader.daemon.store.tables import clients, table_heads
 
 UNIX = Peer(transport="unix")
 DIGEST = "ab" * 32
@@ -449,3 +453,59 @@ def test_no_desk_takes_a_revocation_back_that_it_has_not_heard_of(tmp_path: Path
         await store.close()
 
     asyncio.run(main())
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("again", [False, True], ids=["it runs", "it was started anew"])
+@pytest.mark.parametrize("moved", [0, 1, 2], ids=["behind", "as far", "beyond"])
+def test_a_revocation_that_the_database_lost_is_done_again_by_a_desk_that_knows_of_it(
+    site_database: str, tmp_path: Path, again: bool, moved: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A standby that is promoted lacks what was written last; others go on writing there."""
+
+    def written(connection: Connection) -> list[Any]:
+        return [(table, connection.execute(select(table)).mappings().all()) for table in (clients, table_heads)]
+
+    async def nothing(*_: object) -> int:
+        return 0
+
+    async def main() -> None:
+        def desk(name: str) -> SpooledStore:
+            spool = Store(tmp_path / name)
+            return SpooledStore(Store(site_database), spool, join=nothing, bring=nothing, strict=True)  # type: ignore[arg-type]  # nothing to join
+
+        stores = [desk("here"), desk("there")]
+        here, there = (ClientRegistry(store, VAULT, clock=lambda: 1.0, remembered=Remembered()) for store in stores)
+        for store in stores:
+            await store.open()
+        await here.open()
+        client_id, _ = await here.add("x", scopes=("identity",), transports=("unix",))
+        before = await stores[0].run(written)
+
+        def lose(connection: Connection) -> None:
+            for table, rows in before:
+                connection.execute(delete(table))
+                connection.execute(insert(table), [dict(row) for row in rows])
+
+        assert await here.revoke(client_id)
+        await stores[0].run(lose)
+        await there.open()
+        assert there.speaks(client_id)
+        for number in range(moved):
+            await there.add(f"y{number}", scopes=("identity",), transports=("unix",))
+        if again:
+            here = ClientRegistry(stores[0], VAULT, clock=lambda: 1.0, remembered=Remembered())
+            await here.open()
+        await here.refresh()
+        assert not here.speaks(client_id)
+        if not moved:  # that the table was put back is known here: an administrator lets it go on
+            await stores[0].run(SealedTable(clients, VAULT, Remembered()).accept)
+            await here.refresh()
+            assert not here.speaks(client_id)
+        await there.refresh()
+        assert not there.speaks(client_id)
+        for store in stores:
+            await store.close()
+
+    asyncio.run(main())
+    assert "was revoked" in caplog.text

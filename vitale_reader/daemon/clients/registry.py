@@ -68,6 +68,7 @@ class ClientRegistry:
         self._table = SealedTable(clients, vault, remembered or Remembered())
         self._rows: dict[str, ClientRow] = {}
         self._revision: int | None = None
+        self._lost: tuple[ClientRow, ...] = ()  # those whose revocation the database does not have any more
         self._turn = asyncio.Lock()  # what was read before a row was written must not take its place after it
 
     async def open(self) -> None:
@@ -76,6 +77,7 @@ class ClientRegistry:
         Raises:
             StoreUnavailable: the store cannot be read.
         """
+        await self._store.mirror(self._recall)
         await self.refresh(needs="any")
 
     async def refresh(self, *, needs: Need = "site") -> tuple[str, ...]:
@@ -85,7 +87,24 @@ class ClientRegistry:
             StoreUnavailable: the store cannot be read.
         """
         async with self._turn:
-            return await self._take_over(*await self._store.run(self._read, needs=needs))
+            ended = await self._take_over(*await self._store.run(self._read, needs=needs))
+        await self._revoke_again()
+        return ended
+
+    def _recall(self, connection: Connection) -> None:
+        """Takes who was revoked from the station's own copy: the database may have lost that, and this desk not."""
+        rows = map(_client_row, self._table.read(connection, copy=True).rows)
+        self._rows = {row.client_id: row for row in rows if row.revoked_at is not None}
+
+    async def _revoke_again(self) -> None:
+        """Revokes whom the database lets in again: a standby that was promoted may lack what was written last."""
+        lost, self._lost = self._lost, ()
+        for row in lost:
+            logger.error("client %s was revoked, and the database says so no more: it is revoked again", row.client_id)
+            try:
+                await self._write(row)
+            except StoreUnavailable as error:
+                logger.error("client %s could not be revoked again at the other desks: %s", row.client_id, error)
 
     def _read(self, connection: Connection) -> Found:
         copy = self._store.shared and connection.dialect.name == "sqlite"
@@ -100,8 +119,10 @@ class ClientRegistry:
             return ()  # what was known before holds: nobody can tell what is missing now
         await self._mirror(found, head)
         before = {row.client_id for row in self._rows.values() if row.revoked_at is None}
-        rows = [ClientRow(**{name: row[name] for name in ClientRow.__struct_fields__}) for row in found.rows]
-        self._rows = {row.client_id: row for row in rows if not oversteps(row)}
+        rows = {row.client_id: row for row in map(_client_row, found.rows) if not oversteps(row)}
+        revoked = {row.client_id: row for row in self._rows.values() if row.revoked_at is not None}
+        self._lost = tuple(revoked[name] for name, row in rows.items() if row.revoked_at is None and name in revoked)
+        self._rows = rows | {row.client_id: row for row in self._lost}
         self._revision = found.revision
         return tuple(sorted(client_id for client_id in before if not self._speaks(client_id)))
 
@@ -353,6 +374,10 @@ class ClientRegistry:
         if peer.transport not in row.summary.transports:
             raise NotAuthenticated(f"the client was not paired for {peer.transport}")
         return Caller(client_id=row.client_id, name=row.name, scopes=frozenset(row.summary.scopes))
+
+
+def _client_row(row: Mapping[str, Any]) -> ClientRow:
+    return ClientRow(**{name: row[name] for name in ClientRow.__struct_fields__})
 
 
 def require_own_name(name: str) -> None:
