@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from vitale_protocol.extras import EXTRA_OF
+
 #: The program takes some seconds of a processor, and of those a busy machine has few.
 pytestmark = pytest.mark.timeout(300)
 
@@ -25,6 +27,8 @@ SOURCE_ROOTS = {
 }
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
 NAMES = [str(contract["name"]) for contract in CONTRACTS]
+GATEWAYS = "The gateway, the dashboard and the exporter load no store and no device, not even through others"
+TRANSPORTS = "Transports carry bytes to a session and back: they import nothing that decides, issues or stores"
 PURE = "Modules that call themselves pure are pure, and so is what they load"
 
 #: For each contract some imports that it forbids, as ``module imports what``. An import that breaks two stands at both.
@@ -58,6 +62,7 @@ FORBIDDEN: dict[str, list[str]] = {
     "The SDK loads no store, no device, no daemon and no command line, not even through others": [
         "vitale_reader.client.connection imports numpy",
         "vitale_reader.client.pairing imports sqlalchemy",
+        "vitale_reader.client.pairing imports tomlkit",
         "vitale_reader.home imports httpx",
         "vitale_reader.aio imports vitale_reader.daemon.clients.registry",
         "vitale_reader.errors imports vitale_drivers.base",
@@ -71,6 +76,13 @@ FORBIDDEN: dict[str, list[str]] = {
         "vitale_reader.resolvers.guarded imports numpy",
         "vitale_reader.daemon.app imports vitale_drivers.camera.liveness",
     ],
+    GATEWAYS: [
+        "vitale_drivers.base imports vitale_firmware_sim.fault_words",
+        "vitale_reader.web.gateway imports sqlalchemy",
+        "vitale_reader.web.dashboard.process imports vitale_drivers.decoding.symbol",
+        "vitale_reader.metrics.exporter imports vitale_reader.daemon.config",
+    ],
+    TRANSPORTS: ["vitale_reader.daemon.transports.unix imports vitale_reader.daemon.store.tables"],
     "The protocol is pure: no I/O, no clock, no randomness": [
         "vitale_protocol.schemas imports pathlib",
         "vitale_protocol.schemas imports http.client",
@@ -191,6 +203,13 @@ def test_each_contract_is_the_only_one_that_some_import_breaks(name: str, each: 
 
 def test_no_import_is_planted_for_a_contract_that_is_gone() -> None:
     assert sorted(NAMES) == sorted(FORBIDDEN)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "the SDK" in name or name.startswith("The SDK")])
+def test_the_sdk_is_forbidden_each_package_that_an_extra_brings(name: str) -> None:
+    forbidden = next(contract["forbidden_modules"] for contract in CONTRACTS if contract["name"] == name)
+
+    assert set[str]() == set(EXTRA_OF) - set(forbidden)
 
 
 def test_each_module_that_calls_itself_pure_is_held_to_it() -> None:
