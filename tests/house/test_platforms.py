@@ -32,7 +32,7 @@ ALLOWED = {
     "vitale_reader/daemon/keystore/folder_permissions.py": "whose files these are",
     "vitale_reader/daemon/process_ancestry.py": "which processes came of the daemon",
     "vitale_reader/daemon/process.py": "limits, the lock, how processes end",
-    "vitale_reader/daemon/session_end.py": "the end of a session of Windows",
+    "vitale_reader/daemon/windows_logoff.py": "the end of a session of Windows",
     "vitale_reader/daemon/store/machine_run.py": "the run of the machine, and a clock that goes on while it sleeps",
     "vitale_reader/daemon/transports/peers.py": "peer credentials and users",
     "vitale_reader/daemon/transports/tcp.py": "who else may take a port",

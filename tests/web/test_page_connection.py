@@ -1,4 +1,4 @@
-"""Connections of pages at a door whose core is the test: limits, parting words, and frames both ways."""
+"""Connections of pages at a server whose core is the test: limits, parting words, and frames both ways."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ from vitale_reader.web.core_line import Line
 from vitale_reader.web.http_rules import MALFORMED, REFUSED
 from vitale_reader.web.inherited import hosts_of
 from vitale_reader.web.page_connection import PageConnection, PageLimits
-from vitale_reader.web.serving import PageDoor
+from vitale_reader.web.serving import PageServer
 
 pytestmark = pytest.mark.posix
 
@@ -72,10 +72,10 @@ class Core:
 
 
 class Bench:
-    """A door, its core, and clients."""
+    """A server, its core, and clients."""
 
-    def __init__(self, port: int, core: Core, door: PageDoor) -> None:
-        self.port, self.core, self.door = port, core, door
+    def __init__(self, port: int, core: Core, server: PageServer) -> None:
+        self.port, self.core, self.server = port, core, server
 
     @asynccontextmanager
     async def connected(self, said: bytes = b"") -> AsyncGenerator[Streams]:
@@ -133,7 +133,7 @@ async def closed_with(reader: asyncio.StreamReader) -> int:
     return Close.parse(data).code
 
 
-def at_the_door(work: Callable[[Bench], Awaitable[None]], limits: PageLimits = PATIENT) -> None:
+def at_the_server(work: Callable[[Bench], Awaitable[None]], limits: PageLimits = PATIENT) -> None:
     async def main() -> None:
         ours, theirs = line_pair()
         with ours:
@@ -141,13 +141,13 @@ def at_the_door(work: Callable[[Bench], Awaitable[None]], limits: PageLimits = P
             line = Line(theirs)
             listener = socket.create_server(("127.0.0.1", 0))
             port = listener.getsockname()[1]
-            door = PageDoor(line, hosts_of(port), limits)
-            server = await asyncio.get_running_loop().create_server(lambda: PageConnection(door), sock=listener)
+            server = PageServer(line, hosts_of(port), limits)
+            listening = await asyncio.get_running_loop().create_server(lambda: PageConnection(server), sock=listener)
             try:
-                await work(Bench(port, core, door))
+                await work(Bench(port, core, server))
             finally:
-                server.close()
-                await door.close(PATIENCE)
+                listening.close()
+                await server.close(PATIENCE)
                 line.close()
                 asyncio.get_running_loop().remove_reader(ours)
                 while not core.channels.empty():
@@ -167,7 +167,7 @@ def test_frames_go_both_ways_as_one_text_of_their_value() -> None:
             channel[1].write(b"\x00\x00\x00\x07" + b'{"b":2}')
             assert (Opcode.TEXT, b'{"b":2}') == await heard(page[0])
 
-    at_the_door(work)
+    at_the_server(work)
 
 
 def test_a_message_with_a_line_feed_is_one_frame() -> None:
@@ -176,7 +176,7 @@ def test_a_message_with_a_line_feed_is_one_frame() -> None:
             page[1].write(frame(Opcode.TEXT, b'[{"a":1}\n,\n{"b":2}]'))
             assert b'[{"a":1},{"b":2}]' == await taken(channel[0])
 
-    at_the_door(work)
+    at_the_server(work)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_what_is_not_one_value_ends_the_page_and_reaches_nobody(said: bytes, cod
             assert code == await closed_with(page[0])
             assert b"" == await soon(all_of(channel[0]))
 
-    at_the_door(work)
+    at_the_server(work)
 
 
 @pytest.mark.parametrize("code", [1008, 4001, 4002])
@@ -209,7 +209,7 @@ def test_the_core_says_why_it_ends(code: int) -> None:
             assert code == await closed_with(page[0])
             assert b"" == await soon(all_of(channel[0]))
 
-    at_the_door(work)
+    at_the_server(work)
 
 
 def test_a_channel_that_is_cut_has_the_page_come_later() -> None:
@@ -218,7 +218,7 @@ def test_a_channel_that_is_cut_has_the_page_come_later() -> None:
             channel[1].transport.abort()
             assert 1013 == await closed_with(page[0])
 
-    at_the_door(work)
+    at_the_server(work)
 
 
 def test_a_page_that_leaves_ends_its_channel() -> None:
@@ -231,7 +231,7 @@ def test_a_page_that_leaves_ends_its_channel() -> None:
                     page[1].write_eof()
                 assert b"" == await soon(all_of(channel[0]))
 
-    at_the_door(work)
+    at_the_server(work)
 
 
 def test_what_a_page_does_not_read_is_left_with_the_core() -> None:
@@ -252,7 +252,7 @@ def test_what_a_page_does_not_read_is_left_with_the_core() -> None:
                 assert len(long) == int.from_bytes(head[2:], "big")
                 assert long == await soon(page[0].readexactly(len(long)))
 
-    at_the_door(work)
+    at_the_server(work)
 
 
 def test_what_the_core_does_not_read_is_left_with_the_page() -> None:
@@ -270,7 +270,7 @@ def test_what_the_core_does_not_read_is_left_with_the_page() -> None:
             for _ in range(sent):
                 assert long == await taken(channel[0])
 
-    at_the_door(work)
+    at_the_server(work)
 
 
 # ── not in ──
@@ -285,7 +285,7 @@ def test_the_core_is_asked_about_nobody_but_those_whose_form_is_right() -> None:
         assert REFUSED == await bench.answer(REQUEST)
         assert ["https://facturation.example.fr"] == bench.core.asked
 
-    at_the_door(work)
+    at_the_server(work)
 
 
 def test_a_core_that_does_not_answer_lets_nobody_in(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,7 +299,7 @@ def test_a_core_that_does_not_answer_lets_nobody_in(monkeypatch: pytest.MonkeyPa
         async with bench.opened():
             pass
 
-    at_the_door(work)
+    at_the_server(work)
 
 
 def test_who_speaks_before_the_answer_is_no_browser() -> None:
@@ -312,7 +312,7 @@ def test_who_speaks_before_the_answer_is_no_browser() -> None:
             writer.write(frame(Opcode.TEXT, b"{}"))
             assert b"" == await soon(all_of(reader))
 
-    at_the_door(work)
+    at_the_server(work)
 
 
 def test_a_long_body_sees_the_refusal_all_the_same() -> None:
@@ -322,7 +322,7 @@ def test_a_long_body_sees_the_refusal_all_the_same() -> None:
         assert REFUSED == await bench.answer(head + body)
         assert (await bench.answer(head + b"x" * 1_000_000)) in {REFUSED, b""}
 
-    at_the_door(work)
+    at_the_server(work)
 
 
 def test_there_are_so_many_places_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -340,7 +340,7 @@ def test_there_are_so_many_places_and_no_more(monkeypatch: pytest.MonkeyPatch) -
             while not await bench.answer(b"nonsense\r\n\r\n"):  # noqa: ASYNC110  what is awaited has no event
                 await asyncio.sleep(0.01)
 
-    at_the_door(work)
+    at_the_server(work)
 
 
 def test_a_stranger_is_gone_before_a_byte_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,7 +353,7 @@ def test_a_stranger_is_gone_before_a_byte_is_read(monkeypatch: pytest.MonkeyPatc
         assert b"" == await bench.answer(REQUEST)
         assert [] == bench.core.asked
 
-    at_the_door(work)
+    at_the_server(work)
 
 
 # ── time ──
@@ -364,7 +364,7 @@ def test_a_head_has_its_time(said: bytes) -> None:
     async def work(bench: Bench) -> None:
         assert b"" == await bench.answer(said)
 
-    at_the_door(work, msgspec.structs.replace(PATIENT, head=0.05))
+    at_the_server(work, msgspec.structs.replace(PATIENT, head=0.05))
 
 
 @pytest.mark.parametrize(
@@ -382,7 +382,7 @@ def test_a_message_has_its_time(said: bytes) -> None:
             page[1].write(said)
             assert 4002 == await closed_with(page[0])
 
-    at_the_door(work, msgspec.structs.replace(PATIENT, message=0.05))
+    at_the_server(work, msgspec.structs.replace(PATIENT, message=0.05))
 
 
 def test_a_page_that_is_at_rest_lives_on() -> None:
@@ -395,7 +395,7 @@ def test_a_page_that_is_at_rest_lives_on() -> None:
                 assert Opcode.PING is opcode
                 page[1].write(frame(Opcode.PONG, data))
 
-    at_the_door(work, msgspec.structs.replace(PATIENT, message=PATIENCE, ping=0.05))
+    at_the_server(work, msgspec.structs.replace(PATIENT, message=PATIENCE, ping=0.05))
 
 
 def test_a_page_that_is_silent_is_not() -> None:
@@ -404,7 +404,7 @@ def test_a_page_that_is_silent_is_not() -> None:
             assert 1013 == await closed_with(page[0])
             assert b"" == await soon(all_of(channel[0]))
 
-    at_the_door(work, msgspec.structs.replace(PATIENT, silence=0.05))
+    at_the_server(work, msgspec.structs.replace(PATIENT, silence=0.05))
 
 
 @pytest.mark.parametrize("opcode", [Opcode.PING, Opcode.CONT])
@@ -421,7 +421,7 @@ def test_frames_past_the_rate_wait_whatever_they_are(opcode: Opcode) -> None:
             # At least so long, however slow the machine is: of the last piece alone nothing has to wait.
             assert asyncio.get_running_loop().time() - began >= 0.25
 
-    at_the_door(work, msgspec.structs.replace(PATIENT, frames=256, pace=1 / 4_000))
+    at_the_server(work, msgspec.structs.replace(PATIENT, frames=256, pace=1 / 4_000))
 
 
 def test_parting_words_have_their_time_whatever_is_said_meanwhile() -> None:
@@ -436,19 +436,19 @@ def test_parting_words_have_their_time_whatever_is_said_meanwhile() -> None:
                     page[1].write(frame(Opcode.PING, b""))
                     await asyncio.sleep(0.01)
 
-    at_the_door(work, msgspec.structs.replace(PATIENT, farewell=0.1))
+    at_the_server(work, msgspec.structs.replace(PATIENT, farewell=0.1))
 
 
 def test_a_gateway_that_ends_tells_its_pages() -> None:
     async def work(bench: Bench) -> None:
         async with bench.opened() as (page, _):
-            closing = asyncio.ensure_future(bench.door.close(PATIENCE))
+            closing = asyncio.ensure_future(bench.server.close(PATIENCE))
             assert 1013 == await closed_with(page[0])
             page[1].write(frame(Opcode.CLOSE, Close(1013, "").serialize()))
             page[1].close()
             await soon(closing)
 
-    at_the_door(work)
+    at_the_server(work)
 
 
 # ── floods ──
@@ -509,7 +509,7 @@ def test_a_refusal_comes_when_it_is_time_whatever_was_wrong(
         monkeypatch.setattr(page_connection, "_later", later)
         monkeypatch.setattr(page_connection, "is_stranger", bool)
         monkeypatch.setattr(page_connection, "peer_uid", nobody)
-        connection, wire = PageConnection(bench.door), Wire()
+        connection, wire = PageConnection(bench.server), Wire()
         connection.connection_made(wire)
         wire.bring(said, connection)
         assert ([], False) == (wire.written, wire.is_read)
@@ -519,7 +519,7 @@ def test_a_refusal_comes_when_it_is_time_whatever_was_wrong(
         assert ([answer, b""], True) == (wire.written, wire.is_read)
         connection.connection_lost(None)
 
-    at_the_door(work)
+    at_the_server(work)
 
 
 def test_the_core_is_asked_now_and_then_however_many_come(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -531,11 +531,11 @@ def test_the_core_is_asked_now_and_then_however_many_come(monkeypatch: pytest.Mo
         others = [REQUEST.replace(b"https://", b"https://%d." % number) for number in range(2)]
         async with bench.connected(others[0]), bench.connected(others[1]):
             async with asyncio.timeout(PATIENCE):
-                while not bench.door.is_taking_turns:  # noqa: ASYNC110  what is awaited has no event
+                while not bench.server.is_taking_turns:  # noqa: ASYNC110  what is awaited has no event
                     await asyncio.sleep(0.01)
             assert 1 == len(bench.core.asked)
 
-    at_the_door(work)
+    at_the_server(work)
 
 
 def test_a_site_that_comes_again_and_again_waits_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -549,4 +549,4 @@ def test_a_site_that_comes_again_and_again_waits_and_no_other(monkeypatch: pytes
                 assert REFUSED == await bench.answer(REQUEST.replace(b"https://", b"https://%d." % number))
             assert 3 == len(bench.core.asked) == len({*bench.core.asked})
 
-    at_the_door(work)
+    at_the_server(work)

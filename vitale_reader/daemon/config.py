@@ -17,7 +17,7 @@ from vitale_protocol.methods import StationMode
 from vitale_protocol.web.extensions import CHROMIUM_ID, FIREFOX_ID, ID_PATTERN
 from vitale_reader.daemon import config_file
 from vitale_reader.daemon.config_file import command_to_close, line_of, readable_by_others
-from vitale_reader.daemon.masking import masked, masked_values
+from vitale_reader.daemon.secret_settings import masked, masked_values
 
 __all__ = [
     "Apcv",
@@ -343,7 +343,7 @@ class Config(Section):
 
 
 def shown(config: Config) -> dict[str, Any]:
-    """The settings as plain values, fit to be shown: every secret in them is masked (see ``masking``)."""
+    """The settings as plain values, fit to be shown: every secret in them is masked (see ``secret_settings``)."""
     settings = _plain(config)
     for name, table in settings.items():
         # Outside the options of drivers and plug-ins the names are ours, and none of them is one of a secret.

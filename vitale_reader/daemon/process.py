@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from vitale_drivers.host.confinement import undumpable, without_core_dumps
-from vitale_reader.daemon.session_end import tell_session_end
+from vitale_reader.daemon.windows_logoff import tell_session_end
 
 __all__ = [
     "adopts",

@@ -20,7 +20,7 @@ from vitale_protocol.diagnosis.findings import Finding
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.daemon.config import load, shown
 from vitale_reader.daemon.log_output import log_files
-from vitale_reader.daemon.masking import masked_text
+from vitale_reader.daemon.secret_settings import masked_text
 from vitale_reader.diagnosis.machine import Machine
 from vitale_reader.home import Home
 

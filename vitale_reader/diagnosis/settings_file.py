@@ -173,10 +173,10 @@ def checked(home: Home, text: str) -> Config:
     Raises:
         ConfigurationInvalid, ToolMissing, StoreUnavailable: the daemon would not start with them.
     """
-    from vitale_reader.daemon import startup  # noqa: PLC0415  part of an extra
+    from vitale_reader.daemon import config_check  # noqa: PLC0415  part of an extra
 
     config = parse(text, source=str(home.config))
-    startup.check(home, config)
+    config_check.check(home, config)
     return config
 
 

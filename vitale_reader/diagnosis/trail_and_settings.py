@@ -83,14 +83,14 @@ def settings(home: Home, language: Language) -> ConfigChecked:
         home: of the station.
         language: of the texts.
     """
-    from vitale_reader.daemon import startup  # noqa: PLC0415  part of an extra
+    from vitale_reader.daemon import config_check  # noqa: PLC0415  part of an extra
 
     file = home.config
     told, problem, readable = None, None, False
     try:
         config = load(file)
         told, readable = shown(config), readable_by_others(file)
-        startup.check(home, config)
+        config_check.check(home, config)
     except ConfigurationInvalid as error:
         problem = _told(located(error, file), "configuration", language)
     except VitaleError as error:

@@ -1,4 +1,4 @@
-"""The web door, outside of the daemon: carries the sealed frames of web pages to it and back.
+"""The web gateway, outside of the daemon: carries the sealed frames of web pages to it and back.
 
 By a gateway, in a process of its own, or by a native host that a browser starts for an extension. Neither has a right
 of its own, and what they carry they cannot read.

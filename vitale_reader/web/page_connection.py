@@ -24,7 +24,7 @@ from vitale_reader.web.peer_users import is_stranger, peer_uid
 from vitale_reader.web.request_head import HeadReader
 from vitale_reader.web.websocket import PageSocket
 
-__all__ = ["TRY_AGAIN_LATER", "Door", "PageConnection", "PageLimits"]
+__all__ = ["TRY_AGAIN_LATER", "PageConnection", "PageLimits", "PageServing"]
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class PageLimits(msgspec.Struct, frozen=True, kw_only=True):
     pace: float = 1 / 128
 
 
-class Door(Protocol):
+class PageServing(Protocol):
     """The gateway, as its connections see it."""
 
     hosts: Collection[bytes]
@@ -84,9 +84,9 @@ class Door(Protocol):
 class PageConnection(asyncio.BufferedProtocol):
     """One connection, from its first byte to its last."""
 
-    def __init__(self, door: Door, *, body_bytes: int = 0) -> None:
-        self._door = door
-        self._limits = door.limits
+    def __init__(self, server: PageServing, *, body_bytes: int = 0) -> None:
+        self._server = server
+        self._limits = server.limits
         self._transport: asyncio.Transport | None = None
         self._head: HeadReader | None = HeadReader(body_bytes)
         self._socket: PageSocket | None = None
@@ -114,7 +114,7 @@ class PageConnection(asyncio.BufferedProtocol):
         if not isinstance(transport, asyncio.Transport):
             raise TypeError("a stream transport is needed")
         self._transport = transport
-        if not self._door.enter(self) or not self._is_of_our_user(transport):
+        if not self._server.enter(self) or not self._is_of_our_user(transport):
             transport.abort()
             return
         self._deadline = _later(self._limits.head, self.abort)
@@ -150,7 +150,7 @@ class PageConnection(asyncio.BufferedProtocol):
             self._admission.cancel()
         if self._channel is not None:
             self._channel.close()
-        self._door.leave(self)
+        self._server.leave(self)
 
     def pause_writing(self) -> None:
         """The page is slow to read: neither is more read for it, nor what it asks."""
@@ -187,7 +187,7 @@ class PageConnection(asyncio.BufferedProtocol):
 
     def _answer(self, head: Head) -> None:
         """Answers a request whose form is right."""
-        verdict = judge(head, self._door.hosts)
+        verdict = judge(head, self._server.hosts)
         if not isinstance(verdict, Admission):
             self._refuse(MALFORMED if verdict == "malformed" else REFUSED)
             return
@@ -201,7 +201,7 @@ class PageConnection(asyncio.BufferedProtocol):
         preamble = Preamble(via=via, site=admission.site, peer_uid=self._uid, host=admission.host, opened=time.time())
         channel = ChannelEnd(preamble, self, lost=TRY_AGAIN_LATER)
         socket = PageSocket()
-        is_let_in = await self._door.channel(channel, admission.site)
+        is_let_in = await self._server.channel(channel, admission.site)
         self._admission = None
         self._channel = channel
         if not is_let_in or not socket.accept(head):

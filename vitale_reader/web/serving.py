@@ -16,7 +16,7 @@ from vitale_reader.web.core_line import Line
 from vitale_reader.web.inherited import Inherited, hosts_of
 from vitale_reader.web.page_connection import TRY_AGAIN_LATER, PageConnection, PageLimits
 
-__all__ = ["MOST_CONNECTIONS", "PageDoor", "page_door", "serve"]
+__all__ = ["MOST_CONNECTIONS", "PageServer", "page_server", "serve"]
 
 logger = logging.getLogger(__name__)
 
@@ -66,8 +66,8 @@ class Pace:
             self._next = now() + self._seconds
 
 
-class PageDoor:
-    """The door that connections of pages come through.
+class PageServer:
+    """The server of the connections of pages.
 
     Attributes:
         hosts: the values of Host.
@@ -142,20 +142,24 @@ class PageDoor:
             connection.abort()
 
 
-def page_door(line: Line, port: int) -> PageDoor:
-    """The door for pages of the web."""
-    return PageDoor(line, hosts_of(port), PageLimits())
+def page_server(line: Line, port: int) -> PageServer:
+    """The server for pages of the web."""
+    return PageServer(line, hosts_of(port), PageLimits())
 
 
 async def serve(
-    pipe: Pipe, given: Inherited, make_door: Callable[[Line, int], PageDoor] = page_door, *, driver: str = "gateway"
+    pipe: Pipe,
+    given: Inherited,
+    make_server: Callable[[Line, int], PageServer] = page_server,
+    *,
+    driver: str = "gateway",
 ) -> None:
     """Serves until the supervisor says so, or is gone.
 
     Args:
         pipe: to the supervisor.
         given: what it left.
-        make_door: makes the door, from the line to the core and the port.
+        make_server: makes the server, from the line to the core and the port.
         driver: the name of this process.
 
     Raises:
@@ -164,17 +168,17 @@ async def serve(
     # It tells of each connection that ends.
     logging.getLogger("websockets").setLevel(logging.WARNING)
     listeners = given.listeners()
-    door = make_door(Line(socket.socket(fileno=given.line)), listeners[0].getsockname()[1])
+    server = make_server(Line(socket.socket(fileno=given.line)), listeners[0].getsockname()[1])
     with obeying(pipe) as ended:
-        servers = [await _listen(listener, door) for listener in listeners]
+        listening = [await _listen(listener, server) for listener in listeners]
         pipe.send(Started(driver=driver, media=(), version=f"websockets {version('websockets')}"))
         try:
             await ended
         finally:
-            for server in servers:
-                server.close()
-    await door.close(door.limits.farewell / 2)
+            for each in listening:
+                each.close()
+    await server.close(server.limits.farewell / 2)
 
 
-async def _listen(listener: socket.socket, door: PageDoor) -> asyncio.Server:
-    return await asyncio.get_running_loop().create_server(door.connection, sock=listener, backlog=BACKLOG)
+async def _listen(listener: socket.socket, server: PageServer) -> asyncio.Server:
+    return await asyncio.get_running_loop().create_server(server.connection, sock=listener, backlog=BACKLOG)

@@ -16,7 +16,7 @@ from vitale_reader.cli.config.group import config
 from vitale_reader.cli.config.init import Answers, text
 from vitale_reader.cli.frame import language
 from vitale_reader.cli.service import installing
-from vitale_reader.daemon import startup
+from vitale_reader.daemon import config_check
 from vitale_reader.daemon.config import Config, load, parse
 from vitale_reader.diagnosis.station import devices
 from vitale_reader.home import Home
@@ -53,7 +53,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
 def begin(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Init:
     monkeypatch.setattr(devices, "ask", _seen)
     # Each driver would check its options in a process of its own; tests of ``config check`` see to that.
-    monkeypatch.setattr(startup, "check_options", _nothing_refused)
+    monkeypatch.setattr(config_check, "check_options", _nothing_refused)
     language.use("en")
 
     def run(*words: str, given: str | None = None) -> Result:

@@ -19,7 +19,7 @@ from vitale_protocol.methods import DeskWatched, Done, Empty, SimPlay
 from vitale_reader import aio
 from vitale_reader.cli.demo import stay
 from vitale_reader.cli.demo.environment import DemoEnvironment
-from vitale_reader.cli.demo.hand import Hand, Place
+from vitale_reader.cli.demo.simulator_controls import SimulatedPlace, SimulatorControls
 from vitale_reader.cli.root import root
 from vitale_reader.client.reconnecting import ReconnectingTransport, settings_of
 
@@ -36,34 +36,45 @@ def breaks(_: str) -> None:
 
 def test_the_hand_does_what_it_is_told_and_knows_what_is_there() -> None:
     done: list[str] = []
-    slot = Place("card", ("adulte",), lambda thing: done.append(f"put {thing}"), lambda: done.append("took"))
-    imager = Place("scan", ("claire",), lambda thing: done.append(f"scanned {thing}"))
-    hand = Hand({"slot": slot, "imager": imager})
+    slot = SimulatedPlace("card", ("adulte",), lambda thing: done.append(f"put {thing}"), lambda: done.append("took"))
+    imager = SimulatedPlace("scan", ("claire",), lambda thing: done.append(f"scanned {thing}"))
+    controls = SimulatorControls({"slot": slot, "imager": imager})
 
-    assert ["", "", ""] == [hand.act("slot", "adulte"), hand.act("imager", "claire"), hand.act("imager", None)]
+    assert ["", "", ""] == [
+        controls.act("slot", "adulte"),
+        controls.act("imager", "claire"),
+        controls.act("imager", None),
+    ]
     assert (
         SimulatorPlace(place="slot", kind="card", things=("adulte",), holds="adulte"),
         SimulatorPlace(place="imager", kind="scan", things=("claire",)),
-    ) == hand.told
-    assert "" == hand.act("slot", None)
-    assert [None, None] == [place.holds for place in hand.told]
+    ) == controls.told
+    assert "" == controls.act("slot", None)
+    assert [None, None] == [place.holds for place in controls.told]
     assert ["put adulte", "scanned claire", "took"] == done
 
 
 def test_a_hand_that_fails_says_why_and_leaves_all_as_it_was() -> None:
-    hand = Hand({"slot": Place("card", ("x",), refuses, lambda: None), "imager": Place("scan", ("y",), breaks)})
-    assert ["no such image", "the line is gone"] == [hand.act("slot", "x"), hand.act("imager", "y")]
-    assert [None, None] == [place.holds for place in hand.told]
+    controls = SimulatorControls(
+        {
+            "slot": SimulatedPlace("card", ("x",), refuses, lambda: None),
+            "imager": SimulatedPlace("scan", ("y",), breaks),
+        }
+    )
+    assert ["no such image", "the line is gone"] == [controls.act("slot", "x"), controls.act("imager", "y")]
+    assert [None, None] == [place.holds for place in controls.told]
 
 
 def test_what_renews_itself_is_shown_anew_while_it_is_there() -> None:
     shown: list[str] = []
-    hand = Hand({"camera": Place("screen", ("claire",), shown.append, lambda: None, shown.append)})
-    hand.renew()
-    hand.act("camera", "claire")
-    hand.renew()
-    hand.act("camera", None)
-    hand.renew()
+    controls = SimulatorControls(
+        {"camera": SimulatedPlace("screen", ("claire",), shown.append, lambda: None, shown.append)}
+    )
+    controls.renew()
+    controls.act("camera", "claire")
+    controls.renew()
+    controls.act("camera", None)
+    controls.renew()
     assert ["claire", "claire"] == shown
 
 

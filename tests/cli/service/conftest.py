@@ -7,7 +7,7 @@ import pytest
 
 from tests.cli.service.desk import Desk
 from vitale_reader.cli.frame import language
-from vitale_reader.daemon import startup
+from vitale_reader.daemon import config_check
 from vitale_reader.home import Home
 from vitale_reader.service import machine
 
@@ -21,7 +21,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Desk]:
         return [None] * len(options)
 
     # Each driver would check its options in a process of its own.
-    monkeypatch.setattr(startup, "check_options", nothing_refused)
+    monkeypatch.setattr(config_check, "check_options", nothing_refused)
 
     def located(_environ: object = None) -> Home:
         return made.home

@@ -30,8 +30,8 @@ from vitale_firmware_sim.card.control import control
 from vitale_protocol.documents import decode_document
 from vitale_reader.cli.demo.code_devices import code_devices
 from vitale_reader.cli.demo.environment import ControlSlot, DemoEnvironment
-from vitale_reader.cli.demo.hand import Hand, places_of, played
 from vitale_reader.cli.demo.phone_devices import phone_devices
+from vitale_reader.cli.demo.simulator_controls import SimulatorControls, places_of, played
 from vitale_reader.client.reconnecting import Settings
 from vitale_reader.daemon import diagnostics
 from vitale_reader.daemon.config import parse
@@ -85,8 +85,10 @@ SHORT = "(each) => each.effect.getComputedTiming().endTime <= 5000"
 class Desk:
     """A station, its owner's session, and a browser."""
 
-    def __init__(self, shown: Browser, owner: Any, folder: Path, hand: Hand, control_socket: Path, home: Home) -> None:
-        self.browser, self.owner, self.folder, self.hand = shown, owner, folder, hand
+    def __init__(
+        self, shown: Browser, owner: Any, folder: Path, controls: SimulatorControls, control_socket: Path, home: Home
+    ) -> None:
+        self.browser, self.owner, self.folder, self.controls = shown, owner, folder, controls
         self.control_socket, self.home = control_socket, home
         #: Whether the rules of axe-core and html-validate are put to what is seen.
         self.by_the_rules = True
@@ -224,17 +226,17 @@ async def at_the_desk(kind: type[Browser], tools: Any, folder: Path) -> AsyncGen
                 codes=codes,
                 restart=lambda: None,
             )
-            hand = Hand(places_of(environment))
-            async with holding(hand, Settings(home=tools.home)), browser(kind, folder / "profile") as shown:
+            controls = SimulatorControls(places_of(environment))
+            async with holding(controls, Settings(home=tools.home)), browser(kind, folder / "profile") as shown:
                 await shown.resize(1280, 860)
-                yield Desk(shown, owner, folder, hand, control_socket, tools.home)
+                yield Desk(shown, owner, folder, controls, control_socket, tools.home)
 
 
 @asynccontextmanager
-async def holding(hand: Hand, settings: Settings) -> AsyncGenerator[None]:
+async def holding(controls: SimulatorControls, settings: Settings) -> AsyncGenerator[None]:
     """The simulators are held by a session of their own."""
     ready = asyncio.Event()
-    playing = asyncio.create_task(played(settings, hand, ready.set))
+    playing = asyncio.create_task(played(settings, controls, ready.set))
     try:
         async with asyncio.timeout(STARTING):
             await ready.wait()
@@ -368,9 +370,11 @@ CLICKS = {
 async def plays_everything_with_the_mouse(desk: Desk) -> None:
     await desk.go("play")
     await desk.is_named("play", 0)
-    assert len(desk.hand.places) == await desk.browser.evaluate("document.querySelectorAll('.cards > .card').length")
+    assert len(desk.controls.places) == await desk.browser.evaluate(
+        "document.querySelectorAll('.cards > .card').length"
+    )
     for place, (thing, medium, take) in CLICKS.items():
-        if place not in desk.hand.places:
+        if place not in desk.controls.places:
             continue
         request = desk.owner.send_call("presentation.request", {"nonce": "n" * 22, "media": [medium]})
         await desk.sees("attend")
@@ -389,7 +393,7 @@ async def plays_everything_with_the_mouse(desk: Desk) -> None:
 
 async def sees_where_a_code_is(desk: Desk) -> None:
     """The camera waits for another code than the one before it, so that it stays open."""
-    if "camera" not in desk.hand.places:
+    if "camera" not in desk.controls.places:
         return
     await desk.go("camera")
     request = desk.owner.send_call("presentation.request", {"nonce": "n" * 22, "media": ["2d-doc"]})
@@ -571,7 +575,7 @@ async def finds_nothing_to_play_in_production(desk: Desk, tools: Any) -> None:
     config = parse("[station]\nmode = 'production'\n[tls]\nenabled = false\n[drivers]\nenabled = []\n")
     async with tools.running(home, config) as endpoints, tools.unix_line(endpoints) as owner:
         await owner.open()
-        other = Desk(desk.browser, owner, desk.folder, Hand({}), desk.control_socket, home)
+        other = Desk(desk.browser, owner, desk.folder, SimulatorControls({}), desk.control_socket, home)
         await other.enter()
         await other.browser.until("document.querySelector('nav') !== null")
         views = await other.browser.evaluate("[...document.querySelectorAll('nav a')].map((each) => each.dataset.view)")

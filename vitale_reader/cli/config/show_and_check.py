@@ -49,14 +49,14 @@ def show(as_json: bool, home: Path | None) -> None:
 @home_option
 def check(as_json: bool, home: Path | None) -> None:
     """Runs ``vitale-reader config check``."""
-    from vitale_reader.daemon import startup
+    from vitale_reader.daemon import config_check
     from vitale_reader.daemon.config import load, located, readable_by_others
 
     place = Home.chosen(home)
     file = place.config
     settings = load(file)
     try:
-        startup.check(place, settings)
+        config_check.check(place, settings)
     except ConfigurationInvalid as error:
         raise located(error, file) from error
     readable = readable_by_others(file)

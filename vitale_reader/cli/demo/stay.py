@@ -4,8 +4,8 @@ import asyncio
 
 from vitale_reader.cli.dashboard import as_document, let_in, tell
 from vitale_reader.cli.demo.environment import DemoEnvironment
-from vitale_reader.cli.demo.hand import Hand, places_of, played
 from vitale_reader.cli.demo.show import program
+from vitale_reader.cli.demo.simulator_controls import SimulatorControls, places_of, played
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import daemon_settings
 from vitale_reader.cli.frame.language import t
@@ -27,7 +27,7 @@ def stay(environment: DemoEnvironment, *, only_print: bool, ip: bool, as_json: b
         DaemonUnreachable: its daemon has ended.
         DashboardUnavailable: no browser reaches it.
     """
-    hand = Hand(places_of(environment))
+    controls = SimulatorControls(places_of(environment))
 
     def told() -> None:
         opened, shown = let_in(environment.home, only_print=only_print, ip=ip)
@@ -44,7 +44,7 @@ def stay(environment: DemoEnvironment, *, only_print: bool, ip: bool, as_json: b
 
     async def stayed() -> None:
         ready = asyncio.Event()
-        playing = asyncio.create_task(played(daemon_settings(environment.home, None, None), hand, ready.set))
+        playing = asyncio.create_task(played(daemon_settings(environment.home, None, None), controls, ready.set))
         waiting = asyncio.create_task(ready.wait())
         try:
             await asyncio.wait((playing, waiting), return_when=asyncio.FIRST_COMPLETED)

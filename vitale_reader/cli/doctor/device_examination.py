@@ -56,7 +56,7 @@ def attempt(
 
 
 def _steps(trial: Trial, home: Path | None, reader: str, seconds: float, picture: Path | None) -> Iterator[Finding]:
-    from vitale_reader.daemon import startup
+    from vitale_reader.daemon import config_check
     from vitale_reader.daemon.config import load
     from vitale_reader.daemon.workers.questions import examined
 
@@ -67,7 +67,7 @@ def _steps(trial: Trial, home: Path | None, reader: str, seconds: float, picture
     if driver != "pcsc":  # which several programs may use side by side
         _require_free(home, driver)
     own = config.drivers.options.get(driver, {})
-    options = startup.read_own_profiles(config).options(driver, own)
+    options = config_check.read_own_profiles(config).options(driver, own)
     for row in examined(driver, options, seconds, reader, picture=picture is not None):
         yield tell(row if picture is None or row.id != "camera_picture" else _kept(row, picture), language())
 

@@ -198,11 +198,11 @@ def _require_a_start(found: "Service", home: Path | None) -> None:
 
 
 def _require_settings(place: Home) -> None:
-    from vitale_reader.daemon import startup
+    from vitale_reader.daemon import config_check
     from vitale_reader.daemon.config import load, located
 
     try:
-        startup.check(place, load(place.config))
+        config_check.check(place, load(place.config))
     except ConfigurationInvalid as error:
         raise located(error, place.config) from error
 

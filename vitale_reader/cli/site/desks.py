@@ -15,7 +15,7 @@ from vitale_reader.cli.frame.command import as_json, command, home_option
 from vitale_reader.cli.frame.exit_status import DONE, exit_status
 from vitale_reader.cli.frame.language import language, t
 from vitale_reader.cli.frame.offline_store import opened_store
-from vitale_reader.cli.site.place import of_site
+from vitale_reader.cli.site.station_config import of_site
 
 if TYPE_CHECKING:
     from vitale_reader.daemon.site.upkeep import DeskState, SiteState

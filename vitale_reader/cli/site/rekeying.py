@@ -11,7 +11,7 @@ from vitale_reader.cli.frame.command import as_json, command, home_option
 from vitale_reader.cli.frame.language import t
 from vitale_reader.cli.site.closing import apcv_after as apcv_after_option
 from vitale_reader.cli.site.closing import minute
-from vitale_reader.cli.site.place import of_site
+from vitale_reader.cli.site.station_config import of_site
 
 if TYPE_CHECKING:
     from vitale_reader.daemon.rekeying.procedure import Rekeyed

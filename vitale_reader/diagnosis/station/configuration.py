@@ -31,10 +31,10 @@ def check(home: Home, config: Config) -> Iterator[CheckResult]:
     """Checks the settings against this machine, except those of drivers; nothing where the daemon is not installed."""
     if missing_part("daemon", "the daemon") is not None:
         return
-    from vitale_reader.daemon import startup  # noqa: PLC0415  part of an extra
+    from vitale_reader.daemon import config_check  # noqa: PLC0415  part of an extra
 
     try:
-        startup.check_station(home, config)
+        config_check.check_station(home, config)
     except ConfigurationInvalid as error:
         yield of_error(located(error, home.config), "configuration", {"file": str(home.config)})
     except ToolMissing as error:

@@ -37,11 +37,11 @@ _CARDS = {"vitale-card": "reader_card", "cps-card": "reader_cps", "unknown-card"
 
 def ask(config: Config) -> Answers:
     """Asks the drivers that are enabled; none where a profile cannot be read, which is told as such."""
-    from vitale_reader.daemon import startup  # noqa: PLC0415  part of an extra
+    from vitale_reader.daemon import config_check  # noqa: PLC0415  part of an extra
     from vitale_reader.daemon.workers.questions import survey  # noqa: PLC0415
 
     try:
-        options = startup.driver_options(config, startup.read_own_profiles(config))
+        options = config_check.driver_options(config, config_check.read_own_profiles(config))
     except (ConfigurationInvalid, ToolMissing):
         return {}
     return survey(options, LIMIT, LOOK)

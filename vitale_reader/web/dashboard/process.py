@@ -26,12 +26,12 @@ def _run(pipe: Pipe) -> None:
     import asyncio  # noqa: PLC0415  after the confinement
 
     try:
-        from vitale_reader.web.dashboard.door import InheritedName, dashboard_door  # noqa: PLC0415
+        from vitale_reader.web.dashboard.page_server import InheritedName, dashboard_server  # noqa: PLC0415
         from vitale_reader.web.serving import serve  # noqa: PLC0415
     except ImportError as error:
         raise missing(error, "the dashboard", extra="web") from error
     given = inherited(start, InheritedName)
-    asyncio.run(serve(pipe, given, lambda line, port: dashboard_door(line, port, given.name), driver="dashboard"))
+    asyncio.run(serve(pipe, given, lambda line, port: dashboard_server(line, port, given.name), driver="dashboard"))
 
 
 if __name__ == "__main__":

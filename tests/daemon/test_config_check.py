@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from vitale_protocol.errors import ConfigurationInvalid, LocalError, StoreUnavailable
-from vitale_reader.daemon import startup
+from vitale_reader.daemon import config_check
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import Config, load, parse
 from vitale_reader.home import Home
@@ -68,7 +68,7 @@ def refuse_password(service: str, account: str) -> str:
 
 def refused_by_check(home: Home) -> str:
     try:
-        startup.check(home, load(home.config))
+        config_check.check(home, load(home.config))
     except (LocalError, StoreUnavailable) as error:
         return error.reason
     return ""
@@ -129,7 +129,7 @@ def test_a_keyring_that_is_missing_is_refused_by_both(
 def test_the_place_is_told_and_what_was_meant(settings: str, path: str, nearest: str | None, tmp_path: Path) -> None:
     home = home_of(tmp_path, REFUSED[settings])
     with pytest.raises(ConfigurationInvalid) as caught:
-        startup.check(home, load(home.config))
+        config_check.check(home, load(home.config))
     assert (caught.value.data["path"], caught.value.data.get("nearest")) == (path, nearest)
     assert path in caught.value.detail
 
@@ -137,7 +137,7 @@ def test_the_place_is_told_and_what_was_meant(settings: str, path: str, nearest:
 def test_a_password_in_an_address_is_not_repeated(tmp_path: Path) -> None:
     home = home_of(tmp_path, driver("camera", 'devices = ["ftp://user:hunter2@host/"]'))
     with pytest.raises(ConfigurationInvalid) as caught:
-        startup.check(home, load(home.config))
+        config_check.check(home, load(home.config))
     assert "hunter2" not in f"{caught.value.detail}{caught.value.data}"
 
 

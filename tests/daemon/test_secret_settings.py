@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from vitale_reader.daemon.config import Config, has_secrets, parse, shown
-from vitale_reader.daemon.masking import MASK, masked, masked_text
+from vitale_reader.daemon.secret_settings import MASK, masked, masked_text
 
 SECRET = "s3cr3t-canary"
 

@@ -1,4 +1,4 @@
-"""The door of the dashboard: its files, who is let in, and the channel of each page."""
+"""The server of the dashboard's page: its files, who is let in, and the channel of each page."""
 
 from typing import Final
 
@@ -8,9 +8,9 @@ from vitale_reader.web.dashboard.rules import BODY_BYTES, ROOT, Entering, Show, 
 from vitale_reader.web.http_rules import MALFORMED, REFUSED, Admission, Head
 from vitale_reader.web.inherited import Inherited
 from vitale_reader.web.page_connection import PageConnection, PageLimits
-from vitale_reader.web.serving import PageDoor
+from vitale_reader.web.serving import PageServer
 
-__all__ = ["DashboardConnection", "DashboardDoor", "InheritedName", "dashboard_door"]
+__all__ = ["DashboardConnection", "DashboardServer", "InheritedName", "dashboard_server"]
 
 #: The place in the page at which it is told what its browser was let in with.
 _PLACE: Final = b"<!--entry-->"
@@ -22,8 +22,8 @@ class InheritedName(Inherited, frozen=True, kw_only=True):
     name: str
 
 
-class DashboardDoor(PageDoor):
-    """The door.
+class DashboardServer(PageServer):
+    """The server of the page, at one port.
 
     Attributes:
         host: the one value of Host.
@@ -61,9 +61,9 @@ class DashboardDoor(PageDoor):
 class DashboardConnection(PageConnection):
     """One connection of a browser."""
 
-    def __init__(self, door: DashboardDoor) -> None:
-        super().__init__(door, body_bytes=BODY_BYTES)
-        self._dashboard = door
+    def __init__(self, server: DashboardServer) -> None:
+        super().__init__(server, body_bytes=BODY_BYTES)
+        self._dashboard = server
 
     def _answer(self, head: Head) -> None:
         match judge(head, self._dashboard.host.encode("ascii"), self._dashboard.files):
@@ -84,12 +84,12 @@ class DashboardConnection(PageConnection):
         self._say(answer)
 
 
-def dashboard_door(line: Line, port: int, name: str) -> DashboardDoor:
-    """The door at a port.
+def dashboard_server(line: Line, port: int, name: str) -> DashboardServer:
+    """The server at a port.
 
     Args:
         line: to the core.
         port: that is listened on.
         name: that browsers dial.
     """
-    return DashboardDoor(line, f"{name}:{port}", PageLimits())
+    return DashboardServer(line, f"{name}:{port}", PageLimits())

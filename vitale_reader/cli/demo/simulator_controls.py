@@ -1,4 +1,4 @@
-"""The hand at the demonstration's counter: presents what a person clicks on the dashboard.
+"""Controls of the demonstration's simulators: present what a person clicks on the dashboard.
 
 A session of the daemon's owner holds the simulators; the daemon hands on what the dashboard says (``simulator.act``).
 """
@@ -17,7 +17,7 @@ from vitale_reader.cli.demo.code_devices import CodeDevices, Screen
 from vitale_reader.cli.demo.environment import DemoEnvironment
 from vitale_reader.client.reconnecting import ReconnectingTransport, Settings
 
-__all__ = ["Hand", "Place", "places_of", "played"]
+__all__ = ["SimulatedPlace", "SimulatorControls", "places_of", "played"]
 
 #: Seconds for which a code on a screen is left as it is; its string is good for a minute.
 CODE_LASTS: Final = 30.0
@@ -27,7 +27,7 @@ PAPER: Final = "INS "
 
 
 @dataclass
-class Place:
+class SimulatedPlace:
     """A place at which something is presented.
 
     Attributes:
@@ -47,21 +47,21 @@ class Place:
     holds: str | None = None
 
 
-def places_of(environment: DemoEnvironment) -> dict[str, Place]:
+def places_of(environment: DemoEnvironment) -> dict[str, SimulatedPlace]:
     """The places of a demonstration, each where it has one."""
-    places: dict[str, Place] = {}
+    places: dict[str, SimulatedPlace] = {}
     if (slot := environment.slot) is not None:
-        places["slot"] = Place("card", image_names(), slot.insert, slot.remove)
+        places["slot"] = SimulatedPlace("card", image_names(), slot.insert, slot.remove)
     if (phones := environment.phones) is not None:
         owners = tuple(phone.id for phone in phones.scenario.phones if phone.state == "active")
         if phones.reader is not None:
             reader = phones.reader
-            places["antenna"] = Place(
+            places["antenna"] = SimulatedPlace(
                 "phone", owners, lambda owner: reader.field.put(phones.phone(owner)), reader.field.remove
             )
         elif environment.contactless is not None:
             contactless = environment.contactless
-            places["antenna"] = Place(
+            places["antenna"] = SimulatedPlace(
                 "phone", owners, lambda owner: contactless.lay(phones.phone(owner)), contactless.remove
             )
     if environment.codes is not None:
@@ -69,8 +69,8 @@ def places_of(environment: DemoEnvironment) -> dict[str, Place]:
     return places
 
 
-def _code_places(codes: CodeDevices) -> Mapping[str, Place]:
-    places: dict[str, Place] = {}
+def _code_places(codes: CodeDevices) -> Mapping[str, SimulatedPlace]:
+    places: dict[str, SimulatedPlace] = {}
     owners = tuple(phone.id for phone in codes.scenario.phones if phone.state == "active")
     screens: dict[str, Screen] = {}
 
@@ -82,7 +82,7 @@ def _code_places(codes: CodeDevices) -> Mapping[str, Place]:
         def show(owner: str) -> None:
             camera.show(code(owner))
 
-        places["camera"] = Place("screen", owners, show, camera.clear, show)
+        places["camera"] = SimulatedPlace("screen", owners, show, camera.clear, show)
     if (imager := codes.imager) is not None:
 
         def scan(thing: str) -> None:
@@ -91,19 +91,19 @@ def _code_places(codes: CodeDevices) -> Mapping[str, Place]:
             else:
                 imager.scan(code(thing), "qr")
 
-        places["imager"] = Place("scan", (*owners, *(PAPER + owner for owner in owners)), scan)
+        places["imager"] = SimulatedPlace("scan", (*owners, *(PAPER + owner for owner in owners)), scan)
     return places
 
 
 @dataclass
-class Hand:
+class SimulatorControls:
     """Does what it is told, one act at a time.
 
     Attributes:
         places: by their names.
     """
 
-    places: Mapping[str, Place]
+    places: Mapping[str, SimulatedPlace]
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -139,12 +139,12 @@ class Hand:
                     place.renew(place.holds)
 
 
-async def played(settings: Settings, hand: Hand, ready: Callable[[], None]) -> None:
+async def played(settings: Settings, controls: SimulatorControls, ready: Callable[[], None]) -> None:
     """Holds the simulators for a daemon's dashboard, until it is cancelled.
 
     Args:
         settings: the way to the daemon, as its owner.
-        hand: that does what is clicked.
+        controls: do what is clicked.
         ready: called once the daemon knows of the simulators.
 
     Raises:
@@ -160,13 +160,15 @@ async def played(settings: Settings, hand: Hand, ready: Callable[[], None]) -> N
             acts.put_nowait(None)
 
     transport = ReconnectingTransport(settings, heard)
-    renewing = asyncio.create_task(_renew(hand))
+    renewing = asyncio.create_task(_renew(controls))
     try:
-        await transport.ask("sim.attach", SimAttach(places=hand.told), Done)
+        await transport.ask("sim.attach", SimAttach(places=controls.told), Done)
         ready()
         while (act := await acts.get()) is not None:
-            refused = await asyncio.to_thread(hand.act, act.place, act.thing)
-            await transport.ask_once("sim.acted", SimActed(act=act.act, places=hand.told, refused=refused[:500]), Done)
+            refused = await asyncio.to_thread(controls.act, act.place, act.thing)
+            await transport.ask_once(
+                "sim.acted", SimActed(act=act.act, places=controls.told, refused=refused[:500]), Done
+            )
         raise DaemonUnreachable("the daemon of the simulators has ended")
     except Cancelled as error:
         raise DaemonUnreachable("the connection to the daemon was closed") from error
@@ -175,7 +177,7 @@ async def played(settings: Settings, hand: Hand, ready: Callable[[], None]) -> N
         await transport.close()
 
 
-async def _renew(hand: Hand) -> None:
+async def _renew(controls: SimulatorControls) -> None:
     while True:
         await asyncio.sleep(CODE_LASTS)
-        await asyncio.to_thread(hand.renew)
+        await asyncio.to_thread(controls.renew)
