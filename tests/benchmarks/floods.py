@@ -24,6 +24,7 @@ from tests.benchmarks.table import MILLISECONDS, Measure, p50, p95
 from tests.posix import UNIX_SOCKETS
 from vitale_reader.cli.frame.language import t
 from vitale_reader.daemon.config import load
+from vitale_reader.daemon.keystore.station_keys import DeskClock
 from vitale_reader.daemon.site.open_store import look_into, open_keys
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.tables import outbox
@@ -215,7 +216,7 @@ def _fill(home: Home, client_id: str, count: int) -> None:
     import asyncio
 
     config = load(home.config)
-    keys = open_keys(home, config, clock=time.time)
+    keys = open_keys(home, config, clock=DeskClock(time.time))
     store, vault = look_into(home, config, keys, reading=False)
     begins, token = int(time.time()) + 300, b"t" * 900
 

@@ -98,14 +98,14 @@ def token(folder: Path, count: int) -> None:
 
 async def _tokens(folder: Path, count: int) -> None:
     from vitale_reader.daemon.issuing.outbox import Outbox
-    from vitale_reader.daemon.keystore.station_keys import Keys
+    from vitale_reader.daemon.keystore.station_keys import DeskClock, Keys
     from vitale_reader.daemon.store.audit_trail.chain import Chain
     from vitale_reader.daemon.store.audit_trail.entries import Entry
     from vitale_reader.daemon.store.clock import StoreClock
     from vitale_reader.daemon.store.local_anchor import Remembered
     from vitale_reader.daemon.store.store import Store
 
-    keys = Keys(folder / "station.json", overlap=600, clock=lambda: NOW)
+    keys = Keys(folder / "station.json", overlap=600, clock=DeskClock(lambda: NOW))
     keys.open()
     file = folder / "tokens.db"
     for part in folder.glob("tokens.db*"):
@@ -207,9 +207,9 @@ def _parts(keys: "Keys") -> "tuple[Presented, Issuer, Grant]":
 
 
 def _issuer(folder: Path) -> tuple[Callable[[], str], dict[str, object]]:
-    from vitale_reader.daemon.keystore.station_keys import Keys
+    from vitale_reader.daemon.keystore.station_keys import DeskClock, Keys
 
-    keys = Keys(folder / "station.json", overlap=600, clock=lambda: NOW)
+    keys = Keys(folder / "station.json", overlap=600, clock=DeskClock(lambda: NOW))
     keys.open()
     presented, issuer, grant = _parts(keys)
     reading = issuer.interpret(presented)

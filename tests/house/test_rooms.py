@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,52 @@ def test_tests_lie_where_what_they_test_lies(root: Path) -> None:
         ".".join((PACKAGE_OF[top], *rest)) for top, *rest in (folder.parts for folder in folders) if top not in NO_ROOMS
     ]
     assert set[str]() == set(rooms) - set(ROOMS)
+
+
+#: Parts that are told of another after they were made, each with its reason. Nothing else is.
+TOLD_LATER = {
+    # A call opens the dashboard, whose pages call: one of the two is there first.
+    "vitale_reader/daemon/dashboard/entrance.py: Entrance.listens_by",
+    # The end of a daemon is prepared before what it ends.
+    "vitale_reader/daemon/lifecycle.py: Ending.take_along",
+}
+
+
+def late_setters(source: str) -> Iterator[str]:
+    """Public methods that do nothing but keep what they are given: circles that no import shows."""
+    for owner in (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ClassDef)):
+        for method in owner.body:
+            if isinstance(method, ast.FunctionDef) and not method.name.startswith("_") and _keeps(method):
+                yield f"{owner.name}.{method.name}"
+
+
+def _keeps(method: ast.FunctionDef) -> bool:
+    given = {argument.arg for argument in method.args.args + method.args.kwonlyargs} - {"self"}
+    work = method.body[1:] if ast.get_docstring(method) else method.body
+    return bool(work) and all(
+        isinstance(line, ast.Assign)
+        and all(isinstance(target, ast.Attribute) for target in line.targets)
+        and isinstance(line.value, ast.Name)
+        and line.value.id in given
+        for line in work
+    )
+
+
+def test_no_part_of_the_daemon_is_told_of_another_after_it_was_made(root: Path) -> None:
+    """Records of what is observed are no parts: a transport keeps the connection that asyncio made."""
+    found = {
+        f"{file.relative_to(root).as_posix()}: {setter}"
+        for file in sorted((root / "vitale_reader" / "daemon").rglob("*.py"))
+        for setter in late_setters(file.read_text(encoding="utf-8"))
+    }
+
+    assert TOLD_LATER == found
+
+
+def test_a_setter_that_comes_late_would_be_found() -> None:
+    code = 'class A:\n    def use(self, b: int) -> None:\n        """Docs of it."""\n        self._b = b\n'
+    assert ["A.use"] == [*late_setters(code)]
+    assert [] == [*late_setters(code.replace("self._b = b", "self._b = b + 1"))]
 
 
 def test_the_composition_sets_nothing_afterwards(root: Path) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from tests.practice import apcv_options
 from vitale_reader.daemon.issuing.replay import close_until
-from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.keystore.station_keys import DeskClock, Keys
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site.open_store import make_site_key
 from vitale_reader.daemon.store.store import Store
@@ -98,7 +98,7 @@ def _started(name: DeskName, place: Path) -> Generator[subprocess.Popen[bytes]]:
 async def write(home: Home, work: Callable[[Vault], Callable[[Connection], object]]) -> None:
     """Writes into the store of a desk what a command writes beside its daemon: ``site restore`` and such."""
     home.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    keys = Keys(home.state / "station.json", overlap=600, clock=time.time)
+    keys = Keys(home.state / "station.json", overlap=600, clock=DeskClock(time.time))
     keys.open()
     store = Store(home.state / "store.db")
     await store.open()

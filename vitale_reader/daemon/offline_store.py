@@ -13,6 +13,7 @@ from vitale_protocol.errors import LocalMisuse
 from vitale_reader.daemon.config import load
 from vitale_reader.daemon.database.database_errors import refusal
 from vitale_reader.daemon.database.target import Target
+from vitale_reader.daemon.keystore.station_keys import DeskClock
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site.open_store import anchor_file, look_into, open_keys
 from vitale_reader.daemon.store.local_anchor import Remembered
@@ -67,7 +68,7 @@ def opened_store(home: Home, *, writing: bool = False) -> Generator[tuple[Opened
     secrets_file = home.state / "station.json"
     if not secrets_file.exists():
         raise LocalMisuse(f"no daemon was ever started in {home.state}", data={"file": str(secrets_file)})
-    keys = open_keys(home, config, clock=lambda: 0.0)
+    keys = open_keys(home, config, clock=DeskClock(lambda: 0.0))
     store, vault = look_into(home, config, keys, reading=not writing)
     opened = Opened(
         vault=vault,

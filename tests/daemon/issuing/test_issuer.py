@@ -13,7 +13,7 @@ from vitale_protocol.errors import MixedOrigin, SimulatedRefused, VitaleError
 from vitale_protocol.media import apcv
 from vitale_protocol.records import Record
 from vitale_reader.daemon.issuing.issuer import Grant, Issuer, uuid7
-from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.keystore.station_keys import DeskClock, Keys
 from vitale_reader.resolvers.base import Resolution
 
 NOW = 1_800_000_000.25
@@ -22,7 +22,7 @@ ORIGINS: Any = {b"real/1": "production", b"white/1": "test", b"green/1": "demo",
 
 
 def issuer(folder: Path, mode: Any, now: float = NOW) -> Issuer:
-    keys = Keys(folder / "station.json", overlap=600, clock=lambda: NOW)
+    keys = Keys(folder / "station.json", overlap=600, clock=DeskClock(lambda: NOW))
     keys.open()
     return Issuer(keys, mode=mode, lifetime=120, clock=lambda: now, random_bytes=bytes, profile_origins=ORIGINS)
 

@@ -24,7 +24,7 @@ from vitale_reader.daemon.issuing.outbox import (
     Outbox,
 )
 from vitale_reader.daemon.keystore.private_files import open_to_others
-from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.keystore.station_keys import DeskClock, Keys
 from vitale_reader.daemon.store.audit_trail.chain import Chain
 from vitale_reader.daemon.store.audit_trail.entries import Entry
 from vitale_reader.daemon.store.clock import StoreClock
@@ -44,7 +44,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.now = NOW
         self.file = folder / "store.db"
-        self.keys = Keys(folder / "station.json", overlap=600, clock=lambda: self.now)
+        self.keys = Keys(folder / "station.json", overlap=600, clock=DeskClock(lambda: self.now))
         self.keys.open()
         self.chain = Chain(self.keys.vault, self.keys.station)
 

@@ -21,7 +21,7 @@ from vitale_protocol.errors import Replayed, ResolverUnavailable, StoreUnavailab
 from vitale_reader.daemon.issuing import replay
 from vitale_reader.daemon.issuing.delivery import Delivery
 from vitale_reader.daemon.issuing.replay import CLOSED, Closed, ReplayGuard, close_until, closed
-from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.keystore.station_keys import DeskClock, Keys
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.clock import StoreClock
@@ -105,7 +105,7 @@ def test_the_store_shows_no_string(counter: Any) -> None:
 
 def test_what_died_before_its_token_counts_as_used_and_is_forgotten_in_time(tmp_path: Path) -> None:
     clock = Clock(1_800_000_000.0)
-    keys = Keys(tmp_path / "station.json", overlap=600, clock=clock)
+    keys = Keys(tmp_path / "station.json", overlap=600, clock=DeskClock(clock))
     keys.open()
 
     @asynccontextmanager
@@ -314,7 +314,7 @@ def test_a_desk_refuses_strings_and_takes_printed_codes_meanwhile(counter: Any) 
         await counter.claims(line, STRING)
 
     counter.run(first)
-    keys = Keys(counter.home.state / "station.json", overlap=600, clock=lambda: 1.0)
+    keys = Keys(counter.home.state / "station.json", overlap=600, clock=DeskClock(lambda: 1.0))
     keys.open()
 
     async def write(work: Callable[[Connection], object]) -> None:
@@ -340,18 +340,18 @@ def test_a_desk_refuses_strings_and_takes_printed_codes_meanwhile(counter: Any) 
 
 def test_a_station_of_version_0_1_gets_its_key(tmp_path: Path) -> None:
     file = tmp_path / "station.json"
-    keys = Keys(file, overlap=600, clock=lambda: 1.0)
+    keys = Keys(file, overlap=600, clock=DeskClock(lambda: 1.0))
     keys.open()
     content = msgspec.json.decode(file.read_bytes())
     del content["replay"]
     file.write_bytes(msgspec.json.encode(content))
 
-    again = Keys(file, overlap=600, clock=lambda: 1.0)
+    again = Keys(file, overlap=600, clock=DeskClock(lambda: 1.0))
     again.open()
     digest = again.vault.digest("string", STRING)
     assert again.station == keys.station
     assert digest != keys.vault.digest("string", STRING)
-    third = Keys(file, overlap=600, clock=lambda: 1.0)
+    third = Keys(file, overlap=600, clock=DeskClock(lambda: 1.0))
     third.open()
     assert third.vault.digest("string", STRING) == digest
     assert third.vault.digest("context", STRING) != digest

@@ -10,7 +10,7 @@ import pytest
 from vitale_drivers.base import Presented
 from vitale_protocol.records import Amc, Assure, Beneficiaire, Couverture, Mutuelle, Period, Proof, Reading, Record
 from vitale_reader.daemon.issuing.issuer import Grant, Issuer, cut
-from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.keystore.station_keys import DeskClock, Keys
 
 NOW = 1_800_000_000.25
 
@@ -144,7 +144,7 @@ def test_a_record_of_nobody_stays_one(record: Record) -> None:
 
 @pytest.mark.parametrize("scope", OPENED)
 def test_the_claims_say_what_the_scope_opens(tmp_path: Path, scope: str) -> None:
-    keys = Keys(tmp_path / "station.json", overlap=600, clock=lambda: NOW)
+    keys = Keys(tmp_path / "station.json", overlap=600, clock=DeskClock(lambda: NOW))
     keys.open()
     issuer = Issuer(keys, mode="production", lifetime=120, clock=lambda: NOW, random_bytes=bytes)
     shown = Presented(id="1", medium="vitale-card", reader="r", at=NOW, evidence={"string": b"opaque"}, simulated=False)
@@ -158,7 +158,7 @@ def test_the_claims_say_what_the_scope_opens(tmp_path: Path, scope: str) -> None
 
 
 def test_a_jti_has_all_the_random_bits_of_its_version(tmp_path: Path) -> None:
-    keys = Keys(tmp_path / "station.json", overlap=600, clock=lambda: NOW)
+    keys = Keys(tmp_path / "station.json", overlap=600, clock=DeskClock(lambda: NOW))
     keys.open()
     shown = Presented(id="1", medium="vitale-card", reader="r", at=NOW, evidence={}, simulated=False)
     proof = Proof(method="card-clear-read", verified=False, freshness="window")

@@ -15,7 +15,7 @@ from vitale_protocol.errors import StoreUnavailable, ToolMissing
 from vitale_protocol.signing import public_jwk
 from vitale_reader.daemon.keystore.keyring_secrets import KeyringSecrets
 from vitale_reader.daemon.keystore.private_files import open_to_others
-from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.keystore.station_keys import DeskClock, Keys
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
 
@@ -30,7 +30,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def keys(tmp_path: Path, clock: Clock) -> Keys:
-    made = Keys(tmp_path / "station.json", overlap=OVERLAP, clock=clock)
+    made = Keys(tmp_path / "station.json", overlap=OVERLAP, clock=DeskClock(clock))
     made.open()
     return made
 
@@ -46,7 +46,7 @@ def stored(keys: Keys) -> set[str]:
 
 
 def test_secrets_are_made_once_and_private(keys: Keys, tmp_path: Path, clock: Clock) -> None:
-    again = Keys(tmp_path / "station.json", overlap=OVERLAP, clock=clock)
+    again = Keys(tmp_path / "station.json", overlap=OVERLAP, clock=DeskClock(clock))
     again.open()
     assert again.station == keys.station
     assert again.issuer == f"urn:vitale-reader:{keys.station}"
@@ -55,7 +55,7 @@ def test_secrets_are_made_once_and_private(keys: Keys, tmp_path: Path, clock: Cl
 
 
 def test_secrets_that_are_not_open_are_a_fault_of_the_program(tmp_path: Path, clock: Clock) -> None:
-    closed = Keys(tmp_path / "station.json", overlap=OVERLAP, clock=clock)
+    closed = Keys(tmp_path / "station.json", overlap=OVERLAP, clock=DeskClock(clock))
     with pytest.raises(RuntimeError, match="not open"):
         print(closed.signing)
     with pytest.raises(RuntimeError, match="not open"):
@@ -63,11 +63,11 @@ def test_secrets_that_are_not_open_are_a_fault_of_the_program(tmp_path: Path, cl
 
 
 def test_the_identity_is_the_stations_own_for_ever(keys: Keys, tmp_path: Path, clock: Clock) -> None:
-    other = Keys(tmp_path / "other.json", overlap=OVERLAP, clock=clock)
+    other = Keys(tmp_path / "other.json", overlap=OVERLAP, clock=DeskClock(clock))
     other.open()
     before = public_jwk(keys.identity)
     keys.rotate()
-    again = Keys(tmp_path / "station.json", overlap=OVERLAP, clock=clock)
+    again = Keys(tmp_path / "station.json", overlap=OVERLAP, clock=DeskClock(clock))
     again.open()
 
     assert before == public_jwk(again.identity)
@@ -94,15 +94,15 @@ def test_rotation_keeps_the_former_key_for_the_overlap(keys: Keys, tmp_path: Pat
     clock.now += 1
     assert kids(keys) == [current]
     newest = keys.rotate()
-    again = Keys(tmp_path / "station.json", overlap=OVERLAP, clock=clock)
+    again = Keys(tmp_path / "station.json", overlap=OVERLAP, clock=DeskClock(clock))
     again.open()
     assert kids(again) == [newest, current]
 
 
-class Hand:
-    """The clocks of a desk and of its site, in the hands of a test."""
+class Clocks:
+    """The clocks of a desk and of its site, as a test sets them, and the keys that go by them."""
 
-    def __init__(self, keys: Keys, *, shared: bool) -> None:
+    def __init__(self, file: Path, *, shared: bool) -> None:
         self.site = self.steady = 1_800_000_000.0
         self.off = 0.0
         remembered = Remembered()
@@ -111,7 +111,8 @@ class Hand:
         )
         self.hear()
         self.clock.believed()
-        keys.judge_by(self.clock)
+        self.keys = Keys(file, overlap=OVERLAP, clock=self.clock)
+        self.keys.open()
 
     def hear(self) -> None:
         """The database tells its time, where there is one."""
@@ -124,57 +125,62 @@ class Hand:
 
 
 @pytest.mark.parametrize("off", [-400 * DAY, -OVERLAP / 2, OVERLAP, 400 * DAY])
-def test_no_clock_of_a_desk_hides_or_keeps_a_retired_key_of_a_site(keys: Keys, off: float) -> None:
-    hand, former = Hand(keys, shared=True), keys.signing[0]
+def test_no_clock_of_a_desk_hides_or_keeps_a_retired_key_of_a_site(tmp_path: Path, off: float) -> None:
+    clocks = Clocks(tmp_path / "station.json", shared=True)
+    keys, former = clocks.keys, clocks.keys.signing[0]
     current = keys.rotate()
-    hand.off = off
-    hand.pass_by(OVERLAP - 1)
+    clocks.off = off
+    clocks.pass_by(OVERLAP - 1)
     assert [current, former] == kids(keys)
-    hand.pass_by(1)
+    clocks.pass_by(1)
     assert [current] == kids(keys)
 
 
 @pytest.mark.parametrize("off", [-400 * DAY, 400 * DAY])
-def test_a_desk_of_a_site_whose_clock_is_wrong_rotates_no_key(keys: Keys, off: float) -> None:
-    hand, former = Hand(keys, shared=True), keys.signing[0]
-    hand.off = off
+def test_a_desk_of_a_site_whose_clock_is_wrong_rotates_no_key(tmp_path: Path, off: float) -> None:
+    clocks = Clocks(tmp_path / "station.json", shared=True)
+    keys, former = clocks.keys, clocks.keys.signing[0]
+    clocks.off = off
     with pytest.raises(StoreUnavailable) as caught:
         keys.rotate()
     assert ("clock", [former]) == (caught.value.variant, kids(keys))
 
 
-def test_a_clock_that_jumps_forward_hides_no_retired_key_of_a_desk_alone(keys: Keys) -> None:
-    hand, former = Hand(keys, shared=False), keys.signing[0]
+def test_a_clock_that_jumps_forward_hides_no_retired_key_of_a_desk_alone(tmp_path: Path) -> None:
+    clocks = Clocks(tmp_path / "station.json", shared=False)
+    keys, former = clocks.keys, clocks.keys.signing[0]
     second = keys.rotate()
-    hand.off = 400 * DAY
+    clocks.off = 400 * DAY
     assert [second, former] == kids(keys)
     third = keys.rotate()
-    hand.off = 0.0
+    clocks.off = 0.0
     assert {third, second, former} == stored(keys), "none is lost"
     assert [third, former] == kids(keys), "the second is retired in a year that has not come"
-    hand.pass_by(OVERLAP)
+    clocks.pass_by(OVERLAP)
     assert [third] == kids(keys)
 
 
 @pytest.mark.parametrize(("back", "kept"), [(OVERLAP / 2, True), (400 * DAY, False)])
 def test_a_clock_that_is_set_back_keeps_no_retired_key_of_a_desk_alone_for_long(
-    keys: Keys, back: float, kept: bool
+    tmp_path: Path, back: float, kept: bool
 ) -> None:
-    hand, former = Hand(keys, shared=False), keys.signing[0]
+    clocks = Clocks(tmp_path / "station.json", shared=False)
+    keys, former = clocks.keys, clocks.keys.signing[0]
     current = keys.rotate()
-    hand.pass_by(OVERLAP / 4)
-    hand.off = -back
+    clocks.pass_by(OVERLAP / 4)
+    clocks.off = -back
     assert ([current, former] if kept else [current]) == kids(keys)
-    hand.off = 0.0
+    clocks.off = 0.0
     assert [current, former] == kids(keys), "it was hidden, and not lost"
 
 
-def test_a_desk_that_was_off_for_a_weekend_keeps_the_overlap_of_a_rotation_in_the_morning(keys: Keys) -> None:
-    hand, former = Hand(keys, shared=False), keys.signing[0]
-    hand.site += 3 * DAY  # the machine did not count while it was off
+def test_a_desk_that_was_off_for_a_weekend_keeps_the_overlap_of_a_rotation_in_the_morning(tmp_path: Path) -> None:
+    clocks = Clocks(tmp_path / "station.json", shared=False)
+    keys, former = clocks.keys, clocks.keys.signing[0]
+    clocks.site += 3 * DAY  # the machine did not count while it was off
     current = keys.rotate()
     assert [current, former] == kids(keys)
-    hand.pass_by(OVERLAP - 1)
+    clocks.pass_by(OVERLAP - 1)
     assert [current, former] == kids(keys)
 
 
@@ -196,7 +202,7 @@ def test_a_fingerprint_depends_on_every_byte_and_on_the_station(keys: Keys, tmp_
     assert keys.fingerprint(dict(reversed(evidence.items()))) == print_
     assert keys.fingerprint({"identity": b"a", "nir": b"bc"}) != print_, "bytes do not move between parts"
     assert keys.fingerprint({"identity": b"ab", "nir": b"d"}) != print_
-    other = Keys(tmp_path / "other.json", overlap=OVERLAP, clock=clock)
+    other = Keys(tmp_path / "other.json", overlap=OVERLAP, clock=DeskClock(clock))
     other.open()
     assert other.fingerprint(evidence) != print_
 
@@ -222,7 +228,7 @@ def test_damaged_secrets_are_told_and_never_replaced(tmp_path: Path, clock: Cloc
     file = tmp_path / "station.json"
     file.write_bytes(content)
     with pytest.raises(StoreUnavailable):
-        Keys(file, overlap=OVERLAP, clock=clock).open()
+        Keys(file, overlap=OVERLAP, clock=DeskClock(clock)).open()
     assert file.read_bytes() == content
 
 
@@ -232,7 +238,7 @@ def test_damaged_secrets_are_told_and_never_replaced(tmp_path: Path, clock: Cloc
 )
 def test_a_damaged_key_is_told_and_never_replaced(tmp_path: Path, clock: Clock, member: str, value: object) -> None:
     file = tmp_path / "station.json"
-    Keys(file, overlap=OVERLAP, clock=clock).open()
+    Keys(file, overlap=OVERLAP, clock=DeskClock(clock)).open()
     content = msgspec.json.decode(file.read_bytes())
     secret = content["signing"][0]["jwk"].pop(member)
     if value is not None:
@@ -240,7 +246,7 @@ def test_a_damaged_key_is_told_and_never_replaced(tmp_path: Path, clock: Clock, 
     file.write_bytes(msgspec.json.encode(content))
 
     with pytest.raises(StoreUnavailable) as caught:
-        Keys(file, overlap=OVERLAP, clock=clock).open()
+        Keys(file, overlap=OVERLAP, clock=DeskClock(clock)).open()
 
     assert secret not in repr(caught.value)
     assert msgspec.json.decode(file.read_bytes()) == content
@@ -248,7 +254,7 @@ def test_a_damaged_key_is_told_and_never_replaced(tmp_path: Path, clock: Clock, 
 
 def test_secrets_that_cannot_be_written_are_told(tmp_path: Path, clock: Clock) -> None:
     with pytest.raises(StoreUnavailable):
-        Keys(tmp_path / "no such folder" / "station.json", overlap=OVERLAP, clock=clock).open()
+        Keys(tmp_path / "no such folder" / "station.json", overlap=OVERLAP, clock=DeskClock(clock)).open()
 
 
 # ── under a key of the keyring ───────────────────────────────────────────────────────────────────────────────────
@@ -283,7 +289,9 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> Memory:
 
 
 def boxed(folder: Path, clock: Clock, *, box: bool = True) -> Keys:
-    made = Keys(folder / "station.json", overlap=OVERLAP, clock=clock, box=KeyringSecrets(folder) if box else None)
+    made = Keys(
+        folder / "station.json", overlap=OVERLAP, clock=DeskClock(clock), box=KeyringSecrets(folder) if box else None
+    )
     made.open()
     return made
 

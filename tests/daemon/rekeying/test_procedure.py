@@ -28,6 +28,7 @@ from vitale_reader.cli.root import root
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.issuing.replay import Closed
+from vitale_reader.daemon.keystore.station_keys import DeskClock
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.rekeying import procedure
 from vitale_reader.daemon.rekeying.resealing import Resealed
@@ -262,7 +263,7 @@ def test_while_a_desk_serves_it_is_refused(site: Site, language: str, site_datab
     status, said = site.run("left", work=work)
     assert status != 0
     assert "serve still" in said
-    assert open_keys(site.home("left"), parse(""), clock=lambda: 0.0).station in said
+    assert open_keys(site.home("left"), parse(""), clock=DeskClock(lambda: 0.0)).station in said
     assert site.command("left", "audit", "verify")[0] == 0
 
 

@@ -18,6 +18,7 @@ from tests.postgres_server import PASSWORD, PostgresServer
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.issuing.replay import Closed, close_until, closed
+from vitale_reader.daemon.keystore.station_keys import DeskClock
 from vitale_reader.daemon.site import external_changes as news
 from vitale_reader.daemon.site.open_store import open_keys, open_store, spool_anchor, spool_file
 from vitale_reader.daemon.store import spool
@@ -243,7 +244,7 @@ def test_site_and_spool_both_know_until_when_no_string_is_taken(tmp_path: Path, 
     home = Home.under(tmp_path)
     home.state.mkdir(mode=0o700)
     config = parse(f'store = "{site_database}"')
-    keys = open_keys(home, config, clock=time.time)
+    keys = open_keys(home, config, clock=DeskClock(time.time))
     until = round(time.time()) + 600.0
 
     async def main() -> None:
@@ -268,7 +269,7 @@ def test_a_desk_that_has_not_joined_yet_has_lost_nothing(
     home = Home.under(tmp_path)
     home.state.mkdir(mode=0o700)
     config = parse(f'store = "{site_database}"')
-    keys = open_keys(home, config, clock=time.time)
+    keys = open_keys(home, config, clock=DeskClock(time.time))
     name = str(make_url(site_database).database)
 
     async def start() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.daemon.held_reads import HeldReads, both
 from vitale_protocol.errors import StoreUnavailable
-from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.keystore.station_keys import DeskClock, Keys
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site.station_encryption import public_key
 from vitale_reader.daemon.site.stations import Stations
@@ -35,7 +35,7 @@ class Refusing:
 def keys_in(folder: Path) -> Keys:
     home = Home.under(folder)
     home.state.mkdir(parents=True, mode=0o700)
-    made = Keys(home.state / "station.json", overlap=1.0, clock=lambda: 1_800_000_000.0)
+    made = Keys(home.state / "station.json", overlap=1.0, clock=DeskClock(lambda: 1_800_000_000.0))
     made.open()
     return made
 

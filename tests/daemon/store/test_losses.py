@@ -23,6 +23,7 @@ from vitale_reader.daemon import app
 from vitale_reader.daemon.clients.callers import Peer
 from vitale_reader.daemon.clients.registry import ClientRegistry
 from vitale_reader.daemon.config import parse
+from vitale_reader.daemon.keystore.station_keys import DeskClock
 from vitale_reader.daemon.site.open_store import anchor_file, open_keys
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.row_upgrade import bring_forward
@@ -54,7 +55,7 @@ class Desk:
 
     def with_registry(self, work: Callable[[ClientRegistry], Any]) -> None:
         async def main() -> None:
-            keys = open_keys(self.home, CONFIG, clock=lambda: 1.0)
+            keys = open_keys(self.home, CONFIG, clock=DeskClock(lambda: 1.0))
             remembered = Remembered.read(anchor_file(self.home, CONFIG))
             store = Store(self.home.state / "store.db")
             await store.open()

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, delete, insert, inspect, text
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
-from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.keystore.station_keys import DeskClock, Keys
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store import migrate, tables
 from vitale_reader.daemon.store.audit_trail.chain import Chain
@@ -112,7 +112,7 @@ def test_a_migration_that_dies_changes_nothing(tmp_path: Path, monkeypatch: pyte
 def test_what_a_station_of_version_0_1_kept_is_there(tmp_path: Path) -> None:
     home = Home.under(tmp_path)
     home.state.mkdir(mode=0o700)
-    keys = Keys(home.state / "station.json", overlap=600, clock=time.time)
+    keys = Keys(home.state / "station.json", overlap=600, clock=DeskClock(time.time))
     keys.open()
     used = keys.vault.digest("string", b"used")
     database = old_store(home.state / "store.db")

@@ -18,7 +18,7 @@ from tests.postgres_server import PASSWORD, PostgresServer
 from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
 from vitale_reader.daemon.config import Config, parse
 from vitale_reader.daemon.database.target import CONNECT
-from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.keystore.station_keys import DeskClock, Keys
 from vitale_reader.daemon.site.open_store import open_store
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.migrate import survey
@@ -250,7 +250,7 @@ class Coordinator:
         self.home.state.mkdir(parents=True)
         settings = f'store = "{url}"\n' + (f'[site]\nkey_file = "{key_file}"' if key_file else "")
         self.config: Config = parse(settings)
-        self.keys = Keys(self.home.state / "station.json", overlap=600, clock=lambda: 1.0)
+        self.keys = Keys(self.home.state / "station.json", overlap=600, clock=DeskClock(lambda: 1.0))
         self.keys.open()
 
     async def vault(self) -> Any:

@@ -46,7 +46,7 @@ from vitale_reader.daemon.issuing.opposition import Opposition
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import ReplayGuard
 from vitale_reader.daemon.keystore.certificates import Certificates
-from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.keystore.station_keys import DeskClock, Keys
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site import open_store
 from vitale_reader.daemon.site.remote_readers import DeskTold, Names
@@ -164,7 +164,7 @@ class World:
         self.keys: dict[str, Keys] = {}
         self.certificates: dict[str, Certificates] = {}
         for station in (STATION, OTHER):
-            self.keys[station] = Keys(folder / f"{station}.json", overlap=600, clock=lambda: NOW)
+            self.keys[station] = Keys(folder / f"{station}.json", overlap=600, clock=DeskClock(lambda: NOW))
             self.keys[station].open()
             made = Certificates(
                 folder / station, station=station, host="127.0.0.1", now=dt.datetime.fromtimestamp(NOW, dt.UTC)

@@ -31,7 +31,7 @@ from vitale_reader.daemon.issuing.opposition import Opposition
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import ReplayGuard
 from vitale_reader.daemon.keystore.certificates import Certificates
-from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.keystore.station_keys import DeskClock, Keys
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site import open_store
 from vitale_reader.daemon.site.remote_readers import DeskTold, Names
@@ -100,7 +100,7 @@ def keys(tmp_path: Path) -> Keys:
     """The station whose file is in the vectors."""
     file = tmp_path / "station.json"
     file.write_text(KEYS["keys"]["station_json"])
-    opened = Keys(file, overlap=600, clock=lambda: NOW)
+    opened = Keys(file, overlap=600, clock=DeskClock(lambda: NOW))
     opened.open()
     return opened
 
@@ -381,7 +381,7 @@ def test_the_digest_of_a_sites_key(tmp_path: Path) -> None:
 
 def test_what_a_station_tells_of_itself(tmp_path: Path) -> None:
     vector = SITE["station"]
-    other = Keys(tmp_path / "other.json", overlap=600, clock=lambda: NOW)
+    other = Keys(tmp_path / "other.json", overlap=600, clock=DeskClock(lambda: NOW))
     other.open()
     now = dt.datetime.fromtimestamp(NOW, dt.UTC)
     certificates = Certificates(tmp_path / "tls", station=other.station, host="127.0.0.1", now=now)

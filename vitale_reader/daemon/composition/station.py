@@ -77,20 +77,19 @@ async def open_station(
         StoreUnavailable: its state folder or its store cannot be used.
         ConfigurationInvalid: a setting cannot be used on this machine.
     """
-    keys = open_keys(home, config, clock=time.time)
+    remembered = Remembered.read(anchor_file(home, config))
+    clock = StoreClock(remembered, shared=config.store != "sqlite")
+    keys = open_keys(home, config, clock=clock)
     certificates = Certificates(
         home.state / "tls", station=keys.station, host=config.tls.host, now=dt.datetime.now(dt.UTC)
     )
     certificates.open()
-    remembered = Remembered.read(anchor_file(home, config))
     spooled = Remembered.read(spool_anchor(home))
     opened, vault = await open_store(stack, home, config, keys, remembered, told, spooled=spooled)
     store = FairStore(opened, observe)
     dialect = "postgresql" if store.shared else "sqlite"
     chain = Chain(vault, keys.station, remembered=remembered, dialect=dialect, spool=spooled, told=told)
-    clock = StoreClock(remembered, shared=store.shared)
     await _look_at_clock(store, clock)
-    keys.judge_by(clock)
     exporter = _open_exporter(stack, home, config, vault, keys.station, ending)
     audit = Audit(store, chain, remembered=remembered, days=config.audit_days, clock=clock, export=exporter.export)
     await audit.open()

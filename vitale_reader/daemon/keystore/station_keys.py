@@ -3,9 +3,9 @@
 They live in ``state/station.json`` (0600), made at first start and written whole at each change. The station may be
 configured to keep them under a key of the operating system's keyring.
 
-The overlap of a rotated key goes by the time of the station's store, once that is open (``judge_by``). A clock that
-jumped forward hides no key before that much time can have passed, and one that was set back keeps none for longer than
-a second overlap. What a clock hides is not thrown away: it counts again when the clock is right.
+The overlap of a rotated key goes by the time of the station's store. A clock that jumped forward hides no key before
+that much time can have passed, and one that was set back keeps none for longer than a second overlap. What a clock
+hides is not thrown away: it counts again when the clock is right.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from vitale_reader.atomic_files import write_atomically
 from vitale_reader.daemon.keystore.keyring_secrets import KeyringSecrets, Sealed
 from vitale_reader.daemon.keystore.store_keys import Vault, derive
 
-__all__ = ["Keys"]
+__all__ = ["DeskClock", "Keys", "Time"]
 
 #: The order of P-256 (SEC 2, section 2.4.2).
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -87,12 +87,13 @@ class Time(Protocol):
         ...
 
 
-class _Clock(msgspec.Struct, frozen=True):
+class DeskClock(msgspec.Struct, frozen=True):
     """The desk's own clock, with nothing to hold it against."""
 
     clock: Callable[[], float]
 
     def now(self) -> float:
+        """Time of the clock."""
         return self.clock()
 
     right = believed = now
@@ -105,20 +106,14 @@ class Keys:
         of_others: public keys of the other stations of the site, as ``stations`` finds them.
     """
 
-    def __init__(
-        self, file: Path, *, overlap: float, clock: Callable[[], float], box: KeyringSecrets | None = None
-    ) -> None:
+    def __init__(self, file: Path, *, overlap: float, clock: Time, box: KeyringSecrets | None = None) -> None:
         self._file = file
         self._box = box
         self._overlap = overlap
-        self._time: Time = _Clock(clock)
+        self._time = clock
         self._secrets: Secrets | None = None
         self._current: tuple[str, ec.EllipticCurvePrivateKey] | None = None
         self.of_others: tuple[dict[str, Any], ...] = ()
-
-    def judge_by(self, time: Time) -> None:
-        """Has the overlap go by the time of the store, which these secrets open."""
-        self._time = time
 
     def open(self) -> None:
         """Reads the secrets, or makes them where there are none yet.

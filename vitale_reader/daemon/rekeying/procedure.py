@@ -22,6 +22,7 @@ from vitale_reader.atomic_files import write_atomically
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.database.service_lock import hold_alone, still_serving
 from vitale_reader.daemon.issuing.replay import Closed, close_until, closed
+from vitale_reader.daemon.keystore.station_keys import DeskClock
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.rekeying.resealing import KEY_NAME, KEY_OF, Resealed, require_whole, reseal
 from vitale_reader.daemon.site.open_store import (
@@ -89,7 +90,7 @@ def rekey(home: Home, config: Config, *, key: Path | None, apcv_after: float, at
     file = site_key_file(home, config)
     new_file = _new_key(file, key)
     former, vault = Vault.of_site(read_site_key(file)), Vault.of_site(read_site_key(new_file))
-    keys = open_keys(home, config, clock=lambda: at)
+    keys = open_keys(home, config, clock=DeskClock(lambda: at))
     remembered = Remembered.read(anchor_file(home, config))
     store, _ = look_into(home, config, keys, reading=False)
 

@@ -27,7 +27,7 @@ from vitale_reader.daemon.database.outage import OUTAGE, Outage, read_outage
 from vitale_reader.daemon.issuing.replay import close_until, closed
 from vitale_reader.daemon.keystore.keyring_secrets import KeyringSecrets
 from vitale_reader.daemon.keystore.private_files import open_to_others
-from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.keystore.station_keys import Keys, Time
 from vitale_reader.daemon.keystore.store_keys import KEY_BYTES, Vault
 from vitale_reader.daemon.site.database_tls import require_encrypted_line
 from vitale_reader.daemon.store.audit_trail import heads
@@ -63,7 +63,7 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 
-def open_keys(home: Home, config: Config, *, clock: Callable[[], float]) -> Keys:
+def open_keys(home: Home, config: Config, *, clock: Time) -> Keys:
     """The station's secrets, made where there are none yet.
 
     Raises:

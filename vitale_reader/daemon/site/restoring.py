@@ -13,6 +13,7 @@ from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.database.service_lock import finish_restore, reserving, still_serving
 from vitale_reader.daemon.issuing.replay import close_until
+from vitale_reader.daemon.keystore.station_keys import DeskClock
 from vitale_reader.daemon.site import backup
 from vitale_reader.daemon.site.open_store import (
     anchor_file,
@@ -58,7 +59,7 @@ def restore(
         StoreUnavailable: the store cannot be written, or does not tell now who serves.
         ToolMissing: a tool of PostgreSQL is not installed.
     """
-    keys = open_keys(home, config, clock=lambda: at)
+    keys = open_keys(home, config, clock=DeskClock(lambda: at))
     remembered = Remembered.read(anchor_file(home, config))
 
     vault = vault_of(home, config, keys)
