@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-__all__ = ["CHANGE", "PUT", "READ", "Entry", "SecurityDescriptor", "parse", "private_list"]
+__all__ = ["CHANGE", "PUT", "READ", "AccessEntry", "SecurityDescriptor", "parse", "private_list"]
 
 #: Rights by their two letters ([MS-DTYP] 2.5.1.1, with the values of winnt.h).
 _RIGHTS = {
@@ -64,7 +64,7 @@ _LIST = re.compile(r"D:(?P<flags>[A-Z_]*)(?P<entries>(?:\([^()]*(?:\([^()]*\)[^(
 _ENTRY = re.compile(r"\((?P<fields>[^()]*(?:\([^()]*\)[^()]*)*)\)")
 
 
-class Entry(msgspec.Struct, frozen=True):
+class AccessEntry(msgspec.Struct, frozen=True):
     """Entry of a list that allows something: whom, and which rights as bits."""
 
     trustee: str
@@ -80,7 +80,7 @@ class SecurityDescriptor(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     owner: str
-    entries: tuple[Entry, ...]
+    entries: tuple[AccessEntry, ...]
 
     def is_foreign(self, me: str) -> bool:
         """True if neither this user nor the system or administrators own it."""
@@ -111,15 +111,15 @@ def parse(text: str) -> SecurityDescriptor:
     if owner is None:
         raise ValueError("a security descriptor without an owner")
     if found is None or "NO_ACCESS_CONTROL" in found["flags"]:
-        return SecurityDescriptor(owner=owner["owner"], entries=(Entry(_EVERYONE, _RIGHTS["GA"]),))
+        return SecurityDescriptor(owner=owner["owner"], entries=(AccessEntry(_EVERYONE, _RIGHTS["GA"]),))
     return SecurityDescriptor(owner=owner["owner"], entries=tuple(_allowing(found["entries"])))
 
 
-def _allowing(entries: str) -> Iterator[Entry]:
+def _allowing(entries: str) -> Iterator[AccessEntry]:
     for found in _ENTRY.finditer(entries):
         kind, _, rights, _, _, trustee, *_ = found["fields"].split(";")
         if kind in _ALLOWING:
-            yield Entry(trustee, _mask(rights))
+            yield AccessEntry(trustee, _mask(rights))
 
 
 def _mask(rights: str) -> int:

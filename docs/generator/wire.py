@@ -244,7 +244,7 @@ def limits_section() -> str:
     """The limits of a session: each with its value, and the setting that changes it."""
     fixed = ("message_bytes", "depth", "batch", "items", "opening_bytes")
     values = {name: getattr(DEFAULT_LIMITS, name) for name in fixed}
-    settings = {field.name: getattr(config.Limits(), field.name) for field in members(config.Limits)}
+    settings = {field.name: getattr(config.LimitsSection(), field.name) for field in members(config.LimitsSection)}
     rows = [
         (
             f"`{field.name}`",

@@ -28,7 +28,7 @@ from vitale_reader.daemon.issuing import opposition
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.keystore.store_keys import KEY_BYTES, Vault
 from vitale_reader.daemon.store.audit_trail.chain import Chain
-from vitale_reader.daemon.store.audit_trail.entries import Entry
+from vitale_reader.daemon.store.audit_trail.entries import AuditEntry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Store
@@ -190,7 +190,7 @@ async def _kept(outbox: Outbox, count: int) -> list[float]:
     for _ in range(count):
         jti = str(uuid.uuid4())
         token = OutboxToken(jti=jti, exp=int(time.time()) + 120, token="t" * 900)
-        entry = Entry(at=time.time(), action="presentation.request", outcome="ok", jti=jti)
+        entry = AuditEntry(at=time.time(), action="presentation.request", outcome="ok", jti=jti)
         before = time.perf_counter()
         await outbox.put(token, client_id="bench", presentation=jti, entry=entry)
         times.append(time.perf_counter() - before)

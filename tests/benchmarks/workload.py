@@ -100,7 +100,7 @@ async def _tokens(folder: Path, count: int) -> None:
     from vitale_reader.daemon.issuing.outbox import Outbox
     from vitale_reader.daemon.keystore.station_keys import DeskClock, Keys
     from vitale_reader.daemon.store.audit_trail.chain import Chain
-    from vitale_reader.daemon.store.audit_trail.entries import Entry
+    from vitale_reader.daemon.store.audit_trail.entries import AuditEntry
     from vitale_reader.daemon.store.clock import StoreClock
     from vitale_reader.daemon.store.local_anchor import Remembered
     from vitale_reader.daemon.store.store import Store
@@ -117,7 +117,7 @@ async def _tokens(folder: Path, count: int) -> None:
     presented, issuer, grant = _parts(keys)
     for number in range(count):
         issued = issuer.issue(presented, issuer.interpret(presented), "simulated-card", grant)
-        entry = Entry(
+        entry = AuditEntry(
             at=NOW,
             action="presentation.request",
             outcome="ok",

@@ -33,7 +33,7 @@ from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.lifecycle import Ending
 from vitale_reader.daemon.store.audit_trail.chain import Chain
-from vitale_reader.daemon.store.audit_trail.entries import Entry
+from vitale_reader.daemon.store.audit_trail.entries import AuditEntry
 from vitale_reader.daemon.store.audit_trail.retention import purge
 from vitale_reader.daemon.store.local_anchor import Anchor
 from vitale_reader.daemon.store.store import Store
@@ -246,7 +246,7 @@ def work(tmp_path: Path, lines: list[str]) -> Work:
         await store.open()
         chain = Chain(VAULT, STATION)
         for number in range(6):
-            entry = Entry(at=float(number), action="session.open", outcome="ok")
+            entry = AuditEntry(at=float(number), action="session.open", outcome="ok")
             await store.run(lambda connection, entry=entry: chain.append(connection, entry))  # type: ignore[misc]
             last = await store.run(chain.anchor)
             assert last is not None
@@ -272,7 +272,7 @@ def written_anew(connection: Connection, chain: Chain) -> None:
     connection.execute(delete(audit))
     connection.execute(delete(audit_heads))
     for number in range(6):
-        chain.append(connection, Entry(at=float(number), action="session.open", outcome="denied"))
+        chain.append(connection, AuditEntry(at=float(number), action="session.open", outcome="denied"))
 
 
 def retained(connection: Connection, chain: Chain) -> None:
@@ -286,7 +286,7 @@ def explained(connection: Connection, chain: Chain) -> None:
 
 def explained_by_nobody(connection: Connection, chain: Chain) -> None:
     cut(connection, chain)
-    chain.append(connection, Entry(at=9.0, action="session.open", outcome="ok"))
+    chain.append(connection, AuditEntry(at=9.0, action="session.open", outcome="ok"))
     connection.execute(update(audit).where(audit.c.number > 6).values(action="audit.resumed", outcome="ok"))
 
 

@@ -24,7 +24,7 @@ from tests.posix import OWN_DOOR, somebodys_terminal
 from vitale_firmware_sim.card.unix import local_socket
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
-from vitale_reader.diagnosis.machine import Machine, owner_of
+from vitale_reader.diagnosis.machine import InspectedMachine, owner_of
 from vitale_reader.diagnosis.station import devices, resolver
 from vitale_reader.home import Home
 
@@ -613,7 +613,7 @@ devices = ["/dev/serial/by-id/usb-none"]
 
 
 @contextlib.contextmanager
-def prepared(desk: Desk, folder: Path) -> Generator[tuple[Home, Machine]]:
+def prepared(desk: Desk, folder: Path) -> Generator[tuple[Home, InspectedMachine]]:
     """A broken desk in a folder: its home and its machine. PC/SC is the caller's business."""
     place = folder / ("home" if desk.first != "configuration_invalid.socket_path" else "h" * 120)
     place.mkdir()
@@ -630,7 +630,7 @@ def prepared(desk: Desk, folder: Path) -> Generator[tuple[Home, Machine]]:
     with contextlib.ExitStack() as stack:
         if desk.prepare is not None:
             stack.enter_context(desk.prepare(made))
-        yield home, Machine(**made.machine)
+        yield home, InspectedMachine(**made.machine)
 
 
 def _roomy(_: Path) -> int:

@@ -10,7 +10,7 @@ import pytest
 from vitale_protocol.diagnosis.findings import Finding
 from vitale_reader.daemon.log_output import FILE
 from vitale_reader.diagnosis.bundle import Content, contents, packed
-from vitale_reader.diagnosis.machine import Machine
+from vitale_reader.diagnosis.machine import InspectedMachine
 from vitale_reader.home import Home
 
 NIR, NIR_GROUPED = "269054958815780", "2 69 05 49 588 157 80"
@@ -50,7 +50,7 @@ def made(home: Home) -> dict[str, Content]:
         remedy="Give it back",
         data={"user": "jeanne.dupont", "list": [NIR, {"x": NIR_GROUPED}], "port": 7816},
     )
-    machine = Machine(environ={"HOME": "/Users/jeanne.dupont"}, user="jeanne.dupont")
+    machine = InspectedMachine(environ={"HOME": "/Users/jeanne.dupont"}, user="jeanne.dupont")
     return {one.name: one for one in contents(home, [finding], machine)}
 
 

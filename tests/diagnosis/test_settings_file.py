@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.posix import AS_ROOT, NOBODY, give_to
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.daemon import config_file
-from vitale_reader.daemon.config import Config, Drivers, load, parse
+from vitale_reader.daemon.config import Config, DriversSection, load, parse
 from vitale_reader.diagnosis import settings_file
 from vitale_reader.diagnosis.settings_file import as_toml, replace, with_setting
 from vitale_reader.home import Home
@@ -122,7 +122,7 @@ def test_the_file_keeps_its_mode_until_there_are_secrets_in_it(tmp_path: Path) -
     file.chmod(0o644)
     replace(link, "# changed\n", Config())
     assert (0o644, "# changed\n") == (file.stat().st_mode & 0o777, file.read_text("utf-8"))
-    replace(link, "", Config(drivers=Drivers(options={"pcsc": {"password": "x"}})))
+    replace(link, "", Config(drivers=DriversSection(options={"pcsc": {"password": "x"}})))
     assert 0o600 == file.stat().st_mode & 0o777
     assert ["config.toml"] == [each.name for each in file.parent.iterdir()]
 

@@ -3,6 +3,7 @@
 import ast
 import inspect
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,3 +101,25 @@ def test_a_breach_of_the_rules_is_found(text: str, expected: str) -> None:
 def test_literal_blocks_and_tables_have_no_sentences() -> None:
     text = f"Returns the value, as in::\n\n    {'a ' * 40}\n\n    {'b ' * 40}\n\nIt is small.\n\n==== ====\n{'c ' * 40}"
     assert ["Returns the value, as in::", "It is small."] == [one.strip() for one in sentences(text) if one.strip()]
+
+
+#: Names of classes that stand twice, for the same thing at two places.
+TWICE = {
+    "Connection": "the SDK's, for asyncio and blocking",
+    "Lease": "the same lease, at the hub and in the SDK",
+    "Leases": "those of the hub, and those of a connection",
+    "MyBench": "what the docstrings of two contract suites call the class of their reader",
+    "Offspring": "one for each kind of system, in one module",
+    "Presentation": "the SDK's, for asyncio and blocking",
+}
+
+
+def test_a_class_has_a_name_of_its_own(root: Path) -> None:
+    """What only its module sees is called as it likes."""
+    modules = [file for folder in FOLDERS[:4] for file in (root / folder).rglob("*.py")]
+    names = Counter(
+        name for file in modules for name in re.findall(r"^\s*class ([A-Z]\w*)", file.read_text("utf-8"), re.MULTILINE)
+    )
+    assert names
+
+    assert set(TWICE) == {name for name, times in names.items() if times > 1}

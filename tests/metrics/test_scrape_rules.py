@@ -5,7 +5,7 @@ from hashlib import sha256
 import pytest
 
 from vitale_reader.metrics.scrape_rules import judge
-from vitale_reader.web.http_rules import Head
+from vitale_reader.web.http_rules import RequestHead
 
 BEARER = b"b" * 43
 DIGEST = sha256(BEARER).digest()
@@ -24,7 +24,7 @@ def verdict(
     """The verdict on a scrape with other fields, or without those that are None."""
     named = FIELDS | (fields or {})
     given = tuple((name, value) for name, value in named.items() if value is not None)
-    return judge(Head(method, target, version, given + more), HOSTS, DIGEST)
+    return judge(RequestHead(method, target, version, given + more), HOSTS, DIGEST)
 
 
 def test_whoever_shows_the_bearer_gets_figures_or_a_sign_of_life() -> None:

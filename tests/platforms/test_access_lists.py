@@ -2,7 +2,7 @@
 
 import pytest
 
-from vitale_reader.access_lists import CHANGE, PUT, READ, Entry, parse, private_list
+from vitale_reader.access_lists import CHANGE, PUT, READ, AccessEntry, parse, private_list
 
 ME = "S-1-5-21-1004336348-1177238915-682003330-1001"
 OTHER = "S-1-5-21-1004336348-1177238915-682003330-1002"
@@ -62,9 +62,9 @@ def test_the_owner_is_this_user_or_an_administrator(text: str, me: str, expected
 def test_a_list_that_is_ours_is_inherited_by_what_is_made_in_a_folder() -> None:
     assert private_list(ME, folder=True) == f"D:P(A;OICI;FA;;;{ME})(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
     assert parse(f"O:{ME}{private_list(ME, folder=False)}").entries == (
-        Entry(ME, 0x1F01FF),
-        Entry("SY", 0x1F01FF),
-        Entry("BA", 0x1F01FF),
+        AccessEntry(ME, 0x1F01FF),
+        AccessEntry("SY", 0x1F01FF),
+        AccessEntry("BA", 0x1F01FF),
     )
 
 

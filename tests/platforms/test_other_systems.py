@@ -801,8 +801,9 @@ PNPUTIL = r"""#!/bin/sh
 printf 'Instance ID: USB\\VID_072F&PID_2200\\1\r\n'
 """
 PLUGGED = (
-    "from vitale_reader.diagnosis.desk.usb import plugged; from vitale_reader.diagnosis.machine import Machine; "
-    "print([(each.vendor, each.product) for each in plugged(Machine())])"
+    "from vitale_reader.diagnosis.desk.usb import plugged; "
+    "from vitale_reader.diagnosis.machine import InspectedMachine; "
+    "print([(each.vendor, each.product) for each in plugged(InspectedMachine())])"
 )
 
 

@@ -7,7 +7,7 @@ import pytest
 from vitale_protocol.methods import Identity, SessionOpen, SessionOpened, Station
 from vitale_protocol.methods import Limits as StationLimits
 from vitale_protocol.session.framing import LineFraming
-from vitale_protocol.session.session import Limits, Returned, Session, State
+from vitale_protocol.session.session import Returned, Session, SessionLimits, State
 
 
 @pytest.fixture(scope="session")
@@ -28,8 +28,8 @@ def opened() -> SessionOpened:
 def make_pair(opened: SessionOpened) -> Callable[..., tuple[Session, Session]]:
     """Makes a client and a server that have opened their session."""
 
-    def make(limits: Limits | None = None, language: str = "en") -> tuple[Session, Session]:
-        limits = limits or Limits()
+    def make(limits: SessionLimits | None = None, language: str = "en") -> tuple[Session, Session]:
+        limits = limits or SessionLimits()
         client = Session("client", LineFraming(), limits)
         server = Session("server", LineFraming(limits.message_bytes), limits)
         request = client.call(

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from vitale_firmware_sim.phone.strings import Handle, Sealer
+from vitale_firmware_sim.phone.strings import Handle, StringSealer
 from vitale_firmware_sim.scenario import Scenario, load_scenario
 from vitale_protocol.methods import StationMode
 from vitale_reader.resolvers import apcv_soap
@@ -62,6 +62,6 @@ def show() -> Callable[..., bytes]:
         known = load_scenario(scenario) if isinstance(scenario, str) else scenario
         now = time.time()
         handle = Handle(owner, holder or owner, porteur, now - age, now + 3600 if holder else 0.0)
-        return Sealer(known.secret).seal(handle, secrets.token_bytes)
+        return StringSealer(known.secret).seal(handle, secrets.token_bytes)
 
     return shown

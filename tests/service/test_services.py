@@ -19,7 +19,7 @@ from vitale_reader.service.base import Service
 from vitale_reader.service.machine import Machine, run
 from vitale_reader.service.scope import Scope
 from vitale_reader.service.services import service
-from vitale_reader.service.steps import Done, Step, carried_out
+from vitale_reader.service.steps import Step, StepDone, carried_out
 
 SCOPES: tuple[Scope, ...] = ("user", "system")
 TASK = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
@@ -40,7 +40,7 @@ class Desk:
     def service(self, scope: Scope = "user", home: Path | None = None) -> Service:
         return service(scope, self.machine, home)
 
-    def carry_out(self, steps: "list[Step]") -> list[Done]:
+    def carry_out(self, steps: "list[Step]") -> list[StepDone]:
         return list(carried_out(steps, self.machine.run))
 
     def install(self, scope: Scope = "user") -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.web.test_http_rules import CHROMIUM
-from vitale_reader.web.http_rules import Head
+from vitale_reader.web.http_rules import RequestHead
 from vitale_reader.web.websocket import PageSocket
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
@@ -44,7 +44,7 @@ def frames(stream: bytes) -> Iterator[tuple[int, bytes]]:
 def played(said: bytes, *, octet_by_octet: bool = False) -> tuple[list[bytes], list[tuple[int, bytes]]]:
     """The messages that were understood, and the frames that were answered."""
     socket = PageSocket()
-    assert socket.accept(Head(b"GET", b"/v1", b"1.1", tuple(CHROMIUM)))
+    assert socket.accept(RequestHead(b"GET", b"/v1", b"1.1", tuple(CHROMIUM)))
     list(socket.to_send())
     pieces = [said[place : place + 1] for place in range(len(said))] if octet_by_octet else [said]
     understood = [message for piece in pieces for message in socket.receive(piece)]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.protocol.web.origin_vectors import ALLOWED, HOSTS, vectors
-from vitale_reader.web.http_rules import MALFORMED, REFUSED, Admission, Head, Verdict, judge
+from vitale_reader.web.http_rules import MALFORMED, REFUSED, Admission, RequestHead, Verdict, judge
 from vitale_reader.web.websocket import PageSocket
 
 ALLOWED_HOSTS = frozenset(host.encode() for host in HOSTS)
@@ -41,7 +41,7 @@ def verdict(
     fields: Fields, *, method: bytes = b"GET", target: bytes = b"/v1", version: bytes = b"1.1", sites: Any = ALLOWED
 ) -> Verdict:
     """The verdict, with the question of whether the site may come answered as the core does: byte by byte."""
-    found = judge(Head(method, target, version, fields), ALLOWED_HOSTS)
+    found = judge(RequestHead(method, target, version, fields), ALLOWED_HOSTS)
     return found if not isinstance(found, Admission) or found.site in sites else "refused"
 
 
@@ -187,7 +187,7 @@ def test_arbitrary_heads_are_judged(method: bytes, target: bytes, version: bytes
 def test_a_handshake_that_is_let_in_can_be_answered(name: bytes, more: bytes, at: int) -> None:
     fields = [(each, value[:at] + more + value[at:] if each == name else value) for each, value in FIREFOX]
     if isinstance(verdict(fields), Admission):
-        PageSocket().accept(Head(b"GET", b"/v1", b"1.1", fields))
+        PageSocket().accept(RequestHead(b"GET", b"/v1", b"1.1", fields))
 
 
 @given(st.text(max_size=60))
@@ -212,4 +212,4 @@ def test_the_answers_tell_nothing() -> None:
 
 def test_a_handshake_with_bytes_behind_it_is_refused() -> None:
     """They would be frames of a page that was not let in yet, or a second request."""
-    assert "refused" == judge(Head(b"GET", b"/v1", b"1.1", CHROMIUM, more=True), ALLOWED_HOSTS)
+    assert "refused" == judge(RequestHead(b"GET", b"/v1", b"1.1", CHROMIUM, more=True), ALLOWED_HOSTS)

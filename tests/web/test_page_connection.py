@@ -17,7 +17,7 @@ from vitale_drivers.host.handover import channel_pair, hand_over, line_pair, tak
 from vitale_protocol.web.admission import DATAGRAM_BYTES, Admitted, read_question, write
 from vitale_protocol.web.channels import Preamble, close_frame
 from vitale_reader.web import core_line, page_connection, serving
-from vitale_reader.web.core_line import Line
+from vitale_reader.web.core_line import CoreLine
 from vitale_reader.web.http_rules import MALFORMED, REFUSED
 from vitale_reader.web.inherited import hosts_of
 from vitale_reader.web.page_connection import PageConnection, PageLimits
@@ -138,7 +138,7 @@ def at_the_server(work: Callable[[Bench], Awaitable[None]], limits: PageLimits =
         ours, theirs = line_pair()
         with ours:
             core = Core(ours)
-            line = Line(theirs)
+            line = CoreLine(theirs)
             listener = socket.create_server(("127.0.0.1", 0))
             port = listener.getsockname()[1]
             server = PageServer(line, hosts_of(port), limits)

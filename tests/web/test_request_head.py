@@ -5,11 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitale_reader.web.http_rules import Head
+from vitale_reader.web.http_rules import RequestHead
 from vitale_reader.web.request_head import HEAD_BYTES, MOST_FIELDS, HeadReader
 
 REQUEST = b"GET /v1 HTTP/1.1\r\nHost: 127.0.0.1:7817\r\nOrigin:  https://a.example \r\nX-Y: z\r\n\r\n"
-HEAD = Head(b"GET", b"/v1", b"1.1", ((b"host", b"127.0.0.1:7817"), (b"origin", b"https://a.example"), (b"x-y", b"z")))
+HEAD = RequestHead(
+    b"GET", b"/v1", b"1.1", ((b"host", b"127.0.0.1:7817"), (b"origin", b"https://a.example"), (b"x-y", b"z"))
+)
 
 
 def read(*pieces: bytes) -> object:
@@ -32,7 +34,7 @@ def test_limits_hold_for_a_head_that_comes_at_once_and_for_one_that_does_not() -
     start = b"GET /v1 HTTP/1.1\r\nHost: a\r\nX: "
     fits = start + b"y" * (HEAD_BYTES - len(start) - 4) + b"\r\n\r\n"
     assert HEAD_BYTES == len(fits)
-    assert isinstance(read(fits), Head)
+    assert isinstance(read(fits), RequestHead)
     assert "malformed" == read(start + b"y" * HEAD_BYTES + b"\r\n\r\n")
     assert "malformed" == read(start + b"y" * HEAD_BYTES)
     fields = b"".join(b"X: y\r\n" for _ in range(MOST_FIELDS))
@@ -56,7 +58,7 @@ def test_arbitrary_bytes_are_a_head_or_none(pieces: list[bytes]) -> None:
     reader = HeadReader()
     for piece in pieces:
         found = reader.receive(piece)
-        assert found is None or found == "malformed" or isinstance(found, Head)
+        assert found is None or found == "malformed" or isinstance(found, RequestHead)
         if found is not None:
             break
 
@@ -69,14 +71,14 @@ def test_a_body_comes_with_its_head_however_it_is_cut(cut: int) -> None:
     reader = HeadReader(body_bytes=6)
     assert reader.receive(FORM[:cut]) is None
     found = reader.receive(FORM[cut:])
-    assert isinstance(found, Head)
+    assert isinstance(found, RequestHead)
     assert (b"POST", b"/enter", b"code=x") == (found.method, found.target, found.body)
 
 
 def test_a_body_that_is_longer_than_may_be_is_malformed_and_one_that_nobody_reads_is_none() -> None:
     assert "malformed" == HeadReader(body_bytes=5).receive(FORM)
     found = HeadReader().receive(FORM)
-    assert isinstance(found, Head)
+    assert isinstance(found, RequestHead)
     assert b"" == found.body
 
 

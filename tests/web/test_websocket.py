@@ -10,7 +10,7 @@ from websockets.uri import parse_uri
 
 from tests.web.test_http_rules import CHROMIUM
 from vitale_protocol.web.channels import FRAME_BYTES
-from vitale_reader.web.http_rules import Head
+from vitale_reader.web.http_rules import RequestHead
 from vitale_reader.web.websocket import MOST_FRAGMENTS, PageSocket
 
 
@@ -20,7 +20,7 @@ def frame(opcode: Opcode, data: bytes, *, fin: bool = True) -> bytes:
 
 def opened() -> PageSocket:
     socket = PageSocket()
-    assert socket.accept(Head(b"GET", b"/v1", b"1.1", tuple(CHROMIUM)))
+    assert socket.accept(RequestHead(b"GET", b"/v1", b"1.1", tuple(CHROMIUM)))
     assert b"101" in b"".join(socket.to_send())
     return socket
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vitale_reader.daemon.store.audit_trail.verification import Verified
     from vitale_reader.daemon.store.audit_trail.walk import Broken
     from vitale_reader.daemon.store.inspection import Resumed
-    from vitale_reader.daemon.store.sealed_table import Fault
+    from vitale_reader.daemon.store.sealed_table import TableFault
 
 __all__ = ["audit"]
 
@@ -55,7 +55,7 @@ def verify(heads: Path | None, as_json: bool, home: Path | None) -> None:
 
     lines = [] if heads is None else heads.read_text("utf-8", "surrogateescape").splitlines()
 
-    def work(opened: "Opened") -> "Callable[[Connection], tuple[list[Verified], list[Fault], Compared]]":
+    def work(opened: "Opened") -> "Callable[[Connection], tuple[list[Verified], list[TableFault], Compared]]":
         verifier = Verifier(opened.vault, opened.station)
         return lambda connection: (
             verifier.verify(connection, opened.remembered.anchor),
@@ -192,7 +192,7 @@ def _break(broken: "Broken") -> str:
     return f"{row} : {words[broken.why]}" if t("fr", "en") == "fr" else f"{row}: {words[broken.why]}"
 
 
-def _fault(fault: "Fault") -> str:
+def _fault(fault: "TableFault") -> str:
     words = {
         "changed": t("modifiée ou abîmée : refusée", "changed or damaged: refused"),
         "replaced": t("remise dans un état antérieur : refusée", "put back as it was before: refused"),

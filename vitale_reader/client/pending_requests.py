@@ -32,7 +32,7 @@ from vitale_reader.client.reconnecting import (
     ReconnectingTransport,
     Settings,
 )
-from vitale_reader.client.session_transport import Call, OnProgress, SessionTransport, typed
+from vitale_reader.client.session_transport import OnProgress, SessionTransport, WireCall, typed
 from vitale_reader.client.verification import SeenTokens, verify
 
 __all__ = ["PendingRead", "PendingRequests"]
@@ -223,7 +223,7 @@ def _limit(request: Request) -> float:
     return request.timeout_ms / 1000 if isinstance(request, PresentationRequest) else SERVICE_TIMEOUT
 
 
-def _call(session: SessionTransport, request: Request, left: float, on_progress: OnProgress | None) -> Call:
+def _call(session: SessionTransport, request: Request, left: float, on_progress: OnProgress | None) -> WireCall:
     # To make, send and read what nobody hears takes an eighth of the time of a token.
     told = msgspec.structs.replace(request, progress=on_progress is not None or not session.can_be_quiet)
     if isinstance(told, PresentationSubmit):

@@ -15,7 +15,7 @@ from vitale_protocol.session.session import Called, Ended, Notified, Refused, Re
 from vitale_reader.client.address import Address, TlsAddress, UnixAddress, check_pin, tls_context
 from vitale_reader.client.pairing import Pairing
 
-__all__ = ["Call", "OnEvent", "OnExpiring", "OnProgress", "SessionTransport", "open_session", "typed"]
+__all__ = ["OnEvent", "OnExpiring", "OnProgress", "SessionTransport", "WireCall", "open_session", "typed"]
 
 ResultT = TypeVar("ResultT", bound=Result)
 OnProgress = Callable[[PresentationProgress], None]
@@ -23,7 +23,7 @@ OnEvent = Callable[[str, Event | None], None]
 OnExpiring = Callable[[ContextExpiring], None]
 
 
-class Call(msgspec.Struct, frozen=True):
+class WireCall(msgspec.Struct, frozen=True):
     """A call on the wire: its id, the future of its raw result, and who hears of its progress."""
 
     id: int | str
@@ -45,7 +45,7 @@ class SessionTransport(asyncio.Protocol):
     def __init__(self, on_event: OnEvent, on_expiring: OnExpiring | None = None) -> None:
         self.can_be_quiet = True
         self._session = Session("client", LineFraming())
-        self._calls: dict[int | str, Call] = {}
+        self._calls: dict[int | str, WireCall] = {}
         self._on_event = on_event
         self._on_expiring = on_expiring
         self._transport: asyncio.Transport | None = None
@@ -56,7 +56,7 @@ class SessionTransport(asyncio.Protocol):
         """True if the connection has ended."""
         return self._gone.done() or self._session.state is State.CLOSED
 
-    def call(self, method: str, params: Params, on_progress: OnProgress | None = None) -> Call:
+    def call(self, method: str, params: Params, on_progress: OnProgress | None = None) -> WireCall:
         """Sends a call; await its ``future``.
 
         Raises:
@@ -65,7 +65,7 @@ class SessionTransport(asyncio.Protocol):
         if self._transport is None or self.lost:
             raise DaemonUnreachable("the connection to the daemon is lost")
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        call = Call(self._session.call(method, params), future, on_progress)
+        call = WireCall(self._session.call(method, params), future, on_progress)
         self._calls[call.id] = call
         future.add_done_callback(lambda _: self._calls.pop(call.id, None))
         self._flush()
@@ -86,7 +86,7 @@ class SessionTransport(asyncio.Protocol):
             self.abort()
             raise DaemonUnreachable(f"no answer in {within:g} s", variant="silent") from error
 
-    def cancel(self, call: Call) -> None:
+    def cancel(self, call: WireCall) -> None:
         """Tells the daemon that nobody waits for a ``presentation.request`` any more."""
         if not self.lost:
             # The cancelled call's own answer says what came of it; nobody waits for the answer to this one.

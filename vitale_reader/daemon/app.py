@@ -23,7 +23,7 @@ from vitale_reader.daemon.composition.services import make_news, make_services
 from vitale_reader.daemon.composition.station import open_station
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.conversation import Conversations
-from vitale_reader.daemon.dispatcher import Service
+from vitale_reader.daemon.dispatcher import Dispatcher
 from vitale_reader.daemon.fairness.processor_shares import Shares
 from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.daemon.issuing.outbox import Outbox
@@ -95,7 +95,7 @@ async def running(
         desk = make_desk(station, issuing, beat or Beat(), shares, observe)
         remote_desks = make_remote_desks(station, desk, written_elsewhere, on_conflict or _log_conflict, shares)
         services = make_services(station, issuing, desk, remote_desks, conversations, shares)
-        service = Service(services)
+        service = Dispatcher(services)
         news = make_news(station, issuing, services, written_elsewhere)
         ending.take_along(lambda: desk.supervisor.processes)
         desk.start()

@@ -66,7 +66,7 @@ class Destination(Protocol):
         ...
 
 
-class File:
+class ExportFile:
     """A file to which lines are added, each on the disk before the next one."""
 
     def __init__(self, file: Path) -> None:
@@ -252,7 +252,7 @@ def _destination(name: str, options: Mapping[str, Mapping[str, object]]) -> Dest
     if kind == "syslog":
         return Syslog(_address(name, rest))
     if Path(name).is_absolute():
-        return File(Path(name))
+        return ExportFile(Path(name))
     made: Callable[[Mapping[str, object]], Any] = load_class(DESTINATIONS, name, "audit.export")
     destination: Destination = made(options.get(name, {}))
     return destination

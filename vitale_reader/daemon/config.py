@@ -20,23 +20,23 @@ from vitale_reader.daemon.config_file import command_to_close, line_of, readable
 from vitale_reader.daemon.secret_settings import masked, masked_values
 
 __all__ = [
-    "Apcv",
-    "AuditExport",
+    "ApcvSection",
+    "AuditExportSection",
     "Config",
-    "Drivers",
-    "Extension",
-    "Log",
-    "Metrics",
-    "Seals",
+    "DriversSection",
+    "ExtensionSection",
+    "LogSection",
+    "MetricsSection",
+    "SealsSection",
     "Section",
-    "Site",
-    "Station",
-    "StationKeys",
-    "Tls",
-    "Tokens",
-    "Traces",
-    "Unix",
-    "Web",
+    "SiteSection",
+    "StationKeysSection",
+    "StationSection",
+    "TlsSection",
+    "TokensSection",
+    "TracesSection",
+    "UnixSection",
+    "WebSection",
     "command_to_close",
     "has_secrets",
     "load",
@@ -73,7 +73,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """A table of the file."""
 
 
-class Station(Section):
+class StationSection(Section):
     """``[station]``: what this installation is.
 
     Attributes:
@@ -89,7 +89,7 @@ class Station(Section):
     language: Literal["fr", "en"] | None = None
 
 
-class Unix(Section):
+class UnixSection(Section):
     """``[unix]``: the socket for programs of this machine.
 
     Attributes:
@@ -101,7 +101,7 @@ class Unix(Section):
     users: tuple[str, ...] = ()
 
 
-class Tls(Section):
+class TlsSection(Section):
     """``[tls]``: the TLS 1.3 transport, with client certificates made at pairing.
 
     Attributes:
@@ -117,7 +117,7 @@ class Tls(Section):
     lan: bool = False
 
 
-class Extension(Section):
+class ExtensionSection(Section):
     """``[web.extension]``: the extensions of browsers that may carry pages here, by native messaging.
 
     Attributes:
@@ -131,7 +131,7 @@ class Extension(Section):
     )
 
 
-class Web(Section):
+class WebSection(Section):
     """``[web]``: pages of web software, each paired by a person at this desk.
 
     Attributes:
@@ -142,10 +142,10 @@ class Web(Section):
 
     enabled: bool = False
     port: Port = 7817
-    extension: Extension = Extension()
+    extension: ExtensionSection = ExtensionSection()
 
 
-class Metrics(Section):
+class MetricsSection(Section):
     """``[metrics]``: figures of this desk for Prometheus; none of them identifies anybody.
 
     Attributes:
@@ -160,7 +160,7 @@ class Metrics(Section):
     bearer_file: Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)] | None = None
 
 
-class Traces(Section):
+class TracesSection(Section):
     """``[traces]``: each presentation and its stages as spans for a collector of OpenTelemetry; no personal data.
 
     Attributes:
@@ -172,7 +172,7 @@ class Traces(Section):
     endpoint: Collector = "http://127.0.0.1:4318/v1/traces"
 
 
-class Tokens(Section):
+class TokensSection(Section):
     """``[tokens]``: the life of tokens and keys.
 
     Attributes:
@@ -184,7 +184,7 @@ class Tokens(Section):
     key_overlap: Annotated[int, msgspec.Meta(ge=600, le=2_592_000)] = 86_400
 
 
-class Limits(Section):
+class LimitsSection(Section):
     """``[limits]``: what one client may take of the daemon.
 
     Attributes:
@@ -200,7 +200,7 @@ class Limits(Section):
     send_buffer_bytes: Annotated[int, msgspec.Meta(ge=65_536, le=67_108_864)] = 4_194_304
 
 
-class Log(Section):
+class LogSection(Section):
     """``[log]``: what the daemon writes to its standard error; never personal data.
 
     Attributes:
@@ -213,7 +213,7 @@ class Log(Section):
     file: bool = True
 
 
-class Drivers(Section):
+class DriversSection(Section):
     """``[drivers]``: which drivers run, and their options.
 
     Attributes:
@@ -225,7 +225,7 @@ class Drivers(Section):
     options: dict[str, dict[str, object]] = {}
 
 
-class Apcv(Section):
+class ApcvSection(Section):
     """``[apcv]``: the carte Vitale as an application of a phone.
 
     Attributes:
@@ -246,7 +246,7 @@ class Apcv(Section):
     replay_days: Annotated[int, msgspec.Meta(ge=1, le=3_650)] = 30
 
 
-class Seals(Section):
+class SealsSection(Section):
     """``[seals]``: whose signatures on printed codes (2D-Doc) this site believes.
 
     Attributes:
@@ -260,7 +260,7 @@ class Seals(Section):
     once: bool = False
 
 
-class AuditExport(Section):
+class AuditExportSection(Section):
     """``[audit]``: where the ends of the audit trail are taken, off this machine.
 
     Attributes:
@@ -275,7 +275,7 @@ class AuditExport(Section):
     options: dict[str, dict[str, object]] = {}
 
 
-class StationKeys(Section):
+class StationKeysSection(Section):
     """``[keys]``: where the station's secrets are.
 
     Attributes:
@@ -286,7 +286,7 @@ class StationKeys(Section):
     keyring: bool = False
 
 
-class Site(Section):
+class SiteSection(Section):
     """``[site]``: several desks on one PostgreSQL.
 
     Attributes:
@@ -314,21 +314,21 @@ class Config(Section):
         audit_days: days for which the audit trail is kept.
     """
 
-    station: Station = Station()
-    unix: Unix = Unix()
-    tls: Tls = Tls()
-    web: Web = Web()
-    metrics: Metrics = Metrics()
-    traces: Traces = Traces()
-    tokens: Tokens = Tokens()
-    limits: Limits = Limits()
-    log: Log = Log()
-    drivers: Drivers = Drivers()
-    apcv: Apcv = Apcv()
-    seals: Seals = Seals()
-    audit: AuditExport = AuditExport()
-    keys: StationKeys = StationKeys()
-    site: Site = Site()
+    station: StationSection = StationSection()
+    unix: UnixSection = UnixSection()
+    tls: TlsSection = TlsSection()
+    web: WebSection = WebSection()
+    metrics: MetricsSection = MetricsSection()
+    traces: TracesSection = TracesSection()
+    tokens: TokensSection = TokensSection()
+    limits: LimitsSection = LimitsSection()
+    log: LogSection = LogSection()
+    drivers: DriversSection = DriversSection()
+    apcv: ApcvSection = ApcvSection()
+    seals: SealsSection = SealsSection()
+    audit: AuditExportSection = AuditExportSection()
+    keys: StationKeysSection = StationKeysSection()
+    site: SiteSection = SiteSection()
     store: Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)] = "sqlite"
     audit_days: Annotated[int, msgspec.Meta(ge=1, le=3_650)] = 365
 

@@ -40,12 +40,12 @@ from vitale_reader.daemon.clients.callers import LOCAL_CLIENT, Caller, Peer
 from vitale_reader.daemon.observation.events import CallRefused, Observe, unobserved
 from vitale_reader.daemon.observation.incidents import incident
 
-__all__ = ["Challenge", "Connection", "Conversation", "Conversations"]
+__all__ = ["Challenge", "Conversation", "ConversationTransport", "Conversations"]
 
 RequestId = int | str
 
 
-class Connection(Protocol):
+class ConversationTransport(Protocol):
     """Interface of a transport for a conversation."""
 
     session: Session
@@ -89,7 +89,7 @@ class Conversation:
         challenged: a challenge was given; there is one for each channel.
     """
 
-    def __init__(self, number: int, connection: Connection, observe: Observe = unobserved) -> None:
+    def __init__(self, number: int, connection: ConversationTransport, observe: Observe = unobserved) -> None:
         self.number = number
         self.connection = connection
         self._observe = observe
@@ -257,7 +257,7 @@ class Conversations:
         self._last_number = 0
         self._open: dict[int, Conversation] = {}
 
-    def begin(self, connection: Connection) -> Conversation:
+    def begin(self, connection: ConversationTransport) -> Conversation:
         """Begins a conversation over a new connection."""
         self._last_number += 1
         conversation = Conversation(self._last_number, connection, self._observe)

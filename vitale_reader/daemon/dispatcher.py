@@ -9,16 +9,16 @@ from typing import Any
 from vitale_protocol.errors import LimitExceeded, ShuttingDown, VitaleError
 from vitale_protocol.methods import Result
 from vitale_protocol.session.session import Called
-from vitale_reader.daemon.conversation import Connection, Conversation
+from vitale_reader.daemon.conversation import Conversation, ConversationTransport
 from vitale_reader.daemon.fairness.fair_store import paid_by
 from vitale_reader.daemon.handlers.services import RequestId, Services
 from vitale_reader.daemon.handlers.topics import handlers
 from vitale_reader.daemon.observation.incidents import incident
 
-__all__ = ["Service"]
+__all__ = ["Dispatcher"]
 
 
-class Service:
+class Dispatcher:
     """The daemon's answer to every method of the wire."""
 
     def __init__(self, services: Services) -> None:
@@ -38,7 +38,7 @@ class Service:
         held = self._services.pairing.window.held
         return conversation.under_way > 0 or (held is not None and held.owner == conversation.number)
 
-    def connected(self, connection: Connection) -> Conversation:
+    def connected(self, connection: ConversationTransport) -> Conversation:
         """Begins a conversation over a new connection."""
         return self._services.conversations.begin(connection)
 

@@ -19,7 +19,7 @@ from vitale_reader.daemon.keystore.private_files import private_folder
 from vitale_reader.daemon.process import folder_locked, kill, locked, when_told_to_stop
 from vitale_reader.home import Endpoints, Home
 
-__all__ = ["Ending", "Held", "end_when_told", "exclusive", "published"]
+__all__ = ["Ending", "HeldHome", "end_when_told", "exclusive", "published"]
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ LEAST = 0.1
 
 
 @contextmanager
-def exclusive(home: Home, *, open_to_others: bool = False) -> Generator["Held"]:
+def exclusive(home: Home, *, open_to_others: bool = False) -> Generator["HeldHome"]:
     """Holds the home for this process; the kernel lets go of it when the process dies, however it dies.
 
     The state folder and the run folder are held each by itself. Two daemons may share one of them only, where one was
@@ -54,7 +54,7 @@ def exclusive(home: Home, *, open_to_others: bool = False) -> Generator["Held"]:
         if open_to_others:
             home.run.chmod(0o711)
         locks = tuple(stack.enter_context(_locked(folder, home)) for folder in folders)
-        yield Held(locks)
+        yield HeldHome(locks)
 
 
 class Lock(msgspec.Struct, frozen=True):
@@ -65,7 +65,7 @@ class Lock(msgspec.Struct, frozen=True):
     folder_inode: int
 
 
-class Held:
+class HeldHome:
     """The home, as long as it is held; ``look`` notices whoever takes its files away."""
 
     def __init__(self, locks: tuple[Lock, ...]) -> None:

@@ -21,7 +21,7 @@ from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.daemon.config import load, shown
 from vitale_reader.daemon.log_output import log_files
 from vitale_reader.daemon.secret_settings import masked_text
-from vitale_reader.diagnosis.machine import Machine
+from vitale_reader.diagnosis.machine import InspectedMachine
 from vitale_reader.home import Home
 
 __all__ = ["Content", "Kind", "contents", "packed"]
@@ -53,7 +53,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def contents(
-    home: Home, findings: Sequence[Finding], machine: Machine | None = None, *, most: int = MOST_BYTES
+    home: Home, findings: Sequence[Finding], machine: InspectedMachine | None = None, *, most: int = MOST_BYTES
 ) -> tuple[Content, ...]:
     """Gathers what goes into the bundle.
 
@@ -63,7 +63,7 @@ def contents(
         machine: the one that was looked at, unless it is this one.
         most: bytes that are taken of one file of the log.
     """
-    discreet = _Discreet(machine or Machine())
+    discreet = _Discreet(machine or InspectedMachine())
     logs = [(file.name, discreet.text(_end_of(file, most))) for file in log_files(home.state)]
     plain = msgspec.to_builtins(list(findings))
     made = [
@@ -91,7 +91,7 @@ def packed(made: Sequence[Content]) -> bytes:
 class _Discreet:
     """Takes out of texts what is nobody's business: personal data, and who uses this machine."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: InspectedMachine) -> None:
         self._folder = machine.environ.get("HOME") or machine.environ.get("USERPROFILE") or ""
         named = len(machine.user) > 2 and machine.user != "root"
         self._user = re.compile(rf"\b{re.escape(machine.user)}\b") if named else None

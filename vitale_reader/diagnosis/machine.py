@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Machine", "owner_of"]
+__all__ = ["InspectedMachine", "owner_of"]
 
 
 def _free(folder: Path) -> int:
@@ -58,7 +58,7 @@ def _user() -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Machine:
+class InspectedMachine:
     """Access to a machine.
 
     Attributes:

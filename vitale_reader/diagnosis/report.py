@@ -26,7 +26,7 @@ from vitale_reader.diagnosis.desk import (
     tcp_ports,
     usb,
 )
-from vitale_reader.diagnosis.machine import Machine
+from vitale_reader.diagnosis.machine import InspectedMachine
 from vitale_reader.diagnosis.station import configuration, daemon_view, devices, resolver, store
 from vitale_reader.diagnosis.station.daemon_view import DaemonView
 from vitale_reader.home import Home
@@ -39,7 +39,9 @@ Check = Callable[[], Iterable[CheckResult]]
 LIMIT = 20.0
 
 
-def examine(home: Home, daemon: DaemonView | VitaleError, machine: Machine | None = None) -> tuple[CheckResult, ...]:
+def examine(
+    home: Home, daemon: DaemonView | VitaleError, machine: InspectedMachine | None = None
+) -> tuple[CheckResult, ...]:
     """Looks at everything.
 
     Args:
@@ -47,7 +49,7 @@ def examine(home: Home, daemon: DaemonView | VitaleError, machine: Machine | Non
         daemon: what its daemon says, or why it says nothing.
         machine: the one that is looked at, unless it is this one.
     """
-    machine = machine or Machine()
+    machine = machine or InspectedMachine()
     read, rows = configuration.read(home)
     view = daemon if isinstance(daemon, DaemonView) else None
     if read is not None and view is not None:
@@ -81,9 +83,9 @@ def examine(home: Home, daemon: DaemonView | VitaleError, machine: Machine | Non
     return in_order(_once((*rows, *parts, *told, *found)))
 
 
-def at_a_glance(home: Home, view: DaemonView, machine: Machine | None = None) -> tuple[CheckResult, ...]:
+def at_a_glance(home: Home, view: DaemonView, machine: InspectedMachine | None = None) -> tuple[CheckResult, ...]:
     """Looks at what is told at once: by the daemon, by the folders, by the system; no device is asked."""
-    machine = machine or Machine()
+    machine = machine or InspectedMachine()
     _, settings = configuration.read(home)
     found = (*settings, *daemon_view.look(view), *folders.look(machine, home), *installed_service.look(machine))
     return in_order(_once(found))
@@ -156,7 +158,7 @@ def _parts(config: Config) -> Iterator[CheckResult]:
         yield of_error(error, "part")
 
 
-def _devices(machine: Machine, home: Home, config: Config, view: DaemonView | None) -> Iterator[CheckResult]:
+def _devices(machine: InspectedMachine, home: Home, config: Config, view: DaemonView | None) -> Iterator[CheckResult]:
     ours = view.processes if view is not None else ()
     has_daemon = missing_part("daemon", "the daemon") is None
     answers: devices.Answers = devices.ask(config) if has_daemon else {}
@@ -192,7 +194,7 @@ def _bearer(home: Home, config: Config) -> Iterator[CheckResult]:
         yield of_error(error, "configuration", {"file": str(file)})
 
 
-def _confinement(machine: Machine) -> Iterator[CheckResult]:
+def _confinement(machine: InspectedMachine) -> Iterator[CheckResult]:
     """Tells whether drivers can be kept from the daemon's files."""
     if machine.system != "linux" or missing_part("daemon", "the daemon") is not None:
         return

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from vitale_reader.daemon.offline_store import Opened
     from vitale_reader.daemon.store.audit_trail.verification import Verified
-    from vitale_reader.daemon.store.sealed_table import Fault
+    from vitale_reader.daemon.store.sealed_table import TableFault
 
 __all__ = ["SETTABLE", "set_one", "settings", "trail"]
 
@@ -55,7 +55,7 @@ def trail(home: Home, language: Language) -> AuditVerified:
     )
 
 
-def _verified(opened: "Opened") -> "Callable[[Connection], tuple[list[Verified], list[Fault]]]":
+def _verified(opened: "Opened") -> "Callable[[Connection], tuple[list[Verified], list[TableFault]]]":
     from vitale_reader.daemon.store.audit_trail.verification import Verifier  # noqa: PLC0415  part of an extra
     from vitale_reader.daemon.store.inspection import inspect  # noqa: PLC0415
 

@@ -8,7 +8,7 @@ import msgspec
 
 from vitale_reader.metrics.exposition import CONTENT_TYPE
 from vitale_reader.metrics.scrape_rules import judge
-from vitale_reader.web.http_rules import MALFORMED, REFUSED, Head
+from vitale_reader.web.http_rules import MALFORMED, REFUSED, RequestHead
 from vitale_reader.web.request_head import HeadReader
 
 __all__ = ["Scrape", "Showing"]
@@ -106,7 +106,7 @@ class Scrape(asyncio.Protocol):
             self._deadline.cancel()
         self._deadline = asyncio.get_running_loop().call_later(seconds, self.abort)
 
-    async def _judge(self, head: Head) -> None:
+    async def _judge(self, head: RequestHead) -> None:
         verdict = judge(head, self._showing.hosts, self._showing.digest)
         if verdict == "malformed":
             self._say(MALFORMED)

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from hashlib import sha256
 from typing import Final, Literal
 
-from vitale_reader.web.http_rules import Head
+from vitale_reader.web.http_rules import RequestHead
 
 __all__ = ["judge"]
 
@@ -20,7 +20,7 @@ _SCHEME: Final = b"bearer "
 Verdict = Literal["metrics", "health", "refused", "malformed"]
 
 
-def judge(head: Head, hosts: Collection[bytes], digest: bytes) -> Verdict:
+def judge(head: RequestHead, hosts: Collection[bytes], digest: bytes) -> Verdict:
     """The verdict on a request.
 
     Args:

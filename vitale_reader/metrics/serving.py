@@ -43,7 +43,7 @@ class InheritedBearer(Inherited, frozen=True, kw_only=True):
     bearer: str
 
 
-class Line:
+class FiguresLine:
     """The line to the core; those who ask at the same time get the same answer."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -88,7 +88,7 @@ async def serve(pipe: Pipe, given: InheritedBearer) -> None:
     showing = Showing(
         hosts=hosts_of(port),
         digest=bytes.fromhex(given.bearer),
-        exposition=Line(reader, writer).exposition,
+        exposition=FiguresLine(reader, writer).exposition,
         places=MOST_CONNECTIONS,
         inside=scrapes,
     )

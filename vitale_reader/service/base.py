@@ -12,15 +12,15 @@ import msgspec
 from vitale_protocol.errors import LocalMisuse, ToolMissing
 from vitale_reader.service.machine import Machine
 from vitale_reader.service.scope import Scope
-from vitale_reader.service.steps import Done, Remove, Step, carried_out, kept
+from vitale_reader.service.steps import Remove, Step, StepDone, carried_out, kept
 
-__all__ = ["Service", "State", "removed", "text_of"]
+__all__ = ["Service", "ServiceState", "removed", "text_of"]
 
 #: Categories of Unicode: control characters, bytes that are no text (PEP 383), ends of lines and paragraphs.
 _NO_TEXT: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
-class State(msgspec.Struct, frozen=True, kw_only=True):
+class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
     """A service as it is.
 
     Attributes:
@@ -93,7 +93,7 @@ class Service(ABC):
         """Steps after which it runs anew, with the settings as they are now."""
 
     @abstractmethod
-    def state(self) -> State:
+    def state(self) -> ServiceState:
         """Asks the system whether it is there and runs."""
 
     def require_plain_names(self) -> None:
@@ -106,7 +106,7 @@ class Service(ABC):
             if any(unicodedata.category(letter) in _NO_TEXT for letter in name):
                 raise LocalMisuse(ascii(name), variant="odd_name", data={"file": ascii(name)})
 
-    def carry_out(self, steps: Iterable[Step]) -> Iterator[Done]:
+    def carry_out(self, steps: Iterable[Step]) -> Iterator[StepDone]:
         """Carries out steps, and tells each.
 
         Raises:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vitale_reader.service import launchd
-from vitale_reader.service.base import Service, State, removed, text_of
-from vitale_reader.service.steps import Command, Step, Write
+from vitale_reader.service.base import Service, ServiceState, removed, text_of
+from vitale_reader.service.steps import Step, SystemCommand, WriteFile
 
 __all__ = ["LaunchAgent"]
 
@@ -30,39 +30,39 @@ class LaunchAgent(Service):
     def install(self) -> Iterator[Step]:
         """Steps after which it is there, runs, and starts by itself."""
         self.require_plain_names()
-        written = Write(file=self.file, text=launchd.agent(self.machine.program, self.home), keeps=True)
+        written = WriteFile(file=self.file, text=launchd.agent(self.machine.program, self.home), keeps=True)
         loaded = self._print() is not None
         if loaded and not written.needed:
             yield self.start()
             return
         if loaded:
-            yield Command(command=("launchctl", "bootout", self._target), may_fail=True)
+            yield SystemCommand(command=("launchctl", "bootout", self._target), may_fail=True)
         yield written
-        yield Command(command=("launchctl", "bootstrap", self._domain, str(self.file)))
+        yield SystemCommand(command=("launchctl", "bootstrap", self._domain, str(self.file)))
 
     def uninstall(self) -> Iterator[Step]:
         """Steps after which nothing of it is there; keys, store and configuration stay."""
-        yield Command(command=("launchctl", "bootout", self._target), may_fail=True)
+        yield SystemCommand(command=("launchctl", "bootout", self._target), may_fail=True)
         yield from removed(self.file)
 
     def start(self) -> Step:
         """The step after which it runs."""
-        return Command(command=("launchctl", "kickstart", self._target))
+        return SystemCommand(command=("launchctl", "kickstart", self._target))
 
     def stop(self) -> Step:
         """The step after which it does not run, until it is started, by hand or by itself."""
-        return Command(command=("launchctl", "kill", "SIGTERM", self._target))
+        return SystemCommand(command=("launchctl", "kill", "SIGTERM", self._target))
 
     def restart(self) -> Iterator[Step]:
         """Steps after which it runs anew, with the settings as they are now."""
-        yield Command(command=("launchctl", "kickstart", "-k", self._target))
+        yield SystemCommand(command=("launchctl", "kickstart", "-k", self._target))
 
-    def state(self) -> State:
+    def state(self) -> ServiceState:
         """Asks launchd, which knows it while its user is logged in."""
         told = self._print()
         program = launchd.program_in(text_of(self.file))
         pid = next((line.split()[-1] for line in (told or "").splitlines() if line.strip().startswith("pid = ")), "0")
-        return State(
+        return ServiceState(
             installed=self.file.exists(),
             running=pid != "0",
             starts=told is not None,

@@ -10,12 +10,12 @@ import msgspec
 
 from vitale_protocol.errors import LocalMisuse
 
-__all__ = ["Command", "Done", "Remove", "Run", "Step", "Write", "carried_out", "kept"]
+__all__ = ["Remove", "Run", "Step", "StepDone", "SystemCommand", "WriteFile", "carried_out", "kept"]
 
 Run = Callable[[Sequence[str]], "subprocess.CompletedProcess[str]"]
 
 
-class Write(msgspec.Struct, frozen=True, kw_only=True, tag="write", tag_field="step"):
+class WriteFile(msgspec.Struct, frozen=True, kw_only=True, tag="write", tag_field="step"):
     """A file with a text, for everybody to read; it is left alone where it has that text.
 
     Attributes:
@@ -87,7 +87,7 @@ class Remove(msgspec.Struct, frozen=True, kw_only=True, tag="remove", tag_field=
         self.file.unlink(missing_ok=True)
 
 
-class Command(msgspec.Struct, frozen=True, kw_only=True, tag="run", tag_field="step"):
+class SystemCommand(msgspec.Struct, frozen=True, kw_only=True, tag="run", tag_field="step"):
     """A command of the system.
 
     Attributes:
@@ -104,10 +104,10 @@ def kept(file: Path) -> Path:
     return file.with_name(f"{file.name}.old")
 
 
-Step = Write | Remove | Command
+Step = WriteFile | Remove | SystemCommand
 
 
-class Done(msgspec.Struct, frozen=True, kw_only=True):
+class StepDone(msgspec.Struct, frozen=True, kw_only=True):
     """A step, and whether it changed something; ``former`` is where it left another text that was there."""
 
     step: Step
@@ -115,7 +115,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     former: Path | None = None
 
 
-def carried_out(steps: Iterable[Step], run: Run) -> Iterator[Done]:
+def carried_out(steps: Iterable[Step], run: Run) -> Iterator[StepDone]:
     """Carries out steps, and tells each.
 
     Raises:
@@ -124,17 +124,17 @@ def carried_out(steps: Iterable[Step], run: Run) -> Iterator[Done]:
         OSError: a file cannot be written or removed.
     """
     for step in steps:
-        if isinstance(step, Command):
+        if isinstance(step, SystemCommand):
             ran = run(step.command)
             if ran.returncode and not step.may_fail:
                 why = _first_line(ran) or f"exit status {ran.returncode}"
                 raise LocalMisuse(f"{' '.join(step.command)}: {why}", variant="service_command")
-            yield Done(step=step, done=not ran.returncode)
+            yield StepDone(step=step, done=not ran.returncode)
         else:
             needed, former = step.needed, step.former
             if needed:
                 step.carry_out()
-            yield Done(step=step, done=needed, former=former)
+            yield StepDone(step=step, done=needed, former=former)
 
 
 def _first_line(ran: "subprocess.CompletedProcess[str]") -> str:

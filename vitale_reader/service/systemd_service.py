@@ -6,8 +6,8 @@ from pathlib import Path
 
 from vitale_protocol.errors import LocalMisuse
 from vitale_reader.service import systemd
-from vitale_reader.service.base import Service, State, removed, text_of
-from vitale_reader.service.steps import Command, Remove, Step, Write, carried_out
+from vitale_reader.service.base import Service, ServiceState, removed, text_of
+from vitale_reader.service.steps import Remove, Step, SystemCommand, WriteFile, carried_out
 
 __all__ = ["SystemdService"]
 
@@ -80,16 +80,16 @@ class SystemdService(Service):
         if self.packaged is None:
             self._require_a_program_within_reach()
             text = systemd.unit(self.scope, self.machine.program, self.home)
-            written = [Write(file=self.file, text=text, keeps=True)]
+            written = [WriteFile(file=self.file, text=text, keeps=True)]
             if self.scope == "system":
                 written += [
-                    Write(file=self.accounts, text=systemd.accounts()),
-                    Write(file=self.pcsc_rule, text=systemd.pcsc_rule()),
+                    WriteFile(file=self.accounts, text=systemd.accounts()),
+                    WriteFile(file=self.pcsc_rule, text=systemd.pcsc_rule()),
                 ]
             changed = written[0].needed
             yield from written
             if self.scope == "system":
-                yield Command(command=("systemd-sysusers", str(self.accounts)))
+                yield SystemCommand(command=("systemd-sysusers", str(self.accounts)))
             yield self._systemctl("daemon-reload")
         yield self._systemctl("enable", systemd.NAME)
         yield self._systemctl("restart" if changed else "start", systemd.NAME)
@@ -137,12 +137,12 @@ class SystemdService(Service):
         """Steps after which it runs anew, with the settings as they are now."""
         yield self._systemctl("restart", systemd.NAME)
 
-    def state(self) -> State:
+    def state(self) -> ServiceState:
         """Asks systemd; the file alone where no manager answers."""
         file = self.packaged or self._own
         program = "" if file is None else systemd.program_in(text_of(file))
         told = dict(line.split("=", 1) for line in (self._show() or "").splitlines() if "=" in line)
-        return State(
+        return ServiceState(
             installed=file is not None and not self.masked,
             running=told.get("ActiveState") in {"active", "activating", "reloading"},
             starts=told.get("UnitFileState") == "enabled",
@@ -169,6 +169,6 @@ class SystemdService(Service):
         properties = "ActiveState,UnitFileState,MainPID"
         return self.succeeds(*self._systemctl("show", systemd.NAME, f"--property={properties}").command)
 
-    def _systemctl(self, *words: str, may_fail: bool = False) -> Command:
+    def _systemctl(self, *words: str, may_fail: bool = False) -> SystemCommand:
         user = ("--user",) if self.scope == "user" else ()
-        return Command(command=("systemctl", *user, *words), may_fail=may_fail)
+        return SystemCommand(command=("systemctl", *user, *words), may_fail=may_fail)

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from vitale_drivers.host.programs import system_program
 from vitale_reader.service import logon_task
-from vitale_reader.service.base import Service, State
-from vitale_reader.service.steps import Command, Remove, Step, Write
+from vitale_reader.service.base import Service, ServiceState
+from vitale_reader.service.steps import Remove, Step, SystemCommand, WriteFile
 
 __all__ = ["LogonTask"]
 
@@ -18,7 +18,7 @@ class LogonTask(Service):
         self.require_plain_names()
         text = logon_task.task(self.scope, self.machine.program, user=self.machine.user, home=self.home)
         file = self.machine.temporary / "vitale-reader-logon-task.xml"
-        yield Write(file=file, text=text, encoding="utf-16")
+        yield WriteFile(file=file, text=text, encoding="utf-16")
         yield self._schtasks("/Create", "/F", "/XML", str(file))
         yield Remove(file=file)
         yield self.start()
@@ -42,13 +42,13 @@ class LogonTask(Service):
         yield self._schtasks("/End", may_fail=True)
         yield self.start()
 
-    def state(self) -> State:
+    def state(self) -> ServiceState:
         """Asks the scheduler, in words that no language of Windows changes."""
         text = self.succeeds(*self._schtasks("/Query", "/XML").command)
         program = logon_task.program_in(text or "")
         # SCHED_S_TASK_RUNNING, 0x41301, is the last result of a task while it runs.
         told = "" if text is None else self.succeeds(*self._schtasks("/Query", "/FO", "CSV", "/V", "/NH").command) or ""
-        return State(
+        return ServiceState(
             installed=text is not None,
             running=f'"{0x41301}"' in told,
             starts=text is not None,
@@ -56,5 +56,7 @@ class LogonTask(Service):
             program_missing=self.is_missing(program),
         )
 
-    def _schtasks(self, action: str, *words: str, may_fail: bool = False) -> Command:
-        return Command(command=(system_program("schtasks"), action, "/TN", logon_task.TASK, *words), may_fail=may_fail)
+    def _schtasks(self, action: str, *words: str, may_fail: bool = False) -> SystemCommand:
+        return SystemCommand(
+            command=(system_program("schtasks"), action, "/TN", logon_task.TASK, *words), may_fail=may_fail
+        )

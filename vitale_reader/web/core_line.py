@@ -9,7 +9,7 @@ from vitale_drivers.host.handover import hand_over, take_over
 from vitale_protocol.errors import ParseError
 from vitale_protocol.web.admission import DATAGRAM_BYTES, Admitted, Asked, read_answer, write
 
-__all__ = ["Line"]
+__all__ = ["CoreLine"]
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ PATIENCE = 5.0
 TURN = 16
 
 
-class Line:
+class CoreLine:
     """The line, within an event loop.
 
     Args:

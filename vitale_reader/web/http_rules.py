@@ -22,7 +22,7 @@ __all__ = [
     "REFUSED",
     "SUBPROTOCOL",
     "Admission",
-    "Head",
+    "RequestHead",
     "Verdict",
     "is_handshake",
     "is_malformed",
@@ -52,7 +52,7 @@ _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _KEY: Final = re.compile(rb"[A-Za-z0-9+/]{21}[AQgw]==")
 
 
-class Head(msgspec.Struct, frozen=True):
+class RequestHead(msgspec.Struct, frozen=True):
     """The head of a request, as it came.
 
     Attributes:
@@ -91,7 +91,7 @@ class Admission(msgspec.Struct, frozen=True):
 Verdict = Admission | Literal["refused", "malformed"]
 
 
-def judge(head: Head, hosts: Collection[bytes]) -> Verdict:
+def judge(head: RequestHead, hosts: Collection[bytes]) -> Verdict:
     """The verdict on a request.
 
     Args:
@@ -119,7 +119,7 @@ def only(values: tuple[bytes, ...]) -> bytes:
     return values[0] if len(values) == 1 else b""
 
 
-def is_malformed(head: Head) -> bool:
+def is_malformed(head: RequestHead) -> bool:
     """True if readers of HTTP could take it for different requests."""
     # The authority of an absolute form would count before Host (RFC 9112, section 3.2.2).
     return (
@@ -133,7 +133,7 @@ def is_malformed(head: Head) -> bool:
     )
 
 
-def is_handshake(head: Head) -> bool:
+def is_handshake(head: RequestHead) -> bool:
     """True if it opens a WebSocket, and this protocol on it, and carries nothing else."""
     lists: tuple[tuple[bytes, Callable[[bytes], bytes], bytes], ...] = (
         (b"connection", bytes.lower, b"upgrade"),
@@ -152,7 +152,7 @@ def is_handshake(head: Head) -> bool:
     )
 
 
-def _was_asked_for_by_a_script(head: Head) -> bool:
+def _was_asked_for_by_a_script(head: RequestHead) -> bool:
     """True unless the browser says that it was not: Chromium says nothing of a handshake."""
     told = {name for name, _ in head.fields if name.startswith(b"sec-fetch-")}
     if not told:

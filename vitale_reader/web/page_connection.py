@@ -19,7 +19,7 @@ import msgspec
 from vitale_protocol.errors import ParseError
 from vitale_protocol.web.channels import CLOSE_PROTOCOL, Preamble, Via, rewrite
 from vitale_reader.web.channel import ChannelEnd
-from vitale_reader.web.http_rules import MALFORMED, REFUSED, Admission, Head, judge
+from vitale_reader.web.http_rules import MALFORMED, REFUSED, Admission, RequestHead, judge
 from vitale_reader.web.peer_users import is_stranger, peer_uid
 from vitale_reader.web.request_head import HeadReader
 from vitale_reader.web.websocket import PageSocket
@@ -185,7 +185,7 @@ class PageConnection(asyncio.BufferedProtocol):
         else:
             self._answer(head)
 
-    def _answer(self, head: Head) -> None:
+    def _answer(self, head: RequestHead) -> None:
         """Answers a request whose form is right."""
         verdict = judge(head, self._server.hosts)
         if not isinstance(verdict, Admission):
@@ -197,7 +197,7 @@ class PageConnection(asyncio.BufferedProtocol):
         """Begins what an answer waits for."""
         self._admission = asyncio.get_running_loop().create_task(work)
 
-    async def _admit(self, head: Head, admission: Admission, via: Via = "websocket") -> None:
+    async def _admit(self, head: RequestHead, admission: Admission, via: Via = "websocket") -> None:
         preamble = Preamble(via=via, site=admission.site, peer_uid=self._uid, host=admission.host, opened=time.time())
         channel = ChannelEnd(preamble, self, lost=TRY_AGAIN_LATER)
         socket = PageSocket()

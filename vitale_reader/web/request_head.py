@@ -5,7 +5,7 @@ from typing import Final, Literal
 import h11
 import msgspec
 
-from vitale_reader.web.http_rules import Head
+from vitale_reader.web.http_rules import RequestHead
 
 __all__ = ["HEAD_BYTES", "MOST_FIELDS", "HeadReader"]
 
@@ -24,26 +24,26 @@ class HeadReader:
 
     def __init__(self, body_bytes: int = 0) -> None:
         self._body_bytes = body_bytes
-        self._head: Head | None = None
+        self._head: RequestHead | None = None
         self._body = bytearray()
         self._connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
         self._raw = bytearray()
 
-    def receive(self, data: bytes) -> Head | Literal["malformed"] | None:
+    def receive(self, data: bytes) -> RequestHead | Literal["malformed"] | None:
         """Takes bytes; the head that they complete, or None where more is needed."""
         try:
             self._connection.receive_data(data)
             if self._head is None:
                 self._raw += data
                 found = self._read_head()
-                if not isinstance(found, Head) or not self._body_bytes:
+                if not isinstance(found, RequestHead) or not self._body_bytes:
                     return found
                 self._head = found
             return self._read_body(self._head)
         except h11.RemoteProtocolError:
             return "malformed"
 
-    def _read_body(self, head: Head) -> Head | Literal["malformed"] | None:
+    def _read_body(self, head: RequestHead) -> RequestHead | Literal["malformed"] | None:
         while (event := self._connection.next_event()) is not h11.NEED_DATA:
             if isinstance(event, h11.Data):
                 self._body += event.data
@@ -53,7 +53,7 @@ class HeadReader:
                 return msgspec.structs.replace(head, body=bytes(self._body))
         return None
 
-    def _read_head(self) -> Head | Literal["malformed"] | None:
+    def _read_head(self) -> RequestHead | Literal["malformed"] | None:
         event = self._connection.next_event()
         if event is h11.NEED_DATA:
             return None
@@ -64,4 +64,4 @@ class HeadReader:
         # A field that goes on in the next line is read as one, as two or not at all (RFC 9112, section 5.2).
         if b"\n " in raw or b"\n\t" in raw:
             return "malformed"
-        return Head(event.method, event.target, event.http_version, tuple(event.headers), more=bool(rest))
+        return RequestHead(event.method, event.target, event.http_version, tuple(event.headers), more=bool(rest))

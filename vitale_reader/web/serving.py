@@ -12,7 +12,7 @@ from vitale_drivers.base import Started
 from vitale_drivers.host.attendance import obeying
 from vitale_drivers.host.worker_process import Pipe
 from vitale_reader.web.channel import ChannelEnd
-from vitale_reader.web.core_line import Line
+from vitale_reader.web.core_line import CoreLine
 from vitale_reader.web.inherited import Inherited, hosts_of
 from vitale_reader.web.page_connection import TRY_AGAIN_LATER, PageConnection, PageLimits
 
@@ -77,7 +77,7 @@ class PageServer:
     hosts: Collection[bytes]
     limits: PageLimits
 
-    def __init__(self, line: Line, hosts: Collection[bytes], limits: PageLimits) -> None:
+    def __init__(self, line: CoreLine, hosts: Collection[bytes], limits: PageLimits) -> None:
         self.hosts = hosts
         self.limits = limits
         self._line = line
@@ -142,7 +142,7 @@ class PageServer:
             connection.abort()
 
 
-def page_server(line: Line, port: int) -> PageServer:
+def page_server(line: CoreLine, port: int) -> PageServer:
     """The server for pages of the web."""
     return PageServer(line, hosts_of(port), PageLimits())
 
@@ -150,7 +150,7 @@ def page_server(line: Line, port: int) -> PageServer:
 async def serve(
     pipe: Pipe,
     given: Inherited,
-    make_server: Callable[[Line, int], PageServer] = page_server,
+    make_server: Callable[[CoreLine, int], PageServer] = page_server,
     *,
     driver: str = "gateway",
 ) -> None:
@@ -168,7 +168,7 @@ async def serve(
     # It tells of each connection that ends.
     logging.getLogger("websockets").setLevel(logging.WARNING)
     listeners = given.listeners()
-    server = make_server(Line(socket.socket(fileno=given.line)), listeners[0].getsockname()[1])
+    server = make_server(CoreLine(socket.socket(fileno=given.line)), listeners[0].getsockname()[1])
     with obeying(pipe) as ended:
         listening = [await _listen(listener, server) for listener in listeners]
         pipe.send(Started(driver=driver, media=(), version=f"websockets {version('websockets')}"))

@@ -14,7 +14,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from vitale_protocol.web.channels import FRAME_BYTES
-from vitale_reader.web.http_rules import SUBPROTOCOL, Head
+from vitale_reader.web.http_rules import SUBPROTOCOL, RequestHead
 
 __all__ = ["MOST_FRAGMENTS", "PageSocket"]
 
@@ -45,7 +45,7 @@ class PageSocket:
         self._fragments = 0
         self._is_deaf = False
 
-    def accept(self, head: Head) -> bool:
+    def accept(self, head: RequestHead) -> bool:
         """Answers a handshake; whether it is one."""
         fields = Headers((name.decode("ascii"), value.decode("latin-1")) for name, value in head.fields)
         handshake = ServerProtocol(extensions=None, subprotocols=[Subprotocol(SUBPROTOCOL)])

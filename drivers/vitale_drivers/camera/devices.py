@@ -24,7 +24,7 @@ from vitale_drivers.camera.settings import CameraAddress, shown_url
 from vitale_drivers.camera.system import (
     NAMES_CAMERAS,
     ListedCamera,
-    Node,
+    VideoNode,
     ask_node,
     cameras_of_programs,
     listed_cameras,
@@ -62,7 +62,7 @@ class Devices:
         self,
         system: Path = Path("/sys/class/video4linux"),
         devices: Path = Path("/dev"),
-        ask: Callable[[Path], Node | None] = ask_node,
+        ask: Callable[[Path], VideoNode | None] = ask_node,
         *,
         named: bool = NAMES_CAMERAS,
         programs: Callable[[], tuple[str, ...]] = cameras_of_programs,
@@ -93,7 +93,7 @@ class Devices:
         self._told: set[tuple[str, ...]] = set()
         self._cameras: tuple[ListedCamera, ...] | None = None
         self._listed_at: float | None = None
-        self._answers: dict[tuple[str, int], Node | None] = {}
+        self._answers: dict[tuple[str, int], VideoNode | None] = {}
 
     def places(self, address: CameraAddress) -> tuple[CameraPlace, ...]:
         """The cameras at an address now."""
@@ -235,7 +235,7 @@ class Devices:
             simulated=virtual or (answer is not None and answer.driver in _PROGRAMS),
         )
 
-    def _asked(self, name: str) -> Node | None:
+    def _asked(self, name: str) -> VideoNode | None:
         """Returns a node's answer, asked once per plugging; a node that may not be asked is asked again."""
         path = self._devices / name
         with suppress(OSError):

@@ -21,7 +21,7 @@ __all__ = [
     "BY_DIRECT_SHOW",
     "NAMES_CAMERAS",
     "ListedCamera",
-    "Node",
+    "VideoNode",
     "ask_node",
     "cameras_of_programs",
     "forbidden_by_privacy",
@@ -57,7 +57,7 @@ _TRANSPORTS = frozenset({"bltn", "usb ", "pci ", "1394", "thun"})
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class VideoNode:
     """The answer of a node: the kernel's driver, and whether it gives pictures."""
 
     driver: str
@@ -104,7 +104,7 @@ if sys.platform == "linux":
 
     NAMES_CAMERAS = True
 
-    def ask_node(path: Path) -> Node | None:
+    def ask_node(path: Path) -> VideoNode | None:
         """Asks a node of Video4Linux what it is; None where it may not be asked."""
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -118,7 +118,7 @@ if sys.platform == "linux":
             os.close(descriptor)
         driver, _, _, _, of_device, of_node = _CAPABILITY.unpack(answer)
         flags = of_node if of_device & _DEVICE_CAPS else of_device
-        return Node(driver.rstrip(b"\0").decode(errors="replace"), bool(flags & _VIDEO_CAPTURE))
+        return VideoNode(driver.rstrip(b"\0").decode(errors="replace"), bool(flags & _VIDEO_CAPTURE))
 
     def refusal(node: str) -> int:
         """The errno with which a node refuses itself; 0 where it does not.
@@ -142,7 +142,7 @@ if sys.platform == "linux":
 else:
     NAMES_CAMERAS = False
 
-    def ask_node(path: Path) -> Node | None:  # noqa: ARG001
+    def ask_node(path: Path) -> VideoNode | None:  # noqa: ARG001
         """None: there are no nodes."""
         return None
 

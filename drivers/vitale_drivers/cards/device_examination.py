@@ -16,13 +16,13 @@ from vitale_protocol.media.apcv_profile import Profile
 from vitale_protocol.media.pointers import parse_pointers
 from vitale_protocol.media.vitale_card import ATTEMPTS, pointers_script, sequence_scripts
 
-__all__ = ["Connection", "examine_card", "examine_phone", "tell_atr"]
+__all__ = ["ExaminedConnection", "examine_card", "examine_phone", "tell_atr"]
 
 T = TypeVar("T")
 
 
 @dataclass
-class Connection:
+class ExaminedConnection:
     """A connection to a card whose exchanges are told.
 
     Attributes:
@@ -106,7 +106,7 @@ def tell_atr(atr: bytes, tell: Tell, subject: Subject) -> None:
     )
 
 
-def examine_card(atr: bytes, connection: Connection) -> None:
+def examine_card(atr: bytes, connection: ExaminedConnection) -> None:
     """Tries a card: both published sequences, then as a driver reads it, then its own map.
 
     Args:
@@ -135,7 +135,7 @@ def examine_card(atr: bytes, connection: Connection) -> None:
     _map(connection)
 
 
-def examine_phone(profiles: tuple[Profile, ...], connection: Connection) -> None:
+def examine_phone(profiles: tuple[Profile, ...], connection: ExaminedConnection) -> None:
     """Tries a phone with each profile: whether it has the application, and what it answers; nothing of it is kept.
 
     Raises:
@@ -153,7 +153,7 @@ def examine_phone(profiles: tuple[Profile, ...], connection: Connection) -> None
             return
 
 
-def _as_read(script: ReadingScript[dict[str, bytes]], connection: Connection) -> None:
+def _as_read(script: ReadingScript[dict[str, bytes]], connection: ExaminedConnection) -> None:
     """Reads as a driver does, with pauses and a reset; how many people it names, never who."""
     before, began = (connection.exchanges, connection.paused, connection.resets), time.perf_counter()
     try:
@@ -182,7 +182,7 @@ def _as_read(script: ReadingScript[dict[str, bytes]], connection: Connection) ->
     )
 
 
-def _map(connection: Connection) -> None:
+def _map(connection: ExaminedConnection) -> None:
     try:
         found = parse_pointers(connection.run(pointers_script()))
     except VitaleError as error:

@@ -3,7 +3,7 @@
 import time
 
 from vitale_drivers.base import Tell
-from vitale_drivers.cards.device_examination import Connection, examine_phone
+from vitale_drivers.cards.device_examination import ExaminedConnection, examine_phone
 from vitale_drivers.nfc.settings import NfcSettings
 from vitale_drivers.nfc.transport import NfcPlace, NfcTarget, ReaderTransport
 from vitale_protocol.diagnosis.check_results import CheckResult
@@ -51,7 +51,7 @@ def examine(
             tell(CheckResult(id="phone_without_profile", subject="phone", state="wrong"))
         elif targets[0].iso_dep:
             examine_phone(
-                profiles, Connection(lambda apdu: device.transmit(apdu, settings.exchange_limit), tell, "phone")
+                profiles, ExaminedConnection(lambda apdu: device.transmit(apdu, settings.exchange_limit), tell, "phone")
             )
     finally:
         device.quiet()

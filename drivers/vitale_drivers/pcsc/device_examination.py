@@ -5,7 +5,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from vitale_drivers.base import Tell
-from vitale_drivers.cards.device_examination import Connection, examine_card, examine_phone, tell_atr
+from vitale_drivers.cards.device_examination import ExaminedConnection, examine_card, examine_phone, tell_atr
 from vitale_drivers.pcsc.access import POWER_RETRY_DELAYS
 from vitale_drivers.pcsc.api import CardReset, ExchangeFailed, Pcsc, PcscCard, PcscContext
 from vitale_drivers.pcsc.contactless import may_be_phone
@@ -61,7 +61,7 @@ def examine(pcsc: Pcsc, profiles: tuple[Profile, ...], tell: Tell, seconds: floa
         with _powered(context, state, tell) as (card, atr):
             is_phone = bool(profiles) and may_be_phone(atr, state.name)
             tell_atr(atr, tell, "phone" if is_phone else "card")
-            connection = Connection(
+            connection = ExaminedConnection(
                 card.transmit, tell, "phone" if is_phone else "card", t0=card.t0, reset=card.reset, keep=card.keep
             )
             if is_phone:

@@ -13,7 +13,7 @@ from vitale_protocol.errors import JsonValue, ReaderBusy
 
 __all__ = [
     "TERMINAL_FAULTS",
-    "Line",
+    "OpenSerialLine",
     "is_behind_pseudo_terminal",
     "is_no_device",
     "is_open_elsewhere",
@@ -32,7 +32,7 @@ _PSEUDO_TERMINAL_MAJORS = range(136, 144)
 NODES = Path("/dev")
 
 
-class Line(Protocol):
+class OpenSerialLine(Protocol):
     """A serial line that is open; on Windows it has no file descriptor."""
 
     def fileno(self) -> int:
@@ -44,7 +44,7 @@ class Line(Protocol):
         ...
 
 
-def is_behind_pseudo_terminal(line: Line) -> bool:
+def is_behind_pseudo_terminal(line: OpenSerialLine) -> bool:
     """True if an open line leads to a program."""
     with suppress(OSError):
         return is_pseudo_terminal(line.fileno())
@@ -90,7 +90,7 @@ def is_pseudo_terminal(which: Path | int) -> bool:
 if sys.platform == "win32":
     TERMINAL_FAULTS: tuple[type[Exception], ...] = ()
 
-    def keep_others_out(line: Line) -> None:
+    def keep_others_out(line: OpenSerialLine) -> None:
         """Nothing: a port is opened once there."""
 
     def open_pseudo_terminal() -> tuple[int, str]:
@@ -117,7 +117,7 @@ else:
     # A serial line that went away while it is flushed; not an OSError.
     TERMINAL_FAULTS: tuple[type[Exception], ...] = (termios.error,)
 
-    def keep_others_out(line: Line) -> None:
+    def keep_others_out(line: OpenSerialLine) -> None:
         """Also those who do not ask for a lock, as far as the system can.
 
         Not on pseudo-terminals: the simulator keeps its end open, and so the mark would outlive this program.

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from vitale_firmware_sim.phone.application import RECEIPTS_FOR, Receipt
-from vitale_firmware_sim.phone.strings import Handle, Sealer, StringUnknown
+from vitale_firmware_sim.phone.strings import Handle, StringSealer, StringUnknown
 from vitale_firmware_sim.scenario import PhoneSettings, Scenario
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.records import Record
@@ -96,7 +96,7 @@ class ServiceContexts:
     def __init__(self, scenario: Scenario, token: Callable[[], str]) -> None:
         self._scenario = scenario
         self._token = token
-        self._sealer = Sealer(scenario.secret)
+        self._sealer = StringSealer(scenario.secret)
         self._lock = threading.Lock()
         self._used: set[bytes] = set()
         self._open: dict[str, tuple[ServiceContext, Handle]] = {}

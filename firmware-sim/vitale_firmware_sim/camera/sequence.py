@@ -23,7 +23,7 @@ from vitale_firmware_sim.camera.picture import SIZE, Frame, corners, render
 from vitale_firmware_sim.camera.scene import Scene, Severity, fitted, opaque_string, scene
 from vitale_protocol.errors import ConfigurationInvalid
 
-__all__ = ["FPS", "SEQUENCES", "Codes", "Showing", "sequence"]
+__all__ = ["FPS", "SEQUENCES", "Codes", "PhoneShowing", "sequence"]
 
 FPS: Final = 30
 Codes = Callable[[float], bytes]
@@ -37,7 +37,7 @@ _CLEAR_DEFOCUS: Final = 0.35
 
 
 @dataclass(frozen=True, slots=True)
-class Showing:
+class PhoneShowing:
     """Course of showing a phone. Times in seconds.
 
     Attributes:
@@ -63,21 +63,21 @@ class Showing:
     severity: Severity = "light"
 
 
-SEQUENCES: Final[Mapping[str, Showing]] = {
-    "presented": Showing(leaves=4.0),
-    "renewing": Showing(seconds=8.0, renews=2.0),
-    "hurried": Showing(seconds=2.0, arrives=0.4, takes=0.25, leaves=1.15, focus=0.2),
-    "shaky": Showing(seconds=6.0, takes=0.9, focus=1.2, shake=7.0),
-    "far": Showing(kind="size", severity="medium"),
-    "dark_mode": Showing(leaves=4.0, kind="dark_mode"),
-    "still": Showing(seconds=2.0, arrives=-10.0, focus=0.0, shake=0.3),
-    "empty": Showing(seconds=2.0, arrives=math.inf),
+SEQUENCES: Final[Mapping[str, PhoneShowing]] = {
+    "presented": PhoneShowing(leaves=4.0),
+    "renewing": PhoneShowing(seconds=8.0, renews=2.0),
+    "hurried": PhoneShowing(seconds=2.0, arrives=0.4, takes=0.25, leaves=1.15, focus=0.2),
+    "shaky": PhoneShowing(seconds=6.0, takes=0.9, focus=1.2, shake=7.0),
+    "far": PhoneShowing(kind="size", severity="medium"),
+    "dark_mode": PhoneShowing(leaves=4.0, kind="dark_mode"),
+    "still": PhoneShowing(seconds=2.0, arrives=-10.0, focus=0.0, shake=0.3),
+    "empty": PhoneShowing(seconds=2.0, arrives=math.inf),
 }
 """The sequences that have a name."""
 
 
 def sequence(
-    showing: str | Showing,
+    showing: str | PhoneShowing,
     seed: int = 0,
     *,
     codes: Codes | None = None,
@@ -104,7 +104,7 @@ def sequence(
     return (film.frame(number, colour=colour) for number in range(round(showing.seconds * FPS)))
 
 
-def _renewing(showing: Showing, seed: int) -> Codes:
+def _renewing(showing: PhoneShowing, seed: int) -> Codes:
     def code(at: float) -> bytes:
         turn = int(at // showing.renews) if showing.renews else 0
         return opaque_string(np.random.default_rng((seed, turn)))
@@ -115,7 +115,7 @@ def _renewing(showing: Showing, seed: int) -> Codes:
 class _Film:
     """One sequence: where the phone is at an instant, and how sharp."""
 
-    def __init__(self, showing: Showing, seed: int, codes: Codes, size: tuple[int, int]) -> None:
+    def __init__(self, showing: PhoneShowing, seed: int, codes: Codes, size: tuple[int, int]) -> None:
         self._showing = showing
         self._seed = seed
         self._codes = codes

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from vitale_firmware_sim.phone.states import PhoneState, PhoneStates
-from vitale_firmware_sim.phone.strings import Handle, RandomBytes, Sealer
+from vitale_firmware_sim.phone.strings import Handle, RandomBytes, StringSealer
 from vitale_firmware_sim.scenario import PhoneSettings, Scenario
 from vitale_protocol.media.medium import NIR_KEY_MISMATCH
 from vitale_protocol.media.nir import read_nir
@@ -67,7 +67,7 @@ class Phone:
         random: for the strings.
     """
 
-    def __init__(self, settings: PhoneSettings, sealer: Sealer, random: RandomBytes) -> None:
+    def __init__(self, settings: PhoneSettings, sealer: StringSealer, random: RandomBytes) -> None:
         self.settings = settings
         self._sealer = sealer
         self._random = random
@@ -348,7 +348,7 @@ def phones(scenario: Scenario, now: float, random: RandomBytes) -> dict[str, Pho
         now: when it begins, seconds since the epoch.
         random: for the strings.
     """
-    sealer = Sealer(scenario.secret)
+    sealer = StringSealer(scenario.secret)
     made = {one.id: Phone(one, sealer, random) for one in scenario.phones}
     for one in scenario.phones:
         for delegation in one.delegations:

@@ -19,7 +19,7 @@ from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import ParseError
 from vitale_protocol.media.apcv import SIMULATED_PREFIX
 
-__all__ = ["Handle", "RandomBytes", "Sealer", "StringUnknown"]
+__all__ = ["Handle", "RandomBytes", "StringSealer", "StringUnknown"]
 
 RandomBytes = Callable[[int], bytes]
 """Gives so many bytes that nobody can guess: ``secrets.token_bytes``, or a seeded one in tests."""
@@ -51,7 +51,7 @@ class Handle(msgspec.Struct, frozen=True, array_like=True):
     until: float = 0.0
 
 
-class Sealer:
+class StringSealer:
     """Makes strings and opens them.
 
     Args:

@@ -40,12 +40,12 @@ __all__ = [
     "Called",
     "Ended",
     "Event",
-    "Limits",
     "Notified",
     "Refused",
     "Returned",
     "Role",
     "Session",
+    "SessionLimits",
     "State",
     "Trigger",
 ]
@@ -53,7 +53,7 @@ __all__ = [
 Role = Literal["server", "client"]
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
+class SessionLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of a session: docs/reference/wire.md, "Limits".
 
     Attributes:
@@ -73,7 +73,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     requests: int = 64
 
 
-DEFAULT_LIMITS: Final = Limits()
+DEFAULT_LIMITS: Final = SessionLimits()
 
 
 # ── events ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -134,7 +134,9 @@ class Session:
         refused: a page did not prove itself; whatever it did is answered alike, and the connection has to end.
     """
 
-    def __init__(self, role: Role, framing: Framing, limits: Limits = DEFAULT_LIMITS, *, page: bool = False) -> None:
+    def __init__(
+        self, role: Role, framing: Framing, limits: SessionLimits = DEFAULT_LIMITS, *, page: bool = False
+    ) -> None:
         """Stores; nothing is sent yet.
 
         Args:

@@ -28,11 +28,11 @@ __all__ = [
     "CHALLENGE_SECONDS",
     "CLIENT_TYPE",
     "STATION_TYPE",
-    "Client",
+    "ClientHandshake",
     "Offer",
     "Opening",
+    "PinnedStation",
     "RegisteredKey",
-    "Station",
     "admit",
     "offer",
 ]
@@ -86,7 +86,7 @@ class ClientProof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 # ── the station's side ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Station(msgspec.Struct, frozen=True, kw_only=True):
+class PinnedStation(msgspec.Struct, frozen=True, kw_only=True):
     """Identity of a station: the issuer of its tokens, and the key that clients pin at pairing."""
 
     __repr__ = concealed
@@ -115,7 +115,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 def offer(
     asked: SessionChallenge,
     channel: Preamble,
-    station: Station,
+    station: PinnedStation,
     *,
     challenge: bytes,
     ephemeral: ec.EllipticCurvePrivateKey,
@@ -200,7 +200,7 @@ def admit(
 # ── the client's side ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Client(msgspec.Struct, frozen=True, kw_only=True):
+class ClientHandshake(msgspec.Struct, frozen=True, kw_only=True):
     """The client's side of a handshake, for one channel.
 
     Attributes:

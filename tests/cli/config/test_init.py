@@ -13,7 +13,7 @@ from vitale_drivers.base import Sighting
 from vitale_drivers.host.inspection import Surveyed
 from vitale_reader.cli.config import init
 from vitale_reader.cli.config.group import config
-from vitale_reader.cli.config.init import Answers, text
+from vitale_reader.cli.config.init import InitAnswers, text
 from vitale_reader.cli.frame import language
 from vitale_reader.cli.service import installing
 from vitale_reader.daemon import config_check
@@ -189,7 +189,7 @@ def test_what_the_daemon_would_refuse_is_not_written(begin: Init, tmp_path: Path
 @pytest.mark.parametrize("chosen", ["fr", "en"])
 @pytest.mark.parametrize("mode", ["production", "simulated"])
 def test_the_text_says_what_was_answered(chosen: language.Language, mode: str) -> None:
-    answers = Answers(
+    answers = InitAnswers(
         name='Le "coin" \\ d’en haut',
         mode="simulated" if mode == "simulated" else "production",
         language=chosen,

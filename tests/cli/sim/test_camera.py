@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from vitale_firmware_sim.camera.scene import KINDS
 from vitale_firmware_sim.camera.sequence import SEQUENCES
-from vitale_firmware_sim.phone.strings import Sealer
+from vitale_firmware_sim.phone.strings import StringSealer
 from vitale_firmware_sim.scenario import load_scenario
 from vitale_reader.cli.sim import group as sim
 
@@ -41,7 +41,7 @@ def test_a_video_of_a_phone(tmp_path: Path) -> None:
     assert (told["frames"], told["width"], told["height"], told["fps"]) == (15, 1280, 720, 30)
     assert (told["phone"], told["codes"]) == ("paul", 1)
     (code,) = set(codes_in(cv2.VideoCapture(str(file)), 20))
-    assert Sealer(load_scenario().secret).open(code).owner == "paul"
+    assert StringSealer(load_scenario().secret).open(code).owner == "paul"
     assert code.decode() not in done.output
     assert "Frames…" in done.stderr
 
@@ -75,7 +75,7 @@ def test_a_network_camera() -> None:
         out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     # The phone renews its code: whoever looks for long sees more than one.
-    sealer = Sealer(load_scenario().secret)
+    sealer = StringSealer(load_scenario().secret)
     assert {sealer.open(code).owner for code in codes} == {"claire"}
     assert [code for code in codes if code.decode() in out + err] == []
 

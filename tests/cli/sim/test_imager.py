@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 from vitale_firmware_sim.apcv_service.contexts import ServiceContexts
 from vitale_firmware_sim.phone.application import QR_RENEWS_EVERY
-from vitale_firmware_sim.phone.strings import Sealer
+from vitale_firmware_sim.phone.strings import StringSealer
 from vitale_firmware_sim.scenario import load_scenario
 from vitale_firmware_sim.serial.pseudo_terminal import PseudoTerminal
 from vitale_protocol.errors import ConfigurationInvalid
@@ -111,7 +111,7 @@ def test_each_line_is_a_code_for_any_program_and_is_not_shown(tmp_path: Path) ->
 @pytest.mark.posix("it is played at a pseudo-terminal")
 def test_the_screens_of_phones_take_turns_and_their_codes_are_good_at_the_service() -> None:
     scenario = load_scenario()
-    contexts, sealer = ServiceContexts(scenario, map(str, range(100)).__next__), Sealer(scenario.secret)
+    contexts, sealer = ServiceContexts(scenario, map(str, range(100)).__next__), StringSealer(scenario.secret)
     with started("--phone", "claire", "--phone", "paul") as process, port(said(process)["path"]) as until:
         codes: list[bytes] = []
         for _ in range(3):

@@ -22,7 +22,7 @@ from vitale_firmware_sim.apcv_service import soap
 from vitale_firmware_sim.apcv_service.contexts import ServiceContexts
 from vitale_firmware_sim.card.pcscd import PcscService
 from vitale_firmware_sim.phone.profiles import profile_text
-from vitale_firmware_sim.phone.strings import Sealer
+from vitale_firmware_sim.phone.strings import StringSealer
 from vitale_firmware_sim.scenario import load_scenario, scenario_names
 from vitale_protocol.errors import MediumUnreadable
 from vitale_protocol.media.apcv_profile import parse_profile
@@ -219,7 +219,7 @@ def test_strings_are_good_once_each(run: Run) -> None:
     assert one != other
     scenario = load_scenario()
     contexts = ServiceContexts(scenario, iter("abcd").__next__)
-    made_at = Sealer(scenario.secret).open(one.encode()).made_at
+    made_at = StringSealer(scenario.secret).open(one.encode()).made_at
     assert abs(made_at - time.time()) < 1_000, "they are good for a minute from now"
     assert contexts.authenticate(one.encode(), made_at).record.assure == scenario.phones[0].assure
 

@@ -25,7 +25,7 @@ from vitale_reader.cli.root import root
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.site import backup, upkeep
-from vitale_reader.daemon.site.upkeep import DeskState, SiteState
+from vitale_reader.daemon.site.upkeep import SiteDeskState, SiteState
 from vitale_reader.home import Endpoints, Home
 
 pytestmark = pytest.mark.posix
@@ -215,15 +215,15 @@ def test_a_desk_that_reaches_no_database_tells_what_it_knows(site: Desks, tmp_pa
 @pytest.mark.parametrize(
     ("desk", "said"),
     [
-        (DeskState(station="s", name="d", seen=30.0), "d: silent for 30 s without having stopped"),
-        (DeskState(station="s", name="d", clock_offset=-12.4), "d: its clock is off by -12 s"),
-        (DeskState(station="s", name="d", away_since=1.0, away_until=36.0, away_why="no-such"), "for 35 s: "),
-        (DeskState(station="s", name="d", away_since=1.0, away_until=36.0), "for 35 s: reason unknown"),
-        (DeskState(station="s", name="d", seen=30.0, serves=True, clock_offset=4.9), ""),
+        (SiteDeskState(station="s", name="d", seen=30.0), "d: silent for 30 s without having stopped"),
+        (SiteDeskState(station="s", name="d", clock_offset=-12.4), "d: its clock is off by -12 s"),
+        (SiteDeskState(station="s", name="d", away_since=1.0, away_until=36.0, away_why="no-such"), "for 35 s: "),
+        (SiteDeskState(station="s", name="d", away_since=1.0, away_until=36.0), "for 35 s: reason unknown"),
+        (SiteDeskState(station="s", name="d", seen=30.0, serves=True, clock_offset=4.9), ""),
     ],
 )
 def test_what_is_remarkable_about_a_desk(
-    desk: DeskState, said: str, monkeypatch: pytest.MonkeyPatch, site: Desks
+    desk: SiteDeskState, said: str, monkeypatch: pytest.MonkeyPatch, site: Desks
 ) -> None:
     site.run("left")
 

@@ -2,7 +2,7 @@
 
 from tests.clocks import Clock
 from vitale_reader.daemon.fairness import token_buckets
-from vitale_reader.daemon.fairness.token_buckets import Bucket, Buckets, Places, Rate, Unread
+from vitale_reader.daemon.fairness.token_buckets import Bucket, Buckets, Places, Rate, UnreadBytes
 
 
 def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:
@@ -57,7 +57,7 @@ class Connection:
 
 
 def test_what_is_unread_counts_over_all_connections_of_an_owner() -> None:
-    unread = Unread(100, least=10)
+    unread = UnreadBytes(100, least=10)
     first, second, little, other = Connection(60), Connection(40), Connection(10), Connection(100)
     assert [unread.exceeded("a", each) for each in (first, second, little)] == [False, False, False]
     assert not unread.exceeded("b", other)
@@ -69,7 +69,7 @@ def test_what_is_unread_counts_over_all_connections_of_an_owner() -> None:
 
 
 def test_a_connection_that_is_gone_counts_no_more() -> None:
-    unread = Unread(100, least=10)
+    unread = UnreadBytes(100, least=10)
     gone, left = Connection(60), Connection(60)
     assert not unread.exceeded("a", gone)
     unread.forget(gone)

@@ -7,7 +7,7 @@ import pytest
 
 from vitale_protocol.errors import LimitExceeded
 from vitale_reader.daemon.clients.callers import Caller
-from vitale_reader.daemon.handlers.page_rate_limits import CALLS, TOKENS, PageLimits
+from vitale_reader.daemon.handlers.page_rate_limits import CALLS, TOKENS, PageRateLimits
 
 
 def waiting(session: Any) -> int:
@@ -21,7 +21,7 @@ class Sessions:
         self.now = 0.0
         self.all: list[Any] = []
         conversations: Any = self  # of sessions, only what is asked of them
-        self.limits = PageLimits(conversations, waiting, clock=lambda: self.now)
+        self.limits = PageRateLimits(conversations, waiting, clock=lambda: self.now)
 
     def of_client(self, client_id: str) -> list[Any]:
         return [each for each in self.all if each.caller.client_id == client_id]

@@ -26,7 +26,7 @@ from vitale_reader.daemon.issuing.outbox import (
 from vitale_reader.daemon.keystore.private_files import open_to_others
 from vitale_reader.daemon.keystore.station_keys import DeskClock, Keys
 from vitale_reader.daemon.store.audit_trail.chain import Chain
-from vitale_reader.daemon.store.audit_trail.entries import Entry
+from vitale_reader.daemon.store.audit_trail.entries import AuditEntry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Store
@@ -34,7 +34,7 @@ from vitale_reader.daemon.store.tables import audit
 from vitale_reader.daemon.store.tables import outbox as outbox_table
 
 NOW = 1_800_000_000.0
-ENTRY = Entry(at=NOW, action="presentation.request", outcome="ok", client_id="c", medium="vitale-card", reader="r")
+ENTRY = AuditEntry(at=NOW, action="presentation.request", outcome="ok", client_id="c", medium="vitale-card", reader="r")
 SECRET = "header.payload-of-somebody.signature"
 
 

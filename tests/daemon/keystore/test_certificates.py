@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from vitale_protocol.errors import StoreUnavailable
-from vitale_reader.daemon.keystore.certificate_authority import Issued
+from vitale_reader.daemon.keystore.certificate_authority import IssuedCertificate
 from vitale_reader.daemon.keystore.certificates import Certificates
 
 NOW = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
@@ -42,7 +42,7 @@ def test_an_authority_with_a_key_of_another_kind_is_refused(tmp_path: Path) -> N
         made.issue_client("client")
 
 
-def put(folder: Path, name: str, issued: Issued) -> Path:
+def put(folder: Path, name: str, issued: IssuedCertificate) -> Path:
     file = folder / f"{name}.pem"
     file.write_text(issued.private_key + issued.certificate)
     return file

@@ -20,7 +20,7 @@ from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.rekeying.resealing import Resealed, require_whole, reseal
 from vitale_reader.daemon.store import row_seals, tables
 from vitale_reader.daemon.store.audit_trail.chain import Chain
-from vitale_reader.daemon.store.audit_trail.entries import Entry
+from vitale_reader.daemon.store.audit_trail.entries import AuditEntry
 from vitale_reader.daemon.store.audit_trail.verification import Verifier
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.inspection import inspect
@@ -60,7 +60,7 @@ class Filled:
         assert await registry.revoke(tuple(self.credentials)[1])
         guard = ReplayGuard(self.store, FORMER, days=2, clock=self.clock)
         claimed = await guard.claim(guard.digest({"string": b"string"}) or "")
-        entry = Entry(at=NOW, action="presentation.request", outcome="ok", jti=self.token.jti)
+        entry = AuditEntry(at=NOW, action="presentation.request", outcome="ok", jti=self.token.jti)
         await self.outbox(FORMER).put(
             self.token, client_id="a", presentation="p", entry=entry, writes=[guard.settle(claimed)]
         )
@@ -139,7 +139,7 @@ def test_what_an_administrator_let_go_on_goes_on_still(place: Path | str) -> Non
 
         def damage(connection: Connection) -> None:
             for number in range(4):
-                chain.append(connection, Entry(at=NOW, action="session.open", outcome="ok", client_id=str(number)))
+                chain.append(connection, AuditEntry(at=NOW, action="session.open", outcome="ok", client_id=str(number)))
             connection.execute(delete(tables.audit).where(tables.audit.c.number == 2))
             connection.execute(update(tables.audit).where(tables.audit.c.number == 4).values(client_id="x"))
             assert chain.resume(connection, at=NOW, reason="a test", client_id="local") is not None

@@ -20,7 +20,7 @@ from vitale_reader.daemon import app, lifecycle
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import Config, parse
 from vitale_reader.daemon.site import listener
-from vitale_reader.daemon.site.rows.messages import Seen
+from vitale_reader.daemon.site.rows.messages import SeenRows
 from vitale_reader.daemon.site.rows.site_rows import SiteRows
 from vitale_reader.home import Home
 
@@ -57,7 +57,7 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Awaitable[None]]:
     looks: asyncio.Queue[None] = asyncio.Queue()
     real = SiteRows.look
 
-    async def look(self: SiteRows, asked: Collection[str], *, beat: bool) -> tuple[bool, Seen]:
+    async def look(self: SiteRows, asked: Collection[str], *, beat: bool) -> tuple[bool, SeenRows]:
         found = await real(self, asked, beat=beat)
         looks.put_nowait(None)
         return found

@@ -30,7 +30,7 @@ from vitale_reader.daemon.fairness.processor_shares import Shares
 from vitale_reader.daemon.site.incoming_requests import Answering, Visitor
 from vitale_reader.daemon.site.outgoing_requests import Answer, Asking
 from vitale_reader.daemon.site.remote_readers import Names
-from vitale_reader.daemon.site.rows.messages import RequestRow, Seen, Wanted
+from vitale_reader.daemon.site.rows.messages import RequestRow, SeenRows, Wanted
 
 WANTED = Wanted(
     station="here",
@@ -43,7 +43,7 @@ WANTED = Wanted(
     names=Names(readers=(), groups=("accueil",)),
     timeout=0.01,
 )
-NOTHING = Seen(desks={}, requests=(), steps=())
+NOTHING = SeenRows(desks={}, requests=(), steps=())
 
 
 @dataclass

@@ -27,7 +27,7 @@ from vitale_reader.daemon.issuing.replay import Claimed, ReplayGuard
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.process import kill
 from vitale_reader.daemon.store.audit_trail.chain import Chain
-from vitale_reader.daemon.store.audit_trail.entries import Entry
+from vitale_reader.daemon.store.audit_trail.entries import AuditEntry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.spool import SpooledStore
@@ -62,7 +62,7 @@ async def claimed(guard: ReplayGuard, string: bytes) -> Claimed:
 
 async def put(outbox: Outbox, point: int, number: int, guard: ReplayGuard, string: Claimed | None = None) -> str:
     token = OutboxToken(jti=f"jti-{point}-{number}", exp=int(time.time()) + 900, token=f"token-{point}-{number}")
-    entry = Entry(at=time.time(), action="presentation.request", outcome="ok", jti=token.jti)
+    entry = AuditEntry(at=time.time(), action="presentation.request", outcome="ok", jti=token.jti)
     writes = [] if string is None else [guard.settle(string)]
     await outbox.put(token, client_id=f"c{point}", presentation=f"p-{point}-{number}", entry=entry, writes=writes)
     return token.jti

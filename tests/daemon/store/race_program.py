@@ -21,7 +21,7 @@ from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import ReplayGuard
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store.audit_trail.chain import Chain
-from vitale_reader.daemon.store.audit_trail.entries import Entry
+from vitale_reader.daemon.store.audit_trail.entries import AuditEntry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Store
@@ -45,7 +45,7 @@ async def desk(place: Path | str, number: int, rounds: int, start: Barrier, resu
             assert digest is not None
             claimed = await guard.claim(digest)
             token = OutboxToken(jti=f"{each}-{number}", exp=int(time.time()) + 900, token="t")
-            entry = Entry(at=time.time(), action="presentation.request", outcome="ok", jti=token.jti)
+            entry = AuditEntry(at=time.time(), action="presentation.request", outcome="ok", jti=token.jti)
             writes = [guard.settle(claimed)]
             await outbox.put(token, client_id="c", presentation=token.jti, entry=entry, writes=writes)
         except VitaleError as error:

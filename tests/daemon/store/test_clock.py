@@ -24,7 +24,7 @@ from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site.external_changes import ExternalChanges
 from vitale_reader.daemon.store.audit_trail.audit import DAY, Audit
 from vitale_reader.daemon.store.audit_trail.chain import Chain
-from vitale_reader.daemon.store.audit_trail.entries import Entry
+from vitale_reader.daemon.store.audit_trail.entries import AuditEntry
 from vitale_reader.daemon.store.clock import MOST_OFF, MOST_UNHEARD, StoreClock, ahead_of
 from vitale_reader.daemon.store.local_anchor import HEARD_ANEW, Heard, Remembered
 from vitale_reader.daemon.store.machine_run import boot, steady
@@ -151,7 +151,7 @@ class Desk:
             OutboxToken(jti=name, exp=int(now + 120), token="token"),
             client_id="c",
             presentation=name,
-            entry=Entry(at=now, action="presentation.request", outcome="ok"),
+            entry=AuditEntry(at=now, action="presentation.request", outcome="ok"),
         )
         row = {"digest": name, "client_id": "c", "notice_at": now, "noticed": False, "ends_at": now + 1_800}
         await self.store.run(

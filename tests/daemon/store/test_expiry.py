@@ -17,7 +17,7 @@ from vitale_reader.daemon.store import tables
 from vitale_reader.daemon.store.audit_trail import retention
 from vitale_reader.daemon.store.audit_trail.audit import Audit
 from vitale_reader.daemon.store.audit_trail.chain import Chain
-from vitale_reader.daemon.store.audit_trail.entries import Entry
+from vitale_reader.daemon.store.audit_trail.entries import AuditEntry
 from vitale_reader.daemon.store.audit_trail.verification import Verified, Verifier
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
@@ -80,7 +80,7 @@ def fill(name: str) -> Callable[[Connection], None]:
     def work(connection: Connection) -> None:
         numbers = range(ROWS)
         if name == "audit":
-            entries = [Entry(at=NOW + number, action="session.open", outcome="ok") for number in numbers]
+            entries = [AuditEntry(at=NOW + number, action="session.open", outcome="ok") for number in numbers]
             Chain(VAULT, STATION).append(connection, *entries)
         elif name == "outbox":
             rows: list[dict[str, Any]] = [

@@ -33,7 +33,7 @@ from vitale_reader.daemon.issuing.outbox import PAGE, Outbox
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store import spool, spool_replay, store
 from vitale_reader.daemon.store.audit_trail.chain import Chain
-from vitale_reader.daemon.store.audit_trail.entries import Entry
+from vitale_reader.daemon.store.audit_trail.entries import AuditEntry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.spool import SpooledStore
@@ -93,7 +93,7 @@ class Desk:
     async def put(self, number: int, size: int = 900) -> str:
         jti = f"00000000-0000-7000-8000-{number:012d}"
         token = OutboxToken(jti=jti, exp=int(NOW) + 120, token="t" * size)
-        entry = Entry(at=NOW, action="presentation.request", outcome="ok", jti=jti)
+        entry = AuditEntry(at=NOW, action="presentation.request", outcome="ok", jti=jti)
         await self.outbox.put(token, client_id="c", presentation=jti, entry=entry)
         return jti
 
@@ -291,7 +291,7 @@ def test_a_head_that_another_process_moved_is_looked_at_again(site_database: str
             one, two = Desk(made), Desk(other)
             for number in range(6):
                 await (one if number % 2 else two).put(number)
-            entry = Entry(at=NOW, action="clients.add", outcome="ok")
+            entry = AuditEntry(at=NOW, action="clients.add", outcome="ok")
             await other.run(lambda connection: two.chain.append(connection, entry))
             await one.put(10)
             await asyncio.gather(

@@ -12,13 +12,13 @@ from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store import store as stores
 from vitale_reader.daemon.store.audit_trail.audit import append
 from vitale_reader.daemon.store.audit_trail.chain import Chain
-from vitale_reader.daemon.store.audit_trail.entries import Entry
+from vitale_reader.daemon.store.audit_trail.entries import AuditEntry
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.daemon.store.tables import audit
 
 VAULT = Vault.of_site(b"k" * 32)
 STATION = "10000000-0000-4000-8000-000000000000"
-ENTRY = Entry(at=1.0, action="session.open", outcome="ok")
+ENTRY = AuditEntry(at=1.0, action="session.open", outcome="ok")
 pytestmark = [pytest.mark.posix, pytest.mark.usefixtures("patient")]
 
 HANDS = {

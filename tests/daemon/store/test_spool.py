@@ -20,7 +20,7 @@ from vitale_reader.daemon.issuing.replay import ReplayGuard
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store import spool
 from vitale_reader.daemon.store.audit_trail.chain import Chain
-from vitale_reader.daemon.store.audit_trail.entries import Entry
+from vitale_reader.daemon.store.audit_trail.entries import AuditEntry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.inspection import inspect
 from vitale_reader.daemon.store.local_anchor import Remembered
@@ -111,7 +111,7 @@ class Coordinator:
 
     async def put(self, number: int, **options: Any) -> OutboxToken:
         token = OutboxToken(jti=f"jti-{number}", exp=int(NOW) + 100, token=f"token-{number}")
-        entry = Entry(at=NOW, action="presentation.request", outcome="ok", jti=token.jti)
+        entry = AuditEntry(at=NOW, action="presentation.request", outcome="ok", jti=token.jti)
         await self.outbox.put(token, client_id="c", presentation=f"p{number}", entry=entry, **options)
         return token
 

@@ -56,7 +56,7 @@ from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.site.upkeep import site_state
 from vitale_reader.daemon.store import tables
 from vitale_reader.daemon.store.audit_trail.chain import Chain
-from vitale_reader.daemon.store.audit_trail.entries import Entry
+from vitale_reader.daemon.store.audit_trail.entries import AuditEntry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.inspection import inspect
 from vitale_reader.daemon.store.local_anchor import Anchor, Remembered
@@ -375,8 +375,8 @@ class World:
 READER = Reader(id="r", name="Reader", driver="pcsc", media=("vitale-card",), state="empty")
 
 
-def entry(action: str) -> Entry:
-    return Entry(at=NOW, action=action, outcome="ok", client_id="a", medium="vitale-card", reader="r", jti="j")
+def entry(action: str) -> AuditEntry:
+    return AuditEntry(at=NOW, action=action, outcome="ok", client_id="a", medium="vitale-card", reader="r", jti="j")
 
 
 def resolution(number: int) -> Resolution:

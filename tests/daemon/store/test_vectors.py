@@ -42,7 +42,7 @@ from vitale_reader.daemon.site.station_encryption import open_box, public_key
 from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store import tables
 from vitale_reader.daemon.store.audit_trail.chain import Chain
-from vitale_reader.daemon.store.audit_trail.entries import Entry
+from vitale_reader.daemon.store.audit_trail.entries import AuditEntry
 from vitale_reader.daemon.store.audit_trail.verification import Verified
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered, read_anchor
@@ -235,7 +235,8 @@ def usages(certificate: x509.Certificate) -> list[str]:
 def test_the_audit_trail_is_written_as_ever(tmp_path: Path) -> None:
     written = [row(vector) for vector in ROWS["audit"]["rows"]]
     entries = [
-        Entry(**{name: value for name, value in one.items() if name in Entry.__struct_fields__}) for one in written
+        AuditEntry(**{name: value for name, value in one.items() if name in AuditEntry.__struct_fields__})
+        for one in written
     ]
     chain = Chain(VAULT, STATION)
 

@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from vitale_protocol.errors import Cancelled
-from vitale_protocol.session.session import Called, Limits, State
+from vitale_protocol.session.session import Called, SessionLimits, State
 from vitale_reader.daemon.clients.callers import Peer
 from vitale_reader.daemon.fairness.connection_turns import TURN, Turns
 from vitale_reader.daemon.fairness.processor_shares import Shares
@@ -32,7 +32,7 @@ from vitale_reader.daemon.transports.tls import Doors
 
 PATIENCE = 60.0
 PING = b'{"jsonrpc":"2.0","id":2,"method":"session.ping","params":{}}\n'
-LIMITS = StreamLimits(session=Limits(), connections=2)
+LIMITS = StreamLimits(session=SessionLimits(), connections=2)
 OPEN = b'{"jsonrpc":"2.0","id":1,"method":"session.open","params":{"protocol":[1],"client":{"name":"x"}}}\n'
 
 

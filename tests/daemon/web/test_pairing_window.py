@@ -12,7 +12,7 @@ from tests.protocol.web import independent
 from vitale_protocol.errors import NotAuthenticated, PairingFailed
 from vitale_protocol.methods import PairingRequest
 from vitale_protocol.signing import public_jwk
-from vitale_reader.daemon.web.pairing_window import MOST_ATTEMPTS, MOST_WRONG, SECONDS, Held, PairingWindow
+from vitale_reader.daemon.web.pairing_window import MOST_ATTEMPTS, MOST_WRONG, SECONDS, HoldingPage, PairingWindow
 
 NOW = 1_000.0
 SITE = "https://facturation.example.fr"
@@ -35,7 +35,7 @@ def opened() -> PairingWindow:
     return window
 
 
-def request(window: PairingWindow, owner: int = 1, now: float = NOW, asked: PairingRequest = ASKED) -> Held:
+def request(window: PairingWindow, owner: int = 1, now: float = NOW, asked: PairingRequest = ASKED) -> HoldingPage:
     return window.request(asked, owner=owner, site=SITE, pairing=f"p-{owner}", nonce_d=NONCE_D, now=now)
 
 

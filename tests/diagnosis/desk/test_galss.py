@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from vitale_reader.diagnosis.desk.galss import channels, look, places
-from vitale_reader.diagnosis.machine import Machine
+from vitale_reader.diagnosis.machine import InspectedMachine
 
 TEXT = """\
 [PROTOCOLE]
@@ -17,10 +17,10 @@ Caracteristiques=COM3
 """
 
 
-def there(root: Path, text: str, path: str = "etc/galss.ini") -> Machine:
+def there(root: Path, text: str, path: str = "etc/galss.ini") -> InspectedMachine:
     (root / path).parent.mkdir(parents=True, exist_ok=True)
     (root / path).write_bytes(text.encode())
-    return Machine(root=root, system="linux")
+    return InspectedMachine(root=root, system="linux")
 
 
 @pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
@@ -47,7 +47,7 @@ def test_it_is_read_in_each_encoding_that_windows_writes(encoding: str, tmp_path
     text = TEXT.replace("Ingenico TL TELIUM(1)", "Lecteur intégré")
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "galss.ini").write_bytes(text.encode(encoding))
-    (row,) = look(Machine(root=tmp_path, system="linux"), None, {})
+    (row,) = look(InspectedMachine(root=tmp_path, system="linux"), None, {})
     assert row.values["channels"] == "CANAL1 Lecteur intégré, CANAL2 COM3"
 
 
@@ -95,5 +95,5 @@ def test_a_file_without_channels_is_told(text: str, tmp_path: Path) -> None:
 
 def test_windows_has_it_in_its_own_folder(tmp_path: Path) -> None:
     (tmp_path / "galss.ini").write_text(TEXT)
-    assert places(Machine(system="win32", environ={"SystemRoot": str(tmp_path)})) == (tmp_path / "galss.ini",)
-    assert places(Machine(root=tmp_path / "none", system="darwin")) == ()
+    assert places(InspectedMachine(system="win32", environ={"SystemRoot": str(tmp_path)})) == (tmp_path / "galss.ini",)
+    assert places(InspectedMachine(root=tmp_path / "none", system="darwin")) == ()

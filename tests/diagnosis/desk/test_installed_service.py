@@ -8,7 +8,7 @@ import pytest
 from tests.service.systems import Launchd, Scheduler, System, Systemd
 from vitale_protocol.diagnosis.findings import tell
 from vitale_reader.diagnosis.desk.installed_service import look
-from vitale_reader.diagnosis.machine import Machine
+from vitale_reader.diagnosis.machine import InspectedMachine
 from vitale_reader.service import machine as places
 from vitale_reader.service.scope import Scope
 from vitale_reader.service.services import service
@@ -23,7 +23,7 @@ def test_a_service_runs_is_ended_and_loses_its_program(tmp_path: Path, platform:
     program = tmp_path / "python"
     program.touch()
     system = SYSTEMS[platform]()
-    machine = Machine(root=tmp_path / "root", system=platform, environ={"HOME": str(tmp_path / "own")})
+    machine = InspectedMachine(root=tmp_path / "root", system=platform, environ={"HOME": str(tmp_path / "own")})
     assert [] == list(look(machine, system))
     place = places.Machine(
         system=platform,
@@ -53,7 +53,7 @@ def test_the_unit_of_a_package_is_told_of_once_it_is_switched_on(tmp_path: Path)
     program = tmp_path / "vitale-reader"
     program.touch()
     unit.write_text(f"[Service]\nExecStart={program} serve\n")
-    machine = Machine(root=tmp_path, system="linux", environ={"HOME": str(tmp_path / "own")})
+    machine = InspectedMachine(root=tmp_path, system="linux", environ={"HOME": str(tmp_path / "own")})
     told: list[list[str]] = []
     for system.active, system.enabled in ((False, False), (True, False), (True, True), (False, True)):
         told.append([row.id for row in look(machine, system)])
@@ -62,10 +62,10 @@ def test_the_unit_of_a_package_is_told_of_once_it_is_switched_on(tmp_path: Path)
 
 
 def test_a_system_that_is_not_known_has_none(tmp_path: Path) -> None:
-    machine = Machine(root=tmp_path, system="openbsd7", environ={"HOME": str(tmp_path)})
+    machine = InspectedMachine(root=tmp_path, system="openbsd7", environ={"HOME": str(tmp_path)})
     assert [] == list(look(machine, Systemd()))
 
 
 def test_a_machine_without_systemd_has_none(tmp_path: Path) -> None:
-    machine = replace(Machine(), root=tmp_path, system="linux", environ={"HOME": str(tmp_path), "PATH": ""})
+    machine = replace(InspectedMachine(), root=tmp_path, system="linux", environ={"HOME": str(tmp_path), "PATH": ""})
     assert [] == list(look(machine))

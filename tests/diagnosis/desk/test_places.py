@@ -11,7 +11,7 @@ import pytest
 from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_reader.daemon.workers import holders
 from vitale_reader.diagnosis.desk import cameras, clock, folders, installation, pcsc_service, serial_ports, tcp_ports
-from vitale_reader.diagnosis.machine import Machine
+from vitale_reader.diagnosis.machine import InspectedMachine
 from vitale_reader.home import Home
 
 
@@ -25,7 +25,7 @@ def write(file: Path, text: str = "") -> Path:
     return file
 
 
-def with_a_port(root: Path) -> Machine:
+def with_a_port(root: Path) -> InspectedMachine:
     usb = root / "sys/devices/usb1/1-2"
     for name, text in (
         ("idVendor", "0c2e"),
@@ -41,16 +41,16 @@ def with_a_port(root: Path) -> Machine:
         (root / "sys/class/tty" / name).mkdir(parents=True)
         (root / "sys/class/tty" / name / "device").symlink_to(target)
     (root / "sys/class/tty/tty0").mkdir()
-    return Machine(root=root, system="linux")
+    return InspectedMachine(root=root, system="linux")
 
 
 @pytest.fixture(autouse=True)
 def _nodes_are_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     """The nodes of the prepared machine are not in this one's ``/dev``."""
 
-    def node_at(path: str | Path) -> holders.Node | None:
+    def node_at(path: str | Path) -> holders.DeviceNode | None:
         named = str(path.readlink()) if isinstance(path, Path) else path
-        return holders.Node(number=hash(named)) if named.startswith("/dev/") else None
+        return holders.DeviceNode(number=hash(named)) if named.startswith("/dev/") else None
 
     monkeypatch.setattr(holders, "node_at", node_at)
 
@@ -82,7 +82,7 @@ def test_a_camera_is_told_once_and_who_has_it(tmp_path: Path) -> None:
     for node, index in (("video0", "0"), ("video1", "1")):
         write(tmp_path / "sys/class/video4linux" / node / "name", "Webcam C270: Webcam")
         write(tmp_path / "sys/class/video4linux" / node / "index", index)
-    machine = Machine(root=tmp_path, system="linux")
+    machine = InspectedMachine(root=tmp_path, system="linux")
     (row,) = cameras.look(machine, frozenset())
     assert (row.id, row.values) == ("camera", {"name": "Webcam C270", "device": "/dev/video0"})
     held_by(tmp_path, 4711, "zoom", "/dev/video0")
@@ -90,7 +90,10 @@ def test_a_camera_is_told_once_and_who_has_it(tmp_path: Path) -> None:
 
 
 def test_a_clock_that_follows_a_server_and_one_that_does_not_yet(tmp_path: Path) -> None:
-    home, machine = Home.under(tmp_path / "home"), Machine(root=tmp_path, system="linux", now=lambda: 1_800_000_000.0)
+    home, machine = (
+        Home.under(tmp_path / "home"),
+        InspectedMachine(root=tmp_path, system="linux", now=lambda: 1_800_000_000.0),
+    )
     assert ids(clock.look(machine, home)) == ["clock"]
     (tmp_path / "run/systemd/timesync").mkdir(parents=True)
     assert ids(clock.look(machine, home)) == ["clock_alone"]
@@ -101,15 +104,15 @@ def test_a_clock_that_follows_a_server_and_one_that_does_not_yet(tmp_path: Path)
 def test_a_clock_behind_the_files_of_the_station(tmp_path: Path) -> None:
     home = Home.under(tmp_path)
     written = write(home.state / "station.json").stat().st_mtime
-    assert ids(clock.look(Machine(now=lambda: written - 90_000), home)) == ["clock_behind"]
-    assert ids(clock.look(Machine(root=tmp_path, now=lambda: written - 3_600), home)) == ["clock"]
+    assert ids(clock.look(InspectedMachine(now=lambda: written - 90_000), home)) == ["clock_behind"]
+    assert ids(clock.look(InspectedMachine(root=tmp_path, now=lambda: written - 3_600), home)) == ["clock"]
 
 
 @pytest.mark.parametrize(
     ("free", "expected"), [(9_999_999, "disk_full"), (10_000_000, "disk_low"), (200_000_000, "disk_free")]
 )
 def test_room_on_the_disk(free: int, expected: str, tmp_path: Path) -> None:
-    rows = folders.look(Machine(free=lambda _: free, system="win32"), Home.under(tmp_path / "made" / "later"))
+    rows = folders.look(InspectedMachine(free=lambda _: free, system="win32"), Home.under(tmp_path / "made" / "later"))
     assert ids(rows) == [expected]
 
 
@@ -124,7 +127,7 @@ def test_room_on_the_disk(free: int, expected: str, tmp_path: Path) -> None:
     ],
 )
 def test_the_character_set(environ: dict[str, str], expected: list[str]) -> None:
-    told = [row.id for row in installation.look(Machine(environ=environ), ()) if row.id.startswith("locale")]
+    told = [row.id for row in installation.look(InspectedMachine(environ=environ), ()) if row.id.startswith("locale")]
     assert told == expected
 
 
@@ -133,7 +136,7 @@ def test_parts_that_nothing_needs_are_told_apart(monkeypatch: pytest.MonkeyPatch
         return object() if part in {"camera", "nfc"} else None
 
     monkeypatch.setattr(installation, "missing_part", missing)
-    rows = {row.id: row.values for row in installation.look(Machine(environ={}), {"camera"})}
+    rows = {row.id: row.values for row in installation.look(InspectedMachine(environ={}), {"camera"})}
     assert rows["parts_absent"] == {"absent": "nfc"}
     assert "camera" not in rows["parts"]["there"]
 
@@ -185,7 +188,7 @@ def test_the_port_for_pages_is_needed_on_both_addresses() -> None:
 @pytest.mark.posix
 def test_the_pcsc_service_answers_or_is_not_needed(tmp_path: Path) -> None:
     place = tmp_path / "pcscd.comm"
-    machine = Machine(system="linux", environ={"PCSCLITE_CSOCK_NAME": str(place)})
+    machine = InspectedMachine(system="linux", environ={"PCSCLITE_CSOCK_NAME": str(place)})
     assert ids(pcsc_service.look(machine, needed=True)) == []
     assert ids(pcsc_service.look(machine, needed=False)) == ["pcsc_silent"]
     if sys.platform != "win32":  # for the type checkers: the marker skips it there
@@ -195,4 +198,4 @@ def test_the_pcsc_service_answers_or_is_not_needed(tmp_path: Path) -> None:
             (row,) = pcsc_service.look(machine, needed=True)
         assert row.id in {"pcsc_run_by", "pcsc_answers"}
         assert row.state == "ok"
-    assert ids(pcsc_service.look(Machine(system="win32"), needed=True)) == []
+    assert ids(pcsc_service.look(InspectedMachine(system="win32"), needed=True)) == []

@@ -8,7 +8,7 @@ from tests.diagnosis.desks import usb_device
 from vitale_drivers.scanner.settings import MAKERS
 from vitale_reader.diagnosis.desk import usb
 from vitale_reader.diagnosis.desk.usb import UsbDevice, known_devices, look, of_macos, of_windows, plugged
-from vitale_reader.diagnosis.machine import Machine
+from vitale_reader.diagnosis.machine import InspectedMachine
 
 # As the programs print it, on a German Windows and on macOS 14; the devices are those of the reports in the table.
 PNPUTIL = """\
@@ -26,13 +26,13 @@ PROFILER = """\
 """
 
 
-def machine(root: Path, *devices: dict[str, str]) -> Machine:
+def machine(root: Path, *devices: dict[str, str]) -> InspectedMachine:
     for device in devices:
         for path, text in device.items():
             file = root / path.lstrip("/")
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
-    return Machine(root=root, system="linux")
+    return InspectedMachine(root=root, system="linux")
 
 
 def test_the_table_has_its_sources_and_products_before_makers() -> None:
@@ -53,7 +53,7 @@ def test_macos_lists_devices() -> None:
 @pytest.mark.parametrize("system", ["win32", "darwin", "aix"])
 def test_a_system_that_does_not_tell_has_no_devices(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(usb, "_LISTED", {"win32": ("/no/such/program",), "darwin": ("/no/such/program",)})
-    assert plugged(Machine(system=system)) == ()
+    assert plugged(InspectedMachine(system=system)) == ()
 
 
 def test_a_reader_that_pcsc_shows_is_well_whatever_its_number(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from vitale_drivers.camera.capture import CameraPlace
 from vitale_drivers.camera.devices import Devices
 from vitale_drivers.camera.obstacles import explain, is_there, obstacle, refused
 from vitale_drivers.camera.settings import CameraAddress, parse_address
-from vitale_drivers.camera.system import ListedCamera, Node, ask_node, from_macos, from_windows
+from vitale_drivers.camera.system import ListedCamera, VideoNode, ask_node, from_macos, from_windows
 from vitale_protocol.errors import ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
 
 AUTO = CameraAddress("auto")
@@ -28,7 +28,7 @@ class Machine:
         self.system, self.devices, self.bus = folder / "class", folder / "dev", folder / "bus"
         for one in (self.system, self.devices, self.bus):
             one.mkdir()
-        self.answers: dict[str, Node | None] = {}
+        self.answers: dict[str, VideoNode | None] = {}
         self.asked: list[str] = []
 
     def usb(self, socket: str, make: tuple[str, str] = ("046d", "082d"), serial: str = "") -> Path:
@@ -52,7 +52,7 @@ class Machine:
         (entry / "device").symlink_to(device)
         (self.system / name).symlink_to(entry)
         (self.devices / name).write_bytes(b"")
-        self.answers[name] = Node("uvcvideo", captures=index == 0)
+        self.answers[name] = VideoNode("uvcvideo", captures=index == 0)
 
     def unplug(self, name: str) -> None:
         (self.devices / name).unlink()
@@ -60,7 +60,7 @@ class Machine:
         (self.system / name).unlink()
 
     def finder(self) -> Devices:
-        def ask(path: Path) -> Node | None:
+        def ask(path: Path) -> VideoNode | None:
             self.asked.append(path.name)
             return self.answers[path.name]
 
@@ -120,7 +120,7 @@ def test_a_node_that_may_not_be_asked_is_taken_by_its_place_and_asked_again(mach
     machine.answers = {"video0": None, "video1": None}
     finder = machine.finder()
     assert [Path(one.where).name for one in finder.places(AUTO)] == ["video0"]
-    machine.answers = {"video0": Node("uvcvideo", captures=False), "video1": Node("uvcvideo", captures=True)}
+    machine.answers = {"video0": VideoNode("uvcvideo", captures=False), "video1": VideoNode("uvcvideo", captures=True)}
     assert [Path(one.where).name for one in finder.places(AUTO)] == ["video1"]
 
 
@@ -171,7 +171,7 @@ def test_cameras_that_programs_make_are_simulated(machine: Machine) -> None:
     platform = machine.bus / "vivid.0"
     platform.mkdir()
     machine.node("video10", platform, label="vivid")
-    machine.answers["video10"] = Node("vivid", captures=True)
+    machine.answers["video10"] = VideoNode("vivid", captures=True)
     found = machine.finder().places(AUTO)
     assert [(one.id, one.simulated) for one in found] == [
         ("camera:virtual:A_phone_as_webcam", True),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vitale_drivers.cards.device_examination import Connection, examine_card, examine_phone, tell_atr
+from vitale_drivers.cards.device_examination import ExaminedConnection, examine_card, examine_phone, tell_atr
 from vitale_firmware_sim.card.card import Card
 from vitale_firmware_sim.card.images import load_image
 from vitale_firmware_sim.phone.profiles import profile_names, profile_text
@@ -31,13 +31,13 @@ def told(rows: list[CheckResult]) -> list[str]:
 
 
 def test_a_phone_without_any_application_is_told_for_each_profile(rows: list[CheckResult]) -> None:
-    examine_phone(PROFILES, Connection(refuses, rows.append, "phone"))
+    examine_phone(PROFILES, ExaminedConnection(refuses, rows.append, "phone"))
     assert ["phone_profile", "medium_unsupported.contactless"] * len(PROFILES) == told(rows)
     assert {"phone"} == {row.subject for row in rows}
 
 
 def test_a_card_that_refuses_everything_is_told_and_has_no_map(rows: list[CheckResult]) -> None:
-    examine_card(IMAGE.atr, Connection(refuses, rows.append, "card"))
+    examine_card(IMAGE.atr, ExaminedConnection(refuses, rows.append, "card"))
     assert ["card_sequence", "card_sequence_failed"] * 2 == told(rows)[:4]
     assert "card_map_absent" == told(rows)[-1]
     assert {"6A82"} == {row.values["sw"] for row in rows if row.id == "card_sequence_failed"}
@@ -55,7 +55,7 @@ def test_a_card_that_is_gone_is_raised_wherever_it_was(rows: list[CheckResult], 
 
     card.reset()
     with pytest.raises(MediumRemoved):
-        examine_card(IMAGE.atr, Connection(transmit, rows.append, "card"))
+        examine_card(IMAGE.atr, ExaminedConnection(transmit, rows.append, "card"))
     assert after == len([row for row in rows if row.id == "exchange"])
 
 
@@ -67,7 +67,7 @@ def test_a_card_that_gives_names_alone_is_told_with_its_resets(rows: list[CheckR
     def transmit(apdu: bytes) -> bytes:
         return card.transmit(apdu) if apdu[:3] != NUMBERS else b"\x6a\x82"
 
-    connection = Connection(transmit, rows.append, "card", reset=lambda: resets.append(None))
+    connection = ExaminedConnection(transmit, rows.append, "card", reset=lambda: resets.append(None))
     examine_card(IMAGE.atr, connection)
     found = {row.id: row for row in rows}
     assert ("note", "ok") == (found["card_without_nir"].state, found["exchange_reset"].state)
@@ -79,7 +79,7 @@ def test_a_card_that_gives_names_alone_is_told_with_its_resets(rows: list[CheckR
 
 
 def test_a_card_of_another_kind_is_not_tried(rows: list[CheckResult]) -> None:
-    examine_card(bytes.fromhex("3B00"), Connection(refuses, rows.append, "card"))
+    examine_card(bytes.fromhex("3B00"), ExaminedConnection(refuses, rows.append, "card"))
     assert 1 == len(rows)
     assert rows[0].id.startswith("medium_unsupported")
 

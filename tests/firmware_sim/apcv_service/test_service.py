@@ -16,7 +16,7 @@ from lxml import etree
 from vitale_firmware_sim.apcv_service import soap
 from vitale_firmware_sim.apcv_service.contexts import ServiceContexts, ServiceRefusal
 from vitale_firmware_sim.apcv_service.service import ApcvService
-from vitale_firmware_sim.phone.strings import Handle, Sealer
+from vitale_firmware_sim.phone.strings import Handle, StringSealer
 from vitale_firmware_sim.scenario import Behaviour, Scenario, load_scenario
 from vitale_protocol.records import Record
 
@@ -43,7 +43,7 @@ def service(scenario: Scenario, clock: list[float]) -> Iterator[ApcvService]:
 
 def string(scenario: Scenario, owner: str = "claire", holder: str = "", *, until: float = 0.0, porteur: int = 0) -> str:
     handle = Handle(owner, holder or owner, porteur, NOW, until)
-    return Sealer(scenario.secret).seal(handle, secrets.token_bytes).decode()
+    return StringSealer(scenario.secret).seal(handle, secrets.token_bytes).decode()
 
 
 def envelope(action: str, value: str, *, assertion: bool = True, lps: bool = True) -> bytes:

@@ -16,7 +16,7 @@ import zxingcpp
 from vitale_firmware_sim.camera import live as camera
 from vitale_firmware_sim.camera.live import LiveCamera
 from vitale_firmware_sim.camera.scene import scene
-from vitale_firmware_sim.camera.sequence import Showing, sequence
+from vitale_firmware_sim.camera.sequence import PhoneShowing, sequence
 from vitale_firmware_sim.camera.stream import MjpegServer
 
 SIZE = (640, 480)
@@ -99,7 +99,7 @@ def test_a_scene_and_a_sequence(live: LiveCamera) -> None:
     opened = watch(live)
     live.show(replace(scene("dark_mode", "light", payload=ONE), module=4.0, at=(0.5, 0.5)))
     until(opened, ONE)
-    live.play(sequence(Showing(seconds=0.2, arrives=-1, focus=0), codes=lambda at: OTHER, size=(1280, 720)))
+    live.play(sequence(PhoneShowing(seconds=0.2, arrives=-1, focus=0), codes=lambda at: OTHER, size=(1280, 720)))
     until(opened, OTHER)
     # Its last frame stays.
     assert [code(opened) for _ in range(20)] == [OTHER] * 20

@@ -13,7 +13,7 @@ import zxingcpp
 
 from vitale_firmware_sim.camera import video as camera_video
 from vitale_firmware_sim.camera.picture import Frame
-from vitale_firmware_sim.camera.sequence import FPS, SEQUENCES, Showing, sequence
+from vitale_firmware_sim.camera.sequence import FPS, SEQUENCES, PhoneShowing, sequence
 from vitale_firmware_sim.camera.video import AviWriter, jpeg
 from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse
 
@@ -26,7 +26,7 @@ def code_in(frame: Frame) -> bytes | None:
 
 
 def test_a_phone_is_brought_up_and_taken_away() -> None:
-    frames = list(sequence(Showing(seconds=2.5, arrives=0.2, takes=0.3, focus=0.4, leaves=1.7), 3, size=SIZE))
+    frames = list(sequence(PhoneShowing(seconds=2.5, arrives=0.2, takes=0.3, focus=0.4, leaves=1.7), 3, size=SIZE))
 
     read = [code_in(frame) for frame in frames]
     (code,) = {frame.payload for frame in frames} - {None}
@@ -41,14 +41,14 @@ def test_a_phone_is_brought_up_and_taken_away() -> None:
 
 
 def test_codes_are_renewed() -> None:
-    frames = list(sequence(Showing(seconds=0.4, arrives=-1, focus=0, renews=0.2), 5, size=SIZE))
+    frames = list(sequence(PhoneShowing(seconds=0.4, arrives=-1, focus=0, renews=0.2), 5, size=SIZE))
 
     assert [code_in(frame) for frame in frames] == [frame.payload for frame in frames]
     assert len({frame.payload for frame in frames}) == 2
 
 
 def test_codes_can_be_given() -> None:
-    frames = sequence(Showing(seconds=0.1, arrives=-1), codes=lambda at: b"VITALESIM.%d" % (at * FPS), size=SIZE)
+    frames = sequence(PhoneShowing(seconds=0.1, arrives=-1), codes=lambda at: b"VITALESIM.%d" % (at * FPS), size=SIZE)
 
     assert [frame.payload for frame in frames] == [b"VITALESIM.0", b"VITALESIM.1", b"VITALESIM.2"]
 
@@ -66,13 +66,13 @@ def test_there_is_no_such_sequence() -> None:
     with pytest.raises(ConfigurationInvalid, match="a sequence is one of"):
         sequence("upside down")
     with pytest.raises(ConfigurationInvalid, match="a kind is one of"):
-        sequence(Showing(kind="fog"))
+        sequence(PhoneShowing(kind="fog"))
 
 
 @pytest.mark.parametrize("colour", [False, True])
 @pytest.mark.parametrize("count", [0, 1, 12])
 def test_opencv_opens_the_file(tmp_path: Path, count: int, *, colour: bool) -> None:
-    showing = Showing(seconds=count / FPS, arrives=-1, focus=0)
+    showing = PhoneShowing(seconds=count / FPS, arrives=-1, focus=0)
     frames = list(sequence(showing, 2, size=SIZE, colour=colour))
     with AviWriter(tmp_path / "phone.avi", SIZE, fps=FPS) as video:
         for frame in frames:
@@ -117,7 +117,7 @@ def test_the_index_leads_to_the_frames(tmp_path: Path) -> None:
 def test_ffprobe_finds_nothing_wrong(tmp_path: Path) -> None:
     path = tmp_path / "phone.avi"
     with AviWriter(path, SIZE, fps=FPS) as video:
-        for frame in sequence(Showing(seconds=0.2, arrives=-1), size=SIZE):
+        for frame in sequence(PhoneShowing(seconds=0.2, arrives=-1), size=SIZE):
             video.write(frame.picture)
 
     done = subprocess.run(

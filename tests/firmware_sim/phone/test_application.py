@@ -24,7 +24,7 @@ from vitale_firmware_sim.phone.application import (
 )
 from vitale_firmware_sim.phone.card import PhoneRefusal
 from vitale_firmware_sim.phone.states import DECIDED_WITHIN, TABLE, UNLOCKED_FOR, Event, PhoneState, PhoneStates
-from vitale_firmware_sim.phone.strings import Handle, Sealer, StringUnknown
+from vitale_firmware_sim.phone.strings import Handle, StringSealer, StringUnknown
 from vitale_firmware_sim.scenario import Scenario, load_scenario
 
 NOW = 1_795_000_000.0
@@ -55,7 +55,7 @@ def lina(every: dict[str, Phone]) -> Phone:
 
 
 def opened(scenario: Scenario, string: bytes) -> Handle:
-    return Sealer(scenario.secret).open(string)
+    return StringSealer(scenario.secret).open(string)
 
 
 def refused(act: Callable[[], object]) -> dict[str, object]:
@@ -125,7 +125,7 @@ class TestEnrolment:
         settings = scenario.phone("lina")
         owner = msgspec.structs.replace(settings.owner, date_naissance=born)
         settings = msgspec.structs.replace(settings, beneficiaires=(owner,))
-        lina = Phone(settings, Sealer(scenario.secret), random.Random(7).randbytes)
+        lina = Phone(settings, StringSealer(scenario.secret), random.Random(7).randbytes)
         day = dt.datetime(int(born[:4]) + 16, int(born[4:6]), int(born[6:]), tzinfo=dt.UTC)
         birthday = day.timestamp() - hours * HOUR
         assert refused(lambda: lina.france_identite(birthday - 24 * HOUR))["why"] == "too_young"
@@ -137,7 +137,7 @@ class TestEnrolment:
         settings = scenario.phone("lina")
         owner = msgspec.structs.replace(settings.owner, date_naissance=born)
         settings = msgspec.structs.replace(settings, beneficiaires=(owner,))
-        phone = Phone(settings, Sealer(scenario.secret), random.Random(7).randbytes)
+        phone = Phone(settings, StringSealer(scenario.secret), random.Random(7).randbytes)
         if why is None:
             phone.france_identite(NOW)
         else:
@@ -145,7 +145,7 @@ class TestEnrolment:
 
     def test_without_an_account_of_ones_own(self, scenario: Scenario) -> None:
         settings = msgspec.structs.replace(scenario.phone("lina"), account=False)
-        phone = Phone(settings, Sealer(scenario.secret), random.Random(7).randbytes)
+        phone = Phone(settings, StringSealer(scenario.secret), random.Random(7).randbytes)
 
         assert refused(lambda: phone.identify(nir_of(phone), "618033", NOW))["why"] == "no_account"
 
@@ -345,7 +345,7 @@ class TestTable:
 @given(st.binary(max_size=300))
 def test_no_other_bytes_are_a_string(noise: bytes) -> None:
     with pytest.raises(StringUnknown):
-        Sealer("un secret").open(noise)
+        StringSealer("un secret").open(noise)
 
 
 def test_a_string_that_was_touched_is_none(claire: Phone, scenario: Scenario) -> None:

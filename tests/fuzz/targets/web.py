@@ -19,13 +19,13 @@ from vitale_protocol.web.channels import FRAME_BYTES, OPENED, Preamble, close_co
 from vitale_protocol.web.channels import write_frame as written
 from vitale_protocol.web.extensions import caller
 from vitale_protocol.web.framing import ChannelFraming
-from vitale_protocol.web.handshake import Client, Offer, Opening, RegisteredKey, Station, admit, offer
+from vitale_protocol.web.handshake import ClientHandshake, Offer, Opening, PinnedStation, RegisteredKey, admit, offer
 from vitale_protocol.web.lookalikes import warnings_of
 from vitale_protocol.web.own_names import distinct
 from vitale_protocol.web.registration import register, unicode_form
 from vitale_protocol.web.sealed_frames import Sealer, SessionKeys
 from vitale_protocol.web.sites import SITE_CHARACTERS, parse_site
-from vitale_reader.web.http_rules import PATH, Admission, Head, judge
+from vitale_reader.web.http_rules import PATH, Admission, RequestHead, judge
 from vitale_reader.web.request_head import HEAD_BYTES, HeadReader
 from vitale_reader.web.websocket import PageSocket
 
@@ -66,7 +66,7 @@ def request(data: bytes) -> None:
         if (parts := reader.receive(piece)) is not None:
             break
     assert _same_head(whole) == _same_head(parts)
-    if isinstance(whole, Head):
+    if isinstance(whole, RequestHead):
         _let_in(whole, stream)
     _with_body(stream, size)
 
@@ -77,10 +77,10 @@ def _head(stream: bytes) -> object:
 
 def _same_head(found: object) -> object:
     """What was found, but for whether more had come by then."""
-    return msgspec.structs.replace(found, more=False) if isinstance(found, Head) else found
+    return msgspec.structs.replace(found, more=False) if isinstance(found, RequestHead) else found
 
 
-def _let_in(head: Head, stream: bytes) -> None:
+def _let_in(head: RequestHead, stream: bytes) -> None:
     assert len(head.method) <= HEAD_BYTES
     verdict = judge(head, {HOST})
     if not isinstance(verdict, Admission):
@@ -100,7 +100,7 @@ def _with_body(stream: bytes, size: int) -> None:
     reader = HeadReader(BODY_BYTES)
     for piece in cut(stream, size):
         found = reader.receive(piece)
-        if isinstance(found, Head):
+        if isinstance(found, RequestHead):
             assert len(found.body) <= BODY_BYTES
         if found is not None:
             return
@@ -215,7 +215,7 @@ def _channels() -> Iterable[bytes]:
 # ── handshakes ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 _PAGE, _STATION, _PAGE_POINT, _STATION_POINT = (private(number) for number in VECTORS["private"].values())
-_CLIENT = Client(
+_CLIENT = ClientHandshake(
     key=_PAGE,
     station=public_jwk(_STATION),
     site=VECTORS["site"],
@@ -251,7 +251,7 @@ def handshake(data: bytes) -> None:
 
 
 def _offered(asked: SessionChallenge) -> Offer:
-    station = Station(issuer=VECTORS["issuer"], key=_STATION)
+    station = PinnedStation(issuer=VECTORS["issuer"], key=_STATION)
     return offer(asked, PREAMBLE, station, challenge=b"c" * 32, ephemeral=_STATION_POINT, now=VECTORS["now"])
 
 

@@ -8,7 +8,7 @@ import pytest
 from vitale_protocol.errors import InternalError, LimitExceeded, NotAuthenticated, ShuttingDown, VitaleError
 from vitale_protocol.methods import METHODS, SessionOpened
 from vitale_protocol.session.framing import BoundedFraming
-from vitale_protocol.session.session import Called, Limits, Session, State
+from vitale_protocol.session.session import Called, Session, SessionLimits, State
 
 CHALLENGE = {"kid": "k" * 43, "client_nonce": "n" * 43, "epk": "e" * 87}
 OPEN = {"protocol": [1], "client": {"name": "page"}, "language": "en"}
@@ -160,7 +160,7 @@ def test_after_it_is_open_errors_say_what_is_wrong(opened: SessionOpened) -> Non
 
 
 def test_a_message_that_is_too_long_is_refused_alike() -> None:
-    session = Session("server", WholeMessages(), Limits(opening_bytes=10), page=True)
+    session = Session("server", WholeMessages(), SessionLimits(opening_bytes=10), page=True)
     session.receive_data(call("session.open", OPEN))
     answer = json.loads(session.data_to_send())
 

@@ -37,11 +37,11 @@ from vitale_protocol.session.framing import LineFraming, NativeFraming
 from vitale_protocol.session.session import (
     Called,
     Ended,
-    Limits,
     Notified,
     Refused,
     Returned,
     Session,
+    SessionLimits,
     State,
 )
 
@@ -221,7 +221,7 @@ def test_an_integer_and_a_string_are_different_ids(server: Session) -> None:
 
 
 def test_calls_in_flight_are_limited(make_pair: Callable[..., Pair]) -> None:
-    _, server = make_pair(Limits(requests=2))
+    _, server = make_pair(SessionLimits(requests=2))
     assert len(server.receive_data("".join(PING % n + "\n" for n in range(10, 13)).encode())) == 2
     assert reasons(server) == [(12, "limit_exceeded")]
     server.fail(10, PresentationTimeout())
@@ -229,7 +229,7 @@ def test_calls_in_flight_are_limited(make_pair: Callable[..., Pair]) -> None:
 
 
 def test_a_message_that_is_too_long_ends_the_session(make_pair: Callable[..., Pair]) -> None:
-    _, server = make_pair(Limits(message_bytes=4_000))
+    _, server = make_pair(SessionLimits(message_bytes=4_000))
     events = server.receive_data((PING % 8).encode() + b"\n" + b"x" * 4_001)
     assert isinstance(events[0], Called)
     assert isinstance(events[1], Ended)
@@ -330,7 +330,7 @@ def test_a_nul_is_refused_under_the_id_of_its_own_call(server: Session) -> None:
 
 @pytest.mark.parametrize("complete", [True, False])
 def test_before_the_session_is_open_messages_are_short(complete: bool) -> None:
-    limits = Limits()
+    limits = SessionLimits()
     server = Session(role="server", framing=LineFraming(limits.message_bytes), limits=limits)
     data = b"[" * (limits.opening_bytes + 1) + b"\n" * complete
     ended = server.receive_data(data)
@@ -356,7 +356,7 @@ def test_batches_in_batches_are_refused(server: Session) -> None:
 
 
 def test_an_answer_that_is_too_long_becomes_an_error(make_pair: Callable[..., Pair]) -> None:
-    client, server = make_pair(Limits(message_bytes=4_000))
+    client, server = make_pair(SessionLimits(message_bytes=4_000))
     long = OutboxListed(tokens=(OutboxToken(jti="j", exp=1, token="x" * 5_000),))
     request = client.call("outbox.list", OutboxList())
     server.receive_data(client.data_to_send())
@@ -367,7 +367,7 @@ def test_an_answer_that_is_too_long_becomes_an_error(make_pair: Callable[..., Pa
 
 
 def test_answers_of_a_batch_that_are_too_long_together_become_errors(make_pair: Callable[..., Pair]) -> None:
-    _, server = make_pair(Limits(message_bytes=4_000))
+    _, server = make_pair(SessionLimits(message_bytes=4_000))
     server.receive_data(line([call(n, "outbox.list", {}) for n in (1, 2)]))
     half = OutboxListed(tokens=(OutboxToken(jti="j", exp=1, token="x" * 2_500),))
     server.reply(1, half)
@@ -376,7 +376,7 @@ def test_answers_of_a_batch_that_are_too_long_together_become_errors(make_pair: 
 
 
 def test_a_limit_too_narrow_for_a_refusal_does_not_raise() -> None:
-    server = Session("server", LineFraming(100), Limits(message_bytes=100))
+    server = Session("server", LineFraming(100), SessionLimits(message_bytes=100))
     assert server.receive_data(b"1\n") == []
     assert server.data_to_send() == b""
 

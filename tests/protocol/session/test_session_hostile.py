@@ -31,10 +31,10 @@ from vitale_protocol.session.session import (
     Called,
     Ended,
     Event,
-    Limits,
     Refused,
     Returned,
     Session,
+    SessionLimits,
     State,
     Trigger,
 )
@@ -84,8 +84,8 @@ def described(found: list[Event]) -> list[str]:
 def test_a_server_hears_the_same_whatever_the_pieces(
     make_pair: Callable[..., Pair], stream: bytes, cuts: list[int]
 ) -> None:
-    _, whole = make_pair(Limits(message_bytes=1_000))
-    _, pieces = make_pair(Limits(message_bytes=1_000))
+    _, whole = make_pair(SessionLimits(message_bytes=1_000))
+    _, pieces = make_pair(SessionLimits(message_bytes=1_000))
     found = [event for piece in in_pieces(stream, cuts) for event in pieces.receive_data(piece)]
     assert described(found) == described(whole.receive_data(stream))
     assert pieces.data_to_send() == whole.data_to_send()
@@ -201,7 +201,7 @@ def test_ten_thousand_broken_messages_never_raise_in_a_client(make_pair: Callabl
 @pytest.mark.parametrize("role", ["server", "client"])
 def test_a_stream_without_an_end_is_not_kept(role: Any) -> None:
     framing = LineFraming(1_000)
-    session = Session(role, framing, Limits(message_bytes=1_000))
+    session = Session(role, framing, SessionLimits(message_bytes=1_000))
     found = [event for _ in range(100) for event in session.receive_data(b"x" * 100)]
     assert [type(event) for event in found] == [Ended]
     assert framing.held == 0

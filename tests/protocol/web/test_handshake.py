@@ -16,7 +16,16 @@ from vitale_protocol.errors import DaemonUntrusted, NotAuthenticated
 from vitale_protocol.methods import Identity, KeyProof, SessionChallenge, SessionChallenged, SessionOpen
 from vitale_protocol.signing import public_jwk
 from vitale_protocol.web.channels import Preamble
-from vitale_protocol.web.handshake import Client, Offer, Opening, RegisteredKey, Station, admit, offer, read_point
+from vitale_protocol.web.handshake import (
+    ClientHandshake,
+    Offer,
+    Opening,
+    PinnedStation,
+    RegisteredKey,
+    admit,
+    offer,
+    read_point,
+)
 from vitale_protocol.web.sealed_frames import SessionKeys
 
 PAGE, STATION, PAGE_EPHEMERAL, STATION_EPHEMERAL = (private(number) for number in VECTORS["private"].values())
@@ -42,12 +51,12 @@ GOOD: dict[str, Any] = {
 
 
 def offered(asked: SessionChallenge = ASKED, channel: Preamble = CHANNEL, number: int = 65_537) -> Offer:
-    station = Station(issuer=ISSUER, key=STATION)
+    station = PinnedStation(issuer=ISSUER, key=STATION)
     return offer(asked, channel, station, challenge=CHALLENGE, ephemeral=private(number), now=NOW)
 
 
-def page(**changes: Any) -> Client:
-    made = Client(
+def page(**changes: Any) -> ClientHandshake:
+    made = ClientHandshake(
         key=PAGE, station=public_jwk(STATION), site=SITE, via="websocket", nonce=NONCE, ephemeral=PAGE_EPHEMERAL
     )
     return msgspec.structs.replace(made, **changes)
@@ -265,9 +274,9 @@ def test_what_is_signed_of_the_opening_is_what_the_call_says(name: str, language
 def test_secrets_are_not_shown() -> None:
     made = offered()
 
-    assert {"<Offer>", "<Client>", "<Station>", "<KeyProof>"} == {
+    assert {"<Offer>", "<ClientHandshake>", "<PinnedStation>", "<KeyProof>"} == {
         repr(made),
         repr(page()),
-        repr(Station(issuer=ISSUER, key=STATION)),
+        repr(PinnedStation(issuer=ISSUER, key=STATION)),
         repr(credential(GOOD)),
     }

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.web.test_http_rules import changed
 from vitale_reader.web.dashboard.rules import Entering, Show, Verdict, headers, judge
-from vitale_reader.web.http_rules import Admission, Head
+from vitale_reader.web.http_rules import Admission, RequestHead
 
 HOST = b"desk-0123456789abcdef0123456789abcdef.localhost:40001"
 OWN = b"http://" + HOST
@@ -44,7 +44,7 @@ SOCKET: Fields = [
 def verdict(
     target: bytes, fields: Fields, *, method: bytes = b"GET", body: bytes = b"", version: bytes = b"1.1"
 ) -> Verdict:
-    return judge(Head(method, target, version, fields, body), HOST, FILES)
+    return judge(RequestHead(method, target, version, fields, body), HOST, FILES)
 
 
 def entering(body: bytes, fields: Fields = FORM, **options: bytes) -> Verdict:

@@ -14,7 +14,7 @@ from tests.posix import AS_ROOT, NOBODY, posix_only
 from vitale_protocol.errors import LocalMisuse
 from vitale_protocol.web.extensions import CHROMIUM_ID, FIREFOX_ID
 from vitale_reader.web.native.declaring import declare, examine, manifest, own_command, withdraw
-from vitale_reader.web.native.manifest_locations import Place, System, places
+from vitale_reader.web.native.manifest_locations import ManifestLocation, System, places
 
 pytestmark = posix_only()
 assert sys.platform != "win32"
@@ -31,7 +31,7 @@ def command(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def chrome(tmp_path: Path) -> Place:
+def chrome(tmp_path: Path) -> ManifestLocation:
     (tmp_path / "home").mkdir()
     return places(System(platform="linux", environ={"HOME": str(tmp_path / "home")}), everyone=False)[0]
 
@@ -45,7 +45,7 @@ def test_a_manifest_names_the_extensions_of_its_family(command: Path) -> None:
 
 
 def test_what_is_declared_is_taken_back_with_the_folders_that_came_with_it(
-    chrome: Place, command: Path, tmp_path: Path
+    chrome: ManifestLocation, command: Path, tmp_path: Path
 ) -> None:
     content = manifest("chromium", command, IDS)
     assert "absent" == examine(chrome, content, command)
@@ -58,7 +58,7 @@ def test_what_is_declared_is_taken_back_with_the_folders_that_came_with_it(
     assert [] == list((tmp_path / "home").iterdir())
 
 
-def test_what_others_have_there_stays(chrome: Place) -> None:
+def test_what_others_have_there_stays(chrome: ManifestLocation) -> None:
     other = chrome.file.with_name("another.json")
     other.parent.mkdir(parents=True)
     other.touch()
@@ -67,30 +67,30 @@ def test_what_others_have_there_stays(chrome: Place) -> None:
     assert [other] == list(other.parent.iterdir())
 
 
-def test_a_manifest_that_cannot_be_written_leaves_nothing(chrome: Place) -> None:
+def test_a_manifest_that_cannot_be_written_leaves_nothing(chrome: ManifestLocation) -> None:
     chrome.file.mkdir(parents=True)
     with pytest.raises(OSError, match="directory"):
         declare(chrome, b"{}")
     assert [chrome.file] == list(chrome.file.parent.iterdir())
 
 
-def writable_file(place: Place, _: Path) -> None:
+def writable_file(place: ManifestLocation, _: Path) -> None:
     place.file.chmod(0o666)
 
 
-def writable_folder(place: Place, _: Path) -> None:
+def writable_folder(place: ManifestLocation, _: Path) -> None:
     place.file.parent.chmod(0o777)
 
 
-def writable_command(_: Place, command: Path) -> None:
+def writable_command(_: ManifestLocation, command: Path) -> None:
     command.chmod(0o757)
 
 
-def writable_folder_of_the_command(_: Place, command: Path) -> None:
+def writable_folder_of_the_command(_: ManifestLocation, command: Path) -> None:
     command.parent.chmod(0o777)
 
 
-def link_into_an_open_folder(place: Place, command: Path) -> None:
+def link_into_an_open_folder(place: ManifestLocation, command: Path) -> None:
     folder = command.parent.parent / "open"
     folder.mkdir()
     folder.chmod(0o777)
@@ -102,7 +102,9 @@ def link_into_an_open_folder(place: Place, command: Path) -> None:
     "spoil",
     [writable_file, writable_folder, writable_command, writable_folder_of_the_command, link_into_an_open_folder],
 )
-def test_what_others_can_change_is_told(spoil: Callable[[Place, Path], None], chrome: Place, command: Path) -> None:
+def test_what_others_can_change_is_told(
+    spoil: Callable[[ManifestLocation, Path], None], chrome: ManifestLocation, command: Path
+) -> None:
     content = manifest("chromium", command, IDS)
     declare(chrome, content)
     spoil(chrome, command)
@@ -110,7 +112,7 @@ def test_what_others_can_change_is_told(spoil: Callable[[Place, Path], None], ch
 
 
 @AS_ROOT
-def test_what_another_user_owns_is_told(chrome: Place, command: Path) -> None:
+def test_what_another_user_owns_is_told(chrome: ManifestLocation, command: Path) -> None:
     content = manifest("chromium", command, IDS)
     declare(chrome, content)
     os.chown(chrome.file, NOBODY, NOBODY)
@@ -118,7 +120,7 @@ def test_what_another_user_owns_is_told(chrome: Place, command: Path) -> None:
 
 
 @pytest.mark.parametrize("other", [b"", b"{}", manifest("chromium", Path("/tmp/x"), IDS)])
-def test_another_content_is_told(other: bytes, chrome: Place, command: Path) -> None:
+def test_another_content_is_told(other: bytes, chrome: ManifestLocation, command: Path) -> None:
     declare(chrome, other)
     assert "changed" == examine(chrome, manifest("chromium", command, IDS), command)
 

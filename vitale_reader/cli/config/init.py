@@ -19,7 +19,7 @@ from vitale_reader.home import Home
 if TYPE_CHECKING:
     from vitale_reader.daemon.config import Config
 
-__all__ = ["Answers", "init", "next_step", "text"]
+__all__ = ["InitAnswers", "init", "next_step", "text"]
 
 #: Drivers that look for devices by themselves, in the order in which they are asked for.
 _DRIVERS: Final = ("pcsc", "nfc", "camera", "scanner")
@@ -28,7 +28,7 @@ _DRIVERS: Final = ("pcsc", "nfc", "camera", "scanner")
 _SIMULATOR: Final = "simulator"
 
 
-class Answers(msgspec.Struct, frozen=True, kw_only=True):
+class InitAnswers(msgspec.Struct, frozen=True, kw_only=True):
     """Answers of which a configuration is made; ``seen`` are the names of the devices of each driver."""
 
     name: str
@@ -117,7 +117,7 @@ def init(
         )
 
 
-def text(answers: Answers) -> str:
+def text(answers: InitAnswers) -> str:
     """The configuration with its comments, in the language of the answers."""
 
     def said(fr: str, en: str) -> str:
@@ -210,7 +210,7 @@ def _written(file: Path, made: str, config: "Config") -> None:
 
 def _answers(
     name: str | None, mode: StationMode | None, drivers: tuple[str, ...], web: bool | None, *, asks: bool
-) -> Answers:
+) -> InitAnswers:
     if name is None:
         name = _asked(t("Nom du poste", "Name of the desk"), "vitale-reader") if asks else "vitale-reader"
     if mode is None:
@@ -220,7 +220,7 @@ def _answers(
     if web is None:
         question = t("Un logiciel ouvert dans un navigateur s’en servira-t-il ?", "Will software in a browser use it?")
         web = asks and agreed(question, default=False)
-    return Answers(name=name, mode=mode, language=language(), drivers=chosen, web=web, seen=seen)
+    return InitAnswers(name=name, mode=mode, language=language(), drivers=chosen, web=web, seen=seen)
 
 
 def _asked(question: str, default: str) -> str:
@@ -236,13 +236,15 @@ def _mode() -> StationMode:
 def _seen() -> dict[str, tuple[str, ...]]:
     """The names of the devices that each installed driver sees."""
     from vitale_protocol.extras import missing_part
-    from vitale_reader.daemon.config import Apcv, Config, Drivers, Station
+    from vitale_reader.daemon.config import ApcvSection, Config, DriversSection, StationSection
     from vitale_reader.diagnosis.station import devices
 
     installed = tuple(each for each in _DRIVERS if missing_part(cast("Any", each), f"driver {each}") is None)
     # In this mode each driver looks: one without a profile of phones would refuse to.
     looking = Config(
-        station=Station(mode="simulated"), apcv=Apcv(profiles=(_SIMULATOR,)), drivers=Drivers(enabled=installed)
+        station=StationSection(mode="simulated"),
+        apcv=ApcvSection(profiles=(_SIMULATOR,)),
+        drivers=DriversSection(enabled=installed),
     )
     with output.progress(t("Recherche des lecteurs…", "Looking for readers…")):
         return devices.seen_names(devices.ask(looking))

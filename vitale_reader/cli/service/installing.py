@@ -16,8 +16,8 @@ from vitale_reader.cli.frame.language import t
 from vitale_reader.home import Home
 
 if TYPE_CHECKING:
-    from vitale_reader.service.base import Service, State
-    from vitale_reader.service.steps import Done, Step
+    from vitale_reader.service.base import Service, ServiceState
+    from vitale_reader.service.steps import Step, StepDone
 
 __all__ = ["install", "restart", "scope_option", "start", "status", "stop", "this_service", "uninstall"]
 
@@ -219,34 +219,34 @@ def _require_no_other(place: Home, home: Path | None) -> None:
     raise DaemonRunning(why, data={"pid": pid, "home": str(place.state)})
 
 
-def _carry_out(found: "Service", steps: "Iterable[Step]") -> "list[Done]":
+def _carry_out(found: "Service", steps: "Iterable[Step]") -> "list[StepDone]":
     with output.progress(t("Un instant…", "One moment…")):
         return list(found.carry_out(steps))
 
 
-def _plain(steps: "list[Done] | list[Step]") -> object:
+def _plain(steps: "list[StepDone] | list[Step]") -> object:
     return msgspec.to_builtins(steps, enc_hook=str)
 
 
 def _show(found: "Service", steps: "Iterable[Step]", *, as_json: bool) -> None:
     """Shows steps that are not taken."""
-    from vitale_reader.service.steps import Command, Write
+    from vitale_reader.service.steps import SystemCommand, WriteFile
 
     planned = list(steps)
     if as_json:
         output.print_json({"dry_run": True, "scope": found.scope, "steps": _plain(planned)})
         return
     for step in planned:
-        if isinstance(step, Write):
+        if isinstance(step, WriteFile):
             click.echo(_words(step) + _kept(step.former))
             click.echo("".join(f"    {line}\n" for line in step.text.splitlines()))
         else:
             click.echo(_words(step))
-    if not any(isinstance(step, Command) for step in planned):
+    if not any(isinstance(step, SystemCommand) for step in planned):
         click.echo(t("Rien d’autre.", "Nothing else."))
 
 
-def _tell(found: "Service", done: "list[Done]", *, as_json: bool) -> None:
+def _tell(found: "Service", done: "list[StepDone]", *, as_json: bool) -> None:
     state = found.state()
     if as_json:
         output.print_json({"dry_run": False, "scope": found.scope, "steps": _plain(done), "state": state})
@@ -258,11 +258,11 @@ def _tell(found: "Service", done: "list[Done]", *, as_json: bool) -> None:
 
 
 def _words(step: "Step") -> str:
-    from vitale_reader.service.steps import Command, Write
+    from vitale_reader.service.steps import SystemCommand, WriteFile
 
-    if isinstance(step, Command):
+    if isinstance(step, SystemCommand):
         return " ".join(step.command)
-    if isinstance(step, Write):
+    if isinstance(step, WriteFile):
         return t(f"écrire {step.file}", f"write {step.file}")
     return t(f"retirer {step.file}", f"remove {step.file}")
 
@@ -273,7 +273,7 @@ def _kept(former: Path | None) -> str:
     return t(f"\N{NO-BREAK SPACE}; ce qui y était reste dans {former.name}", f"; what was there stays in {former.name}")
 
 
-def _described(found: "Service", state: "State") -> list[tuple[str, str]]:
+def _described(found: "Service", state: "ServiceState") -> list[tuple[str, str]]:
     if not state.installed and not state.off:
         return [(t("Service", "Service"), t("non installé", "not installed"))]
     pid = f" ({t('processus', 'process')} {state.pid})" if state.pid else ""
@@ -288,7 +288,7 @@ def _described(found: "Service", state: "State") -> list[tuple[str, str]]:
     return told
 
 
-def _activity(state: "State") -> str:
+def _activity(state: "ServiceState") -> str:
     if state.running:
         return t("en marche", "running")
     if state.off:
@@ -299,7 +299,7 @@ def _activity(state: "State") -> str:
     return t("arrêté", "stopped")
 
 
-def _beginning(found: "Service", state: "State") -> str:
+def _beginning(found: "Service", state: "ServiceState") -> str:
     if not state.starts:
         return t("manuel", "by hand only")
     if found.starts_with_the_machine:

@@ -35,7 +35,7 @@ LOOK: Final = 0.3
 _COLOURS: Final[dict[Level, str | None]] = {"debug": None, "info": None, "warning": "yellow", "error": "red"}
 
 
-class Wanted:
+class WantedRecords:
     """The records that were asked for.
 
     Args:
@@ -107,7 +107,7 @@ def logs(
     since: str | None, level: str, lines: int | None, follow: bool, system: bool, as_json: bool, home: Path | None
 ) -> None:
     """Runs the command ``vitale-reader logs``."""
-    wanted = Wanted(since, level, time.time())
+    wanted = WantedRecords(since, level, time.time())
     found = this_service(home, system=system)
     status = _tell(found, _station(found, home), wanted, lines, follow=follow, as_json=as_json)
     click.get_current_context().exit(status)
@@ -119,7 +119,9 @@ def _station(found: "Service", home: Path | None) -> Home:
     return Home.chosen(home)
 
 
-def _tell(found: "Service", place: Home, wanted: Wanted, lines: int | None, *, follow: bool, as_json: bool) -> int:
+def _tell(
+    found: "Service", place: Home, wanted: WantedRecords, lines: int | None, *, follow: bool, as_json: bool
+) -> int:
     """Tells the records that there are, then those that come; the exit status."""
     journal = _journal(found, place)
     most = lines or (None if wanted.since else LINES)
@@ -163,7 +165,7 @@ class Journal:
         most: how many of those that are there.
     """
 
-    def __init__(self, found: "Service", command: tuple[str, ...], wanted: Wanted, most: int | None) -> None:
+    def __init__(self, found: "Service", command: tuple[str, ...], wanted: WantedRecords, most: int | None) -> None:
         self._found = found
         self._command = command
         self._since = f"--since=@{int(wanted.since)}"

@@ -16,7 +16,7 @@ from vitale_reader.cli.sim.options import phone_option, scenario_option
 
 if TYPE_CHECKING:
     from vitale_firmware_sim.camera.scene import Severity
-    from vitale_firmware_sim.camera.sequence import Showing
+    from vitale_firmware_sim.camera.sequence import PhoneShowing
 
 __all__ = ["camera"]
 
@@ -163,7 +163,7 @@ class _Held:
         return self._phone_user.settings.id
 
 
-def _showing(name: str, kind: str | None, severity: "Severity", seconds: float | None) -> "Showing":
+def _showing(name: str, kind: str | None, severity: "Severity", seconds: float | None) -> "PhoneShowing":
     import math
     from dataclasses import replace
 
@@ -181,7 +181,7 @@ def _showing(name: str, kind: str | None, severity: "Severity", seconds: float |
 
 
 def _write(
-    held: _Held, file: Path, showing: "Showing", size: tuple[int, int], *, colour: bool, seed: int, as_json: bool
+    held: _Held, file: Path, showing: "PhoneShowing", size: tuple[int, int], *, colour: bool, seed: int, as_json: bool
 ) -> None:
     from vitale_firmware_sim.camera.sequence import FPS, sequence
     from vitale_firmware_sim.camera.video import AviWriter

@@ -18,7 +18,7 @@ from vitale_reader.cli.frame.offline_store import opened_store
 from vitale_reader.cli.site.station_config import of_site
 
 if TYPE_CHECKING:
-    from vitale_reader.daemon.site.upkeep import DeskState, SiteState
+    from vitale_reader.daemon.site.upkeep import SiteDeskState, SiteState
 
 __all__ = ["remove", "status"]
 
@@ -100,7 +100,7 @@ def _print_here(here: Mapping[str, object]) -> None:
     )
 
 
-def _remarks(desk: "DeskState") -> Iterator[str]:
+def _remarks(desk: "SiteDeskState") -> Iterator[str]:
     """Sentences for an administrator about a desk: why it was away, and that its clock is wrong."""
     if desk.seen is not None and not desk.serves:
         yield t(
@@ -171,7 +171,7 @@ def remove(station: str, as_json: bool, home: Path | None) -> None:
     )
 
 
-def _row(desk: "DeskState") -> tuple[str, ...]:
+def _row(desk: "SiteDeskState") -> tuple[str, ...]:
     if desk.serves:
         hears = desk.listens is not False
         state = t("en service", "serves") if hears else t("en service, sans écoute", "serves, hears nothing")

@@ -13,10 +13,10 @@ from vitale_reader.cli.frame.exit_status import OTHER
 from vitale_reader.cli.frame.language import t
 from vitale_reader.home import Home
 from vitale_reader.web.native.declaring import State, declare, examine, manifest, own_command, withdraw
-from vitale_reader.web.native.manifest_locations import BROWSERS, Place, System, places
+from vitale_reader.web.native.manifest_locations import BROWSERS, ManifestLocation, System, places
 
 if TYPE_CHECKING:
-    from vitale_reader.daemon.config import Web
+    from vitale_reader.daemon.config import WebSection
 
 __all__ = ["browser"]
 
@@ -100,12 +100,12 @@ def uninstall(named: tuple[str, ...], everyone: bool, as_json: bool) -> None:
 def status(context: click.Context, as_json: bool, home: Path | None) -> None:
     """Runs ``vitale-reader browser status``."""
     web, program = _settings(home), own_command()
-    found: list[tuple[Place, State]] = [
+    found: list[tuple[ManifestLocation, State]] = [
         (place, examine(place, manifest(place.browser.family, program, web.extension.ids), program))
         for everyone in (False, True)
         for place in places(System(), everyone=everyone)
     ]
-    shown: list[tuple[Place, State]] = [
+    shown: list[tuple[ManifestLocation, State]] = [
         (place, state) for place, state in found if state != "absent" or (place.likely and not place.everyone)
     ]
     if as_json:
@@ -121,13 +121,13 @@ def status(context: click.Context, as_json: bool, home: Path | None) -> None:
         context.exit(OTHER)
 
 
-def _settings(home: Path | None) -> "Web":
+def _settings(home: Path | None) -> "WebSection":
     from vitale_reader.daemon.config import load
 
     return load(Home.chosen(home).config).web
 
 
-def _chosen(named: Collection[str], *, everyone: bool) -> list[Place]:
+def _chosen(named: Collection[str], *, everyone: bool) -> list[ManifestLocation]:
     """The places of the browsers that were named; of all that seem to be there where none was.
 
     Raises:
@@ -141,7 +141,7 @@ def _chosen(named: Collection[str], *, everyone: bool) -> list[Place]:
     return chosen
 
 
-def _tell(what: str, done: Iterable[Place], as_json: bool) -> None:
+def _tell(what: str, done: Iterable[ManifestLocation], as_json: bool) -> None:
     done = list(done)
     if as_json:
         output.print_json({what: [_named(place) for place in done]})
@@ -153,11 +153,11 @@ def _tell(what: str, done: Iterable[Place], as_json: bool) -> None:
     )
 
 
-def _named(place: Place) -> dict[str, object]:
+def _named(place: ManifestLocation) -> dict[str, object]:
     return {"browser": place.browser.name, "system": place.everyone, "file": str(place.file)}
 
 
-def _for_whom(place: Place) -> str:
+def _for_whom(place: ManifestLocation) -> str:
     return t("tous", "everybody") if place.everyone else t("cet utilisateur", "this user")
 
 

@@ -4,12 +4,12 @@ from math import inf
 
 from vitale_drivers.base import Arm
 from vitale_reader.daemon.arbitration.actions import Pending
-from vitale_reader.daemon.arbitration.request_queue import PendingRequests
+from vitale_reader.daemon.arbitration.request_queue import RequestQueue
 
 __all__ = ["arm_for"]
 
 
-def arm_for(pending_requests: PendingRequests, media: frozenset[str], readers: frozenset[str]) -> Arm | None:
+def arm_for(pending_requests: RequestQueue, media: frozenset[str], readers: frozenset[str]) -> Arm | None:
     """Returns the arming of a driver with these media and readers; None where no request waits for any of them.
 
     Only for readers that it has: names that clients made up never reach a driver. The deadline is that of the longest

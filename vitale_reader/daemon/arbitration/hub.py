@@ -84,7 +84,7 @@ from vitale_reader.daemon.arbitration.actions import (
     Unread,
 )
 from vitale_reader.daemon.arbitration.arming import arm_for
-from vitale_reader.daemon.arbitration.request_queue import PendingRequests
+from vitale_reader.daemon.arbitration.request_queue import RequestQueue
 from vitale_reader.daemon.arbitration.slots import DriverState, Slot, fingerprint
 
 __all__ = ["GRACE_LOST", "GRACE_NEW", "PRESENT", "Hub"]
@@ -135,7 +135,7 @@ class Hub(msgspec.Struct):
 
     _drivers: dict[str, DriverState] = msgspec.field(default_factory=dict[str, DriverState])
     _slots: dict[str, Slot] = msgspec.field(default_factory=dict[str, Slot])
-    _pending: PendingRequests = msgspec.field(default_factory=PendingRequests)
+    _pending: RequestQueue = msgspec.field(default_factory=RequestQueue)
     _unread: dict[Key, ToldProblems] = msgspec.field(default_factory=dict[Key, ToldProblems])
     _without_reader: dict[Key, tuple[float, type[NoReader | ReaderGone]]] = msgspec.field(
         default_factory=dict[Key, tuple[float, type[NoReader | ReaderGone]]]

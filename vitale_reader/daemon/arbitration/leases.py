@@ -23,7 +23,7 @@ from vitale_drivers.base import Command, LeaseCommand, Leased, Unlease, Unleased
 from vitale_protocol.errors import LeaseConflict, LeaseExpired, MediumUnreadable, ReaderBusy, VitaleError
 from vitale_protocol.events import LeaseEnded, LeaseWhy, Reader
 
-__all__ = ["Holder", "Lease", "Leases", "expired"]
+__all__ = ["Lease", "LeaseHolder", "Leases", "expired"]
 
 #: Seconds for a driver to get at the card; ``busy_timeout`` of ``pcsc`` is 8.
 ACCESS = 30.0
@@ -32,7 +32,7 @@ ACCESS = 30.0
 MOST_ENDED = 1_000
 
 
-class Holder(Protocol):
+class LeaseHolder(Protocol):
     """A session, as a lease sees it.
 
     Attributes:
@@ -57,7 +57,7 @@ class Lease(msgspec.Struct, kw_only=True, eq=False):
 
     id: str
     number: int
-    holder: Holder
+    holder: LeaseHolder
     client_id: str
     reader: str
     driver: str
@@ -67,7 +67,7 @@ class Lease(msgspec.Struct, kw_only=True, eq=False):
     atr: bytes = b""
 
 
-class Ended(msgspec.Struct, frozen=True):
+class EndedLease(msgspec.Struct, frozen=True):
     """Record of a lease that has ended."""
 
     client_id: str
@@ -86,14 +86,14 @@ class Leases:
         self._send = send
         self._name = name
         self._current: dict[str, Lease] = {}
-        self._ended: OrderedDict[str, Ended] = OrderedDict()
+        self._ended: OrderedDict[str, EndedLease] = OrderedDict()
         self._last_number = 0
 
     # ── for sessions ──
 
     def acquire(
         self,
-        holder: Holder,
+        holder: LeaseHolder,
         client_id: str,
         reader: Reader,
         *,
@@ -127,7 +127,7 @@ class Leases:
         self._current[reader.id] = lease
         self._send(lease.driver, LeaseCommand(id=lease.number, reader=lease.reader, until=now + ttl + ACCESS))
 
-    def held(self, holder: Holder, client_id: str, name: str) -> Lease:
+    def held(self, holder: LeaseHolder, client_id: str, name: str) -> Lease:
         """The lease of this name, for its holder to use.
 
         Raises:
@@ -158,7 +158,7 @@ class Leases:
         self._let_go(lease, "ttl")
         return True
 
-    def of(self, holder: Holder) -> int:
+    def of(self, holder: LeaseHolder) -> int:
         """Number of leases that a session has, or waits for."""
         return sum(lease.holder is holder for lease in self._current.values())
 
@@ -167,7 +167,7 @@ class Leases:
         ended = self._ended.get(name)
         return ended.why if ended else None
 
-    def leave(self, holder: Holder) -> None:
+    def leave(self, holder: LeaseHolder) -> None:
         """Ends the leases of a session that ended."""
         for lease in [lease for lease in self._current.values() if lease.holder is holder]:
             self._let_go(lease, "client")
@@ -223,7 +223,7 @@ class Leases:
 
     def _end(self, lease: Lease, why: LeaseWhy) -> None:
         del self._current[lease.reader]
-        self._ended[lease.id] = Ended(lease.client_id, why)
+        self._ended[lease.id] = EndedLease(lease.client_id, why)
         while len(self._ended) > MOST_ENDED:
             self._ended.popitem(last=False)
         if lease.answer is not None:

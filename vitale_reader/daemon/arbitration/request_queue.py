@@ -19,10 +19,10 @@ import msgspec
 from vitale_protocol.events import Reader
 from vitale_reader.daemon.arbitration.actions import Key, Pending, PendingRequest, PendingSubscription
 
-__all__ = ["Kind", "PendingRequests"]
+__all__ = ["RequestKind", "RequestQueue"]
 
 
-class Kind(msgspec.Struct):
+class RequestKind(msgspec.Struct):
     """Requests that want the same media at the same readers, oldest first, each with its number in the order of all.
 
     ``deadline`` is that of the longest so far: whoever is gone may have had it. ``clients`` has the same requests, with
@@ -67,13 +67,13 @@ class Kind(msgspec.Struct):
 KindKey = tuple[frozenset[str], frozenset[str], frozenset[tuple[str, float]]]
 
 
-class PendingRequests(msgspec.Struct):
+class RequestQueue(msgspec.Struct):
     """The requests that wait, oldest first, and the subscriptions, the one served longest ago first."""
 
     waiting: dict[Key, PendingRequest] = msgspec.field(default_factory=dict[Key, PendingRequest])
     subscribed: dict[Key, PendingSubscription] = msgspec.field(default_factory=dict[Key, PendingSubscription])
     _handed: dict[Hashable, int] = msgspec.field(default_factory=dict[Hashable, int])
-    _kinds: dict[KindKey, Kind] = msgspec.field(default_factory=dict[KindKey, Kind])
+    _kinds: dict[KindKey, RequestKind] = msgspec.field(default_factory=dict[KindKey, RequestKind])
     _numbers: Iterator[int] = msgspec.field(default_factory=itertools.count)
     _of_client: Counter[Hashable] = msgspec.field(default_factory=Counter[Hashable])
     _turns: dict[Hashable, dict[str, int]] = msgspec.field(default_factory=dict[Hashable, dict[str, int]])
@@ -82,7 +82,7 @@ class PendingRequests(msgspec.Struct):
         """One more, the last in the order."""
         self.waiting[request.key] = request
         self._of_client[request.client] += 1
-        self._kinds.setdefault(_kind_of(request), Kind(request)).add(next(self._numbers), request)
+        self._kinds.setdefault(_kind_of(request), RequestKind(request)).add(next(self._numbers), request)
 
     def end(self, key: Key) -> PendingRequest | None:
         """One less; None if it does not wait (any more)."""
@@ -119,7 +119,7 @@ class PendingRequests(msgspec.Struct):
             self._turns.setdefault(pending.client, {})[reader.id] = next(self._numbers)
 
     @property
-    def kinds(self) -> Iterable[Kind]:
+    def kinds(self) -> Iterable[RequestKind]:
         """The kinds of requests."""
         return self._kinds.values()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vitale_protocol.errors import VitaleError
 from vitale_reader.daemon.composition.issuing import Issuing
-from vitale_reader.daemon.composition.station import Station
+from vitale_reader.daemon.composition.station import OpenStation
 from vitale_reader.daemon.config import numbered_devices
 from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.fairness.processor_shares import Shares
@@ -23,7 +23,7 @@ __all__ = ["make_desk", "make_remote_desks"]
 logger = logging.getLogger(__name__)
 
 
-def make_desk(station: Station, issuing: Issuing, beat: Beat, shares: Shares, observe: Observe) -> Coordinator:
+def make_desk(station: OpenStation, issuing: Issuing, beat: Beat, shares: Shares, observe: Observe) -> Coordinator:
     """Makes the desk, with the drivers that are enabled; nothing of it runs yet."""
     for address, driver in numbered_devices(station.config).items():
         logger.warning("driver %s opens whatever gets the name %s, another device or a terminal", driver, address)
@@ -35,7 +35,7 @@ def make_desk(station: Station, issuing: Issuing, beat: Beat, shares: Shares, ob
 
 
 def make_remote_desks(
-    station: Station,
+    station: OpenStation,
     desk: Coordinator,
     written_elsewhere: asyncio.Event,
     on_conflict: Callable[[VitaleError], None],

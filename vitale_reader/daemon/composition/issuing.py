@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 import msgspec
 
 from vitale_reader.daemon import lifecycle
-from vitale_reader.daemon.composition.station import Station
+from vitale_reader.daemon.composition.station import OpenStation
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.conversation import Conversations
 from vitale_reader.daemon.issuing.apcv_profiles import Profiles, read_profiles
@@ -43,7 +43,7 @@ class Issuing(msgspec.Struct, frozen=True, kw_only=True):
 
 async def open_issuing(
     stack: AsyncExitStack,
-    station: Station,
+    station: OpenStation,
     conversations: Conversations,
     observe: Observe,
     ending: lifecycle.Ending,

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from vitale_protocol.extras import missing
 from vitale_protocol.metrics.families import Families
 from vitale_reader.daemon import lifecycle
-from vitale_reader.daemon.composition.station import Station
+from vitale_reader.daemon.composition.station import OpenStation
 from vitale_reader.daemon.handlers.services import Services
 from vitale_reader.daemon.metrics.bearer import bearer_file
 from vitale_reader.daemon.metrics.exporter import MetricsExporter
@@ -22,7 +22,7 @@ __all__ = ["open_traces", "show_metrics"]
 logger = logging.getLogger(__name__)
 
 
-def _gauges(station: Station, services: Services) -> Gauges:
+def _gauges(station: OpenStation, services: Services) -> Gauges:
     desk = services.desk
     return Gauges(
         version=VERSION,
@@ -40,7 +40,7 @@ def _gauges(station: Station, services: Services) -> Gauges:
     )
 
 
-def show_metrics(stack: AsyncExitStack, station: Station, services: Services, tally: Tally) -> None:
+def show_metrics(stack: AsyncExitStack, station: OpenStation, services: Services, tally: Tally) -> None:
     """Has the exporter begin; a desk whose figures nobody can have serves all the same."""
     config, supervisor, gauges = station.config.metrics, services.desk.supervisor, _gauges(station, services)
     if not UNIX_SOCKETS:
@@ -61,7 +61,7 @@ def show_metrics(stack: AsyncExitStack, station: Station, services: Services, ta
     supervisor.add(exporter.worker)
 
 
-def open_traces(stack: AsyncExitStack, station: Station, ending: lifecycle.Ending) -> Sequence[Observe]:
+def open_traces(stack: AsyncExitStack, station: OpenStation, ending: lifecycle.Ending) -> Sequence[Observe]:
     """The observer that sends spans, where it is wanted; a desk whose spans nobody gets serves all the same."""
     if not station.config.traces.enabled:
         return ()

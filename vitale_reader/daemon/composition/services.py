@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from vitale_protocol.methods import Limits as WireLimits
 from vitale_protocol.signing import public_jwk
 from vitale_reader.daemon.composition.issuing import Issuing
-from vitale_reader.daemon.composition.station import Station
+from vitale_reader.daemon.composition.station import OpenStation
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.conversation import Conversations
 from vitale_reader.daemon.dashboard.desk_view import DeskView
@@ -16,7 +16,7 @@ from vitale_reader.daemon.dashboard.simulators import Simulators
 from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.diagnostics import Diagnostics
 from vitale_reader.daemon.fairness.processor_shares import Shares
-from vitale_reader.daemon.handlers.page_rate_limits import PageLimits
+from vitale_reader.daemon.handlers.page_rate_limits import PageRateLimits
 from vitale_reader.daemon.handlers.services import Services
 from vitale_reader.daemon.site.external_changes import ExternalChanges
 from vitale_reader.daemon.site.open_store import spool_file
@@ -31,7 +31,7 @@ __all__ = ["make_news", "make_services"]
 
 
 def make_services(
-    station: Station,
+    station: OpenStation,
     issuing: Issuing,
     desk: Coordinator,
     remote_desks: "RemoteDesks | None",
@@ -53,7 +53,7 @@ def make_services(
         certificates=station.certificates,
         remote_desks=remote_desks,
         conversations=conversations,
-        page_limits=PageLimits(conversations, desk.load),
+        page_limits=PageRateLimits(conversations, desk.load),
         shares=shares,
         pairing=PairingDesk(public_jwk(station.keys.identity).thumbprint),
         clock=station.clock.now,
@@ -82,7 +82,7 @@ def _wire_limits(config: Config) -> WireLimits:
 
 
 def make_news(
-    station: Station, issuing: Issuing, services: Services, written_elsewhere: asyncio.Event
+    station: OpenStation, issuing: Issuing, services: Services, written_elsewhere: asyncio.Event
 ) -> ExternalChanges:
     """Makes the look at what others have written: other desks, and the command line."""
     remote_desks = services.remote_desks

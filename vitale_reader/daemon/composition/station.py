@@ -34,12 +34,12 @@ from vitale_reader.daemon.store.store import Database
 from vitale_reader.home import Home
 from vitale_reader.version import VERSION
 
-__all__ = ["Station", "open_station"]
+__all__ = ["OpenStation", "open_station"]
 
 logger = logging.getLogger(__name__)
 
 
-class Station(msgspec.Struct, frozen=True, kw_only=True):
+class OpenStation(msgspec.Struct, frozen=True, kw_only=True):
     """Parts of the station that precede any presentation: its secrets, its store, its clients, its audit trail."""
 
     home: Home
@@ -70,7 +70,7 @@ async def open_station(
     observe: Observe,
     ending: lifecycle.Ending,
     told: Callable[[], None],
-) -> Station:
+) -> OpenStation:
     """Opens the station; ``told`` is called at each step by which a store of a version before is brought forward.
 
     Raises:
@@ -100,7 +100,7 @@ async def open_station(
     client_registry = ClientRegistry(store, vault, clock=clock.now, believed=clock.believed, remembered=remembered)
     await client_registry.open()
     stations = Stations(store, vault, keys, certificates, name=config.station.name, remembered=remembered)
-    return Station(
+    return OpenStation(
         home=home,
         config=config,
         keys=keys,

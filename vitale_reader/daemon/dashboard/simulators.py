@@ -20,7 +20,7 @@ __all__ = ["Simulators"]
 PATIENCE: Final = 30.0
 
 
-class Holder(Protocol):
+class SimulatorHolder(Protocol):
     """A session that holds simulators.
 
     Attributes:
@@ -49,7 +49,7 @@ class Simulators:
 
     def __init__(self, mode: StationMode) -> None:
         self._mode = mode
-        self._held: dict[int, tuple[Holder, tuple[SimulatorPlace, ...]]] = {}
+        self._held: dict[int, tuple[SimulatorHolder, tuple[SimulatorPlace, ...]]] = {}
         self._acts: dict[int, Act] = {}
         self._numbers = itertools.count(1)
         self._listeners: list[Callable[[], None]] = []
@@ -63,7 +63,7 @@ class Simulators:
         """Has somebody told that the places may have changed."""
         self._listeners.append(listener)
 
-    def attach(self, holder: Holder, places: Sequence[SimulatorPlace]) -> None:
+    def attach(self, holder: SimulatorHolder, places: Sequence[SimulatorPlace]) -> None:
         """A session simulates at these places from now on.
 
         Raises:
@@ -78,7 +78,7 @@ class Simulators:
         self._held[holder.number] = (holder, tuple(places))
         self._changed()
 
-    def left(self, holder: Holder) -> None:
+    def left(self, holder: SimulatorHolder) -> None:
         """A session ended, whether or not it held simulators."""
         if self._held.pop(holder.number, None) is None:
             return
@@ -117,7 +117,7 @@ class Simulators:
             if not act.done.done():
                 act.done.set_exception(ShuttingDown("the daemon is stopping"))
 
-    def acted(self, holder: Holder, number: int, places: Sequence[SimulatorPlace], refused: str) -> None:
+    def acted(self, holder: SimulatorHolder, number: int, places: Sequence[SimulatorPlace], refused: str) -> None:
         """A simulator answers; one that comes too late only says what is where.
 
         Raises:
@@ -134,7 +134,7 @@ class Simulators:
             if act is not None and act.holder == holder.number and not act.done.done():
                 act.done.set_result(refused)
 
-    def _holder(self, name: str, thing: str | None) -> Holder:
+    def _holder(self, name: str, thing: str | None) -> SimulatorHolder:
         for holder, places in self._held.values():
             for place in places:
                 if place.place == name:

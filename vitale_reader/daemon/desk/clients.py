@@ -2,17 +2,17 @@
 
 from typing import Protocol
 
-from vitale_reader.daemon.arbitration.leases import Holder
+from vitale_reader.daemon.arbitration.leases import LeaseHolder
 from vitale_reader.daemon.desk.code_subscriptions import CodeSubscriber
 from vitale_reader.daemon.desk.previews import Viewer
 from vitale_reader.daemon.desk.subscriptions import Subscriber
 from vitale_reader.daemon.desk.watchers import Watcher
 from vitale_reader.daemon.issuing import delivery
 
-__all__ = ["Client", "Requester"]
+__all__ = ["DeskClient", "Requester"]
 
 
-class Requester(delivery.Client, Protocol):
+class Requester(delivery.DeliveryClient, Protocol):
     """A session, or a request of another desk, as its requests see it.
 
     Attributes:
@@ -22,7 +22,7 @@ class Requester(delivery.Client, Protocol):
     number: int
 
 
-class Client(Requester, Watcher, Viewer, Subscriber, CodeSubscriber, Holder, Protocol):
+class DeskClient(Requester, Watcher, Viewer, Subscriber, CodeSubscriber, LeaseHolder, Protocol):
     """A session, as the desk sees it."""
 
     number: int

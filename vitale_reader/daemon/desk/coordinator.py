@@ -33,7 +33,7 @@ from vitale_reader.daemon.arbitration.actions import (
     Unread,
 )
 from vitale_reader.daemon.arbitration.hub import GRACE_NEW, Hub
-from vitale_reader.daemon.desk.clients import Client, Requester
+from vitale_reader.daemon.desk.clients import DeskClient, Requester
 from vitale_reader.daemon.desk.code_subscriptions import CodeSubscriptions
 from vitale_reader.daemon.desk.deliveries import Deliveries
 from vitale_reader.daemon.desk.driver_reports import DriverReports
@@ -41,7 +41,7 @@ from vitale_reader.daemon.desk.leasing import LeaseDesk
 from vitale_reader.daemon.desk.previews import Previews
 from vitale_reader.daemon.desk.rationed_log import RationedLog
 from vitale_reader.daemon.desk.subscriptions import Subscription
-from vitale_reader.daemon.desk.watchers import Watcher, Watchers
+from vitale_reader.daemon.desk.watchers import ReaderWatchers, Watcher
 from vitale_reader.daemon.fairness.processor_shares import Shares
 from vitale_reader.daemon.issuing.delivery import Claim, Delivery, Fate, RequestContext
 from vitale_reader.daemon.issuing.issuer import Grant
@@ -87,7 +87,7 @@ class Coordinator:
         self._asked: dict[Key, RequestContext] = {}
         self._deliveries = Deliveries(delivery, observe, shares, self._changed)
         self._subscriptions: dict[Key, Subscription] = {}
-        self._watchers = Watchers()
+        self._watchers = ReaderWatchers()
         self._previews = Previews(self._order)
         self._codes = CodeSubscriptions()
         self.leases = LeaseDesk(self._order, self._known)
@@ -157,7 +157,7 @@ class Coordinator:
         """Has somebody told that something may have changed; not what."""
         self._listeners.append(listener)
 
-    def load(self, *clients: Client) -> int:
+    def load(self, *clients: DeskClient) -> int:
         """Number of requests, subscriptions and leases of a session, or of several together."""
         several, numbers = set[object](clients), {client.number for client in clients}
         waiting = sum(asked.client in several for asked in self._asked.values())
@@ -205,7 +205,14 @@ class Coordinator:
         self._do(self._hub.ask(waiting, now))
 
     def submit(
-        self, client: Client, request: RequestId, grant: Grant, presentation: Presented, *, driver: str, timeout: float
+        self,
+        client: DeskClient,
+        request: RequestId,
+        grant: Grant,
+        presentation: Presented,
+        *,
+        driver: str,
+        timeout: float,
     ) -> None:
         """A session presents what its application read itself: no reader and nobody else's turn come into it."""
         asked = RequestContext(
@@ -218,7 +225,7 @@ class Coordinator:
         )
         self._deliveries.start(asked, presentation, driver, session=client)
 
-    def cancel(self, client: Client, request: RequestId) -> bool:
+    def cancel(self, client: DeskClient, request: RequestId) -> bool:
         """Cancels a request of a session; whether it was waiting, for a medium or for the apCV service."""
         key = (client.number, request)
         if self._deliveries.cancel(client, request):
@@ -228,7 +235,7 @@ class Coordinator:
             self._do(self._hub.cancel(key, self._now()))
         return waits
 
-    def subscribe(self, client: Client, grant: Grant, *, media: frozenset[str], readers: frozenset[str]) -> str:
+    def subscribe(self, client: DeskClient, grant: Grant, *, media: frozenset[str], readers: frozenset[str]) -> str:
         """A session wants whatever no request claims; gives the name of the subscription."""
         name = f"sub-{secrets.token_hex(8)}"
         key = (client.number, name)
@@ -240,16 +247,16 @@ class Coordinator:
         )
         return name
 
-    def unsubscribe(self, client: Client, name: str) -> None:
+    def unsubscribe(self, client: DeskClient, name: str) -> None:
         """A session wants no more of it; what is being delivered is delivered."""
         if self._subscriptions.pop((client.number, name), None):
             self._do(self._hub.unsubscribe((client.number, name), self._now()))
 
-    def subscribe_codes(self, client: Client, readers: frozenset[str]) -> str:
+    def subscribe_codes(self, client: DeskClient, readers: frozenset[str]) -> str:
         """A session wants the codes that are no patient's; gives the name of the subscription."""
         return self._codes.start(client, readers)
 
-    def unsubscribe_codes(self, client: Client, name: str) -> None:
+    def unsubscribe_codes(self, client: DeskClient, name: str) -> None:
         """A session wants no more of them."""
         self._codes.stop(client, name)
 
@@ -265,7 +272,7 @@ class Coordinator:
         """A reader was ``added``, ``changed`` or ``removed``, here or at another desk: for everyone who watches."""
         self._watchers.announce(what, reader)
 
-    def preview(self, client: Client, reader: str, every: float) -> None:
+    def preview(self, client: DeskClient, reader: str, every: float) -> None:
         """A session wants pictures of what a camera sees, ``every`` so many seconds.
 
         Raises:
@@ -273,11 +280,11 @@ class Coordinator:
         """
         self._previews.start(client, self._known(reader), every, self._now())
 
-    def end_preview(self, client: Client, reader: str) -> None:
+    def end_preview(self, client: DeskClient, reader: str) -> None:
         """A session has seen enough of a camera's pictures."""
         self._previews.stop(client, reader, self._now())
 
-    def leave(self, client: Client) -> None:
+    def leave(self, client: DeskClient) -> None:
         """Ends all that belongs to a session that ended."""
         self.unwatch(client)
         self._previews.leave(client, self._now())

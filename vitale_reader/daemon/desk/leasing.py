@@ -8,7 +8,7 @@ from math import inf
 from vitale_drivers.base import Command, Leased, Unleased
 from vitale_protocol.errors import VitaleError
 from vitale_protocol.events import LeaseWhy, Reader
-from vitale_reader.daemon.arbitration.leases import Holder, Lease, Leases
+from vitale_reader.daemon.arbitration.leases import Lease, LeaseHolder, Leases
 
 __all__ = ["LeaseDesk"]
 
@@ -28,7 +28,9 @@ class LeaseDesk:
 
     # ── for sessions ──
 
-    async def acquire(self, holder: Holder, client_id: str, reader: str, *, previous: str | None, ttl: float) -> Lease:
+    async def acquire(
+        self, holder: LeaseHolder, client_id: str, reader: str, *, previous: str | None, ttl: float
+    ) -> Lease:
         """The card in a reader for a session alone, once it is held.
 
         Raises:
@@ -52,7 +54,7 @@ class LeaseDesk:
             raise lease
         return lease
 
-    def held(self, holder: Holder, client_id: str, name: str) -> Lease:
+    def held(self, holder: LeaseHolder, client_id: str, name: str) -> Lease:
         """A lease, for its holder to use.
 
         Raises:
@@ -80,11 +82,11 @@ class LeaseDesk:
         self._set_alarm()
         return freed
 
-    def of(self, holder: Holder) -> int:
+    def of(self, holder: LeaseHolder) -> int:
         """Number of leases that a session has, or waits for."""
         return self._leases.of(holder)
 
-    def leave(self, holder: Holder) -> None:
+    def leave(self, holder: LeaseHolder) -> None:
         """Ends the leases of a session that ended."""
         self._leases.leave(holder)
 

@@ -49,7 +49,7 @@ class Subscription(msgspec.Struct, frozen=True, eq=False):
     grant: Grant
     reader: str | None = None
 
-    # ── delivery.Client ──
+    # ── delivery.DeliveryClient ──
 
     @property
     def owner(self) -> Hashable:

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from vitale_protocol.events import Reader
 
-__all__ = ["Watcher", "Watchers"]
+__all__ = ["ReaderWatchers", "Watcher"]
 
 
 class Watcher(Protocol):
@@ -20,7 +20,7 @@ class Watcher(Protocol):
         """A reader was ``added``, ``changed`` or ``removed``."""
 
 
-class Watchers:
+class ReaderWatchers:
     """Those who watch now, each once."""
 
     def __init__(self) -> None:

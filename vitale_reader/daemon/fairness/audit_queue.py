@@ -23,7 +23,7 @@ MINUTE = 60.0
 MOST_KINDS = 4_096
 
 
-class Kind(msgspec.Struct, frozen=True):
+class NoteKind(msgspec.Struct, frozen=True):
     """The traits that lines counted together have in common."""
 
     action: str
@@ -44,8 +44,8 @@ class Notes:
     def __init__(self, audit: Audit, *, clock: Callable[[], float]) -> None:
         self._audit = audit
         self._clock = clock
-        self._lines: deque[tuple[Kind, int]] = deque()
-        self._counted: dict[Kind, int] = {}
+        self._lines: deque[tuple[NoteKind, int]] = deque()
+        self._counted: dict[NoteKind, int] = {}
         self._minute_ends = clock() + MINUTE
         self._due = asyncio.Event()
         self._closing = False
@@ -78,9 +78,9 @@ class Notes:
     ) -> None:
         """The same, for those who cannot wait."""
         self._sum_up_when_over()
-        kind = Kind(action, outcome, client_id, medium, reader)
+        kind = NoteKind(action, outcome, client_id, medium, reader)
         if kind not in self._counted and len(self._counted) >= MOST_KINDS:
-            kind = Kind(action, outcome, None, None, None)
+            kind = NoteKind(action, outcome, None, None, None)
         count = self._counted[kind] = self._counted.get(kind, 0) + 1
         if count <= MOST_LINES:
             self._lines.append((kind, 1))

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-__all__ = ["Bucket", "Buckets", "Buffered", "Places", "Rate", "Unread"]
+__all__ = ["Bucket", "Buckets", "Buffered", "Places", "Rate", "UnreadBytes"]
 
 #: Buckets that are remembered; one that is forgotten is full again.
 MOST_BUCKETS = 4_096
@@ -87,7 +87,7 @@ class Buffered(Protocol):
         ...
 
 
-class Unread:
+class UnreadBytes:
     """Bytes that each owner was sent and does not read, over all its connections.
 
     Args:

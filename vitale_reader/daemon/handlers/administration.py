@@ -21,7 +21,7 @@ from vitale_reader.daemon.handlers.services import Answer, Handlers, RequestId, 
 from vitale_reader.daemon.issuing.outbox import MOST_LISTED
 
 if TYPE_CHECKING:
-    from vitale_reader.daemon.keystore.certificate_authority import Issued
+    from vitale_reader.daemon.keystore.certificate_authority import IssuedCertificate
 
 __all__ = ["AdministrationCalls"]
 
@@ -41,7 +41,7 @@ class AdministrationCalls:
         }
 
     async def _clients_add(self, conversation: Conversation, _id: RequestId | None, params: ClientsAdd) -> Result:
-        issued: list[Issued] = []
+        issued: list[IssuedCertificate] = []
 
         def certificate(client_id: str) -> str:
             issued.append(self._services.certificates.issue_client(client_id))

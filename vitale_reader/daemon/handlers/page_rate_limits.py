@@ -7,14 +7,14 @@ from vitale_protocol.errors import LimitExceeded
 from vitale_reader.daemon.conversation import Conversation, Conversations
 from vitale_reader.daemon.fairness.token_buckets import Buckets, Rate
 
-__all__ = ["CALLS", "TOKENS", "PageLimits"]
+__all__ = ["CALLS", "TOKENS", "PageRateLimits"]
 
 #: Calls of one page, and requests for a token: thirty a minute, a few of them in a row.
 CALLS = Rate(10.0, 20.0)
 TOKENS = Rate(0.5, 30.0)
 
 
-class PageLimits:
+class PageRateLimits:
     """Limits of each page, all its sessions together; other clients have none of these.
 
     Args:

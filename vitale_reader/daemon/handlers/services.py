@@ -18,7 +18,7 @@ from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.diagnostics import Diagnostics
 from vitale_reader.daemon.fairness.audit_queue import Notes
 from vitale_reader.daemon.fairness.processor_shares import Shares
-from vitale_reader.daemon.handlers.page_rate_limits import PageLimits
+from vitale_reader.daemon.handlers.page_rate_limits import PageRateLimits
 from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.keystore.certificates import Certificates
@@ -60,7 +60,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     remote_desks: "RemoteDesks | None"
     conversations: Conversations
     pairing: PairingDesk
-    page_limits: PageLimits
+    page_limits: PageRateLimits
     shares: Shares
     clock: Callable[[], float]
     clock_offset: Callable[[], float]

@@ -25,7 +25,7 @@ from vitale_protocol.web.handshake import (
     admit,
     offer,
 )
-from vitale_protocol.web.handshake import Station as HandshakeStation
+from vitale_protocol.web.handshake import PinnedStation as HandshakeStation
 from vitale_protocol.web.sealed_frames import SessionKeys
 from vitale_reader.daemon.clients.callers import LOCAL_CLIENT, Caller
 from vitale_reader.daemon.conversation import Challenge, Conversation

@@ -34,7 +34,7 @@ from vitale_reader.daemon.store.tables import contexts
 from vitale_reader.resolvers.base import Resolution, Signature, claim_of
 from vitale_reader.resolvers.guarded import GuardedResolver
 
-__all__ = ["NOTICE", "Contexts", "Held"]
+__all__ = ["NOTICE", "Contexts", "HeldContext"]
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ LOOK = 30.0
 Notify = Callable[[str, ContextExpiring], bool]
 
 
-class Held(msgspec.Struct, frozen=True, kw_only=True):
+class HeldContext(msgspec.Struct, frozen=True, kw_only=True):
     """A context that a client holds; times are epoch seconds."""
 
     __repr__ = concealed
@@ -101,7 +101,7 @@ class Contexts:
         self._station = station
         self._mode = mode
         self._clock = clock
-        self._held: dict[str, Held] = {}
+        self._held: dict[str, HeldContext] = {}
         self._revoked: set[str] = set()
         self._changed = asyncio.Event()
 
@@ -113,16 +113,20 @@ class Contexts:
         """
         values = {"of_station": self._station, "now": self._clock.believed()}
         rows = await self._store.run(lambda connection: connection.execute(_LIVING, values).mappings().all())
-        found = [Held(**{name: row[name] for name in Held.__struct_fields__}) for row in rows if self._holds(row)]
+        found = [
+            HeldContext(**{name: row[name] for name in HeldContext.__struct_fields__})
+            for row in rows
+            if self._holds(row)
+        ]
         self._held = {held.digest: held for held in found if self._opens(held)}
 
     # ── readings ──
 
-    def hold(self, resolution: Resolution, client_id: str) -> tuple[Held, Callable[[Connection], object]]:
+    def hold(self, resolution: Resolution, client_id: str) -> tuple[HeldContext, Callable[[Connection], object]]:
         """A context for a client, and what keeps it within the transaction that keeps its token."""
         digest = self._digest(resolution.identifiant)
         now, ends_at = self._clock.now(), resolution.date_fin_validite.timestamp()
-        held = Held(
+        held = HeldContext(
             digest=digest,
             client_id=client_id,
             notice_at=ends_at - min(NOTICE, (ends_at - now) / 4),
@@ -139,7 +143,7 @@ class Contexts:
 
         return held, write
 
-    def held(self, context: Held) -> bool:
+    def held(self, context: HeldContext) -> bool:
         """A context was kept in the store: it counts from now on; not where its client was revoked meanwhile."""
         if context.client_id in self._revoked:
             return False
@@ -147,27 +151,27 @@ class Contexts:
         self._changed.set()
         return True
 
-    def of_client(self, client_id: str) -> tuple[Held, ...]:
+    def of_client(self, client_id: str) -> tuple[HeldContext, ...]:
         """Contexts that a client holds."""
         return tuple(held for held in self._held.values() if held.client_id == client_id)
 
-    def revoke(self, client_id: str) -> tuple[Held, ...]:
+    def revoke(self, client_id: str) -> tuple[HeldContext, ...]:
         """A client is no more: it holds nothing from now on. Gives what it held, for ``release_taken``."""
         self._revoked.add(client_id)
         return self.take(self.of_client(client_id))
 
-    def take(self, former: Iterable[Held]) -> tuple[Held, ...]:
+    def take(self, former: Iterable[HeldContext]) -> tuple[HeldContext, ...]:
         """Those that are held still; from now on they are unknown to their client. Each is given to one caller only."""
         return tuple(held for held in former if self._held.pop(held.digest, None) is not None)
 
-    async def release_former(self, former: Iterable[Held]) -> None:
+    async def release_former(self, former: Iterable[HeldContext]) -> None:
         """Releases contexts before others take their place; what the service does not release stays held."""
         for held in former:
             if await self.let_go(self._open(held).identifiant):
                 self._held.pop(held.digest, None)
                 await self._forget_released(held)
 
-    async def release_taken(self, taken: Iterable[Held]) -> None:
+    async def release_taken(self, taken: Iterable[HeldContext]) -> None:
         """Releases what nobody holds any more, as well as can be: what the service does not hear ends by itself."""
         for held in taken:
             await self.let_go(self._open(held).identifiant)
@@ -292,11 +296,11 @@ class Contexts:
             logger.error("contexts that ended stay in the store until it is cleared: %s", error)
         await self._tell(self._due())
 
-    def _due(self) -> list[Held]:
+    def _due(self) -> list[HeldContext]:
         now = self._clock.now()
         return [held for held in self._held.values() if not held.noticed and held.notice_at <= now < held.ends_at]
 
-    async def _tell(self, due: Iterable[Held]) -> None:
+    async def _tell(self, due: Iterable[HeldContext]) -> None:
         for each in due:
             # Looked up again: while others were told, it may have been released, or told of by another call.
             held = self._held.get(each.digest)
@@ -314,7 +318,7 @@ class Contexts:
 
     # ── inside ──
 
-    async def _renew(self, held: Held, resolution: Resolution) -> None:
+    async def _renew(self, held: HeldContext, resolution: Resolution) -> None:
         again, _ = self.hold(resolution, held.client_id)
         # The owner of a context that ends when it was to end has been told of it, or will be.
         if again.ends_at == held.ends_at:
@@ -323,7 +327,7 @@ class Contexts:
         self._changed.set()
         await self._update(again)
 
-    def _opens(self, held: Held) -> bool:
+    def _opens(self, held: HeldContext) -> bool:
         """True if it was sealed with the keys that the station has now, and may be used in its mode of now."""
         try:
             kept = self._open(held)
@@ -334,7 +338,7 @@ class Contexts:
     def _digest(self, identifiant: str) -> str:
         return self._vault.digest("context", identifiant.encode())
 
-    def _of(self, client_id: str, identifiant: str) -> Held:
+    def _of(self, client_id: str, identifiant: str) -> HeldContext:
         held = self._held.get(self._digest(identifiant))
         if held is None or held.client_id != client_id or held.ends_at <= self._clock.now():
             raise ContextUnknown("not a context of this client, or not any more")
@@ -344,10 +348,10 @@ class Contexts:
         kept = Kept(**asdict(claim_of(resolution)), origin=resolution.origin)
         return self._vault.seal(msgspec.json.encode(kept), f"context:{digest}")
 
-    def _open(self, held: Held) -> Kept:
+    def _open(self, held: HeldContext) -> Kept:
         return decode_document(self._vault.unseal(held.sealed, f"context:{held.digest}"), Kept)
 
-    def _row(self, held: Held) -> dict[str, Any]:
+    def _row(self, held: HeldContext) -> dict[str, Any]:
         return row_seals.sealed(self._vault, contexts, asdict(held) | {"station": self._station})
 
     def _holds(self, row: RowMapping) -> bool:
@@ -356,7 +360,7 @@ class Contexts:
         logger.error("a context was changed or damaged in the store: it is refused")
         return False
 
-    async def _update(self, held: Held) -> None:
+    async def _update(self, held: HeldContext) -> None:
         values = self._row(held) | {"of_digest": held.digest}
         await self._store.run(lambda connection: connection.execute(_UPDATE, values))
 
@@ -364,7 +368,7 @@ class Contexts:
         self._held.pop(digest, None)
         await self._forget([digest])
 
-    async def _forget_released(self, held: Held) -> None:
+    async def _forget_released(self, held: HeldContext) -> None:
         try:
             await self._forget([held.digest])
         except StoreUnavailable as error:

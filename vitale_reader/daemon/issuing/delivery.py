@@ -45,19 +45,19 @@ from vitale_protocol.records import Reading
 from vitale_reader.daemon.database.combined_writes import Write
 from vitale_reader.daemon.fairness.audit_queue import Notes
 from vitale_reader.daemon.fairness.processor_shares import Owner, alike
-from vitale_reader.daemon.issuing.contexts import Contexts, Held
-from vitale_reader.daemon.issuing.issuer import Grant, Issued, Issuer
+from vitale_reader.daemon.issuing.contexts import Contexts, HeldContext
+from vitale_reader.daemon.issuing.issuer import Grant, IssuedToken, Issuer
 from vitale_reader.daemon.issuing.opposition import Opposition
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import Claimed, ReplayGuard
 from vitale_reader.daemon.observation.events import Delivered, Observe, unobserved
 from vitale_reader.daemon.observation.incidents import BackgroundTasks, incident
 from vitale_reader.daemon.observation.timeline import Timeline
-from vitale_reader.daemon.store.audit_trail.entries import Entry
+from vitale_reader.daemon.store.audit_trail.entries import AuditEntry
 from vitale_reader.resolvers.base import Resolution
 from vitale_reader.resolvers.guarded import GuardedResolver
 
-__all__ = ["Claim", "Client", "Delivery", "Fate", "RequestContext"]
+__all__ = ["Claim", "Delivery", "DeliveryClient", "Fate", "RequestContext"]
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ Fate = Literal["used", "unused", "declined"]
 """It answered a request; or it may still answer another one; or nothing was done for it, since the request was over."""
 
 
-class Client(Owner, Protocol):
+class DeliveryClient(Owner, Protocol):
     """A session, as a delivery sees it; each call goes to the other end at once, if that is still there."""
 
     def reply(self, request: RequestId, result: PresentationResult) -> None:
@@ -112,7 +112,7 @@ class RequestContext(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         timeline: the stages of its delivery.
     """
 
-    client: Client
+    client: DeliveryClient
     request: RequestId
     grant: Grant
     deadline: float
@@ -150,7 +150,7 @@ class Resolved(msgspec.Struct, frozen=True):
     claimed: Claimed | None = None
     degraded: bool = False
     resolution: Resolution | None = None
-    former: tuple[Held, ...] = ()
+    former: tuple[HeldContext, ...] = ()
 
 
 class Delivery:
@@ -279,7 +279,7 @@ class Delivery:
 
     async def _issue_and_keep(
         self, presentation: Presented, asked: RequestContext, driver: str, resolved: Resolved
-    ) -> Issued:
+    ) -> IssuedToken:
         degraded = resolved.degraded or self._outbox.degraded
         warnings = resolved.reading.warnings + (("store_degraded",) if degraded else ())
         reading = msgspec.structs.replace(resolved.reading, warnings=warnings)
@@ -290,12 +290,14 @@ class Delivery:
             await self._keep(presentation, asked, issued, resolved)
         return issued
 
-    async def _keep(self, presentation: Presented, asked: RequestContext, issued: Issued, resolved: Resolved) -> None:
+    async def _keep(
+        self, presentation: Presented, asked: RequestContext, issued: IssuedToken, resolved: Resolved
+    ) -> None:
         """Kept before it is handed over: whatever dies from here on, the token is in the outbox."""
         grant = asked.grant
         writes: list[Write] = []
         also: list[Callable[[Connection], object]] = []
-        held: Held | None = None
+        held: HeldContext | None = None
         if resolved.claimed is not None:
             writes.append(self._guard.settle(resolved.claimed))
         if resolved.resolution is not None and "context" in grant.scopes:
@@ -303,7 +305,7 @@ class Delivery:
             also.append(write)
         if asked.claim is not None:
             writes.extend(asked.claim.answer(_result_of(presentation, issued)))
-        entry = Entry(
+        entry = AuditEntry(
             at=self._clock(),
             action=asked.action,
             outcome="ok",
@@ -370,7 +372,9 @@ class Delivery:
             await self._withdraw(digest)
             raise asked.given_up.result()
 
-    async def _ask(self, asked: RequestContext, string: bytes, digest: str, former: tuple[Held, ...]) -> Resolution:
+    async def _ask(
+        self, asked: RequestContext, string: bytes, digest: str, former: tuple[HeldContext, ...]
+    ) -> Resolution:
         if former:
             self._tasks.spawn(self._contexts.release_former(former))
             await asyncio.sleep(0)  # It is asked for first; the next patient does not wait for its end.
@@ -431,5 +435,5 @@ def _of_medium(error: VitaleError, medium: str) -> VitaleError:
             return error
 
 
-def _result_of(presentation: Presented, issued: Issued) -> PresentationResult:
+def _result_of(presentation: Presented, issued: IssuedToken) -> PresentationResult:
     return PresentationResult(presentation=presentation.id, token=issued.token.token, claims=issued.claims)

@@ -19,7 +19,7 @@ from vitale_reader.resolvers.base import Resolution, claim_of, timestamp
 if TYPE_CHECKING:
     from vitale_protocol.media.two_d_doc.trust import TrustList
 
-__all__ = ["Grant", "Issued", "Issuer", "cut", "uuid7"]
+__all__ = ["Grant", "IssuedToken", "Issuer", "cut", "uuid7"]
 
 #: Seconds for which rights count as up to date: the service looks them up anew at each presentation, within a day.
 RIGHTS_FRESH = 86_400.0
@@ -40,7 +40,7 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     site: str = ""
 
 
-class Issued(msgspec.Struct, frozen=True):
+class IssuedToken(msgspec.Struct, frozen=True):
     """A token with its claims."""
 
     __repr__ = concealed
@@ -190,7 +190,7 @@ class Issuer:
         driver: str,
         grant: Grant,
         resolution: Resolution | None = None,
-    ) -> Issued:
+    ) -> IssuedToken:
         """The token of a presentation, for a client.
 
         Args:
@@ -229,7 +229,7 @@ class Issuer:
         )
         kid, key = self._keys.signing
         token = sign(claims, key, kid)
-        return Issued(OutboxToken(jti=claims.jti, exp=claims.exp, token=token), claims)
+        return IssuedToken(OutboxToken(jti=claims.jti, exp=claims.exp, token=token), claims)
 
     def tell(
         self, presentation: Presented, reading: Reading, scopes: Sequence[str], resolution: Resolution | None = None

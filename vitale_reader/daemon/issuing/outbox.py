@@ -16,7 +16,7 @@ from vitale_reader.daemon.observation.told_once import ToldOnce
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.audit_trail.audit import append
 from vitale_reader.daemon.store.audit_trail.chain import Chain
-from vitale_reader.daemon.store.audit_trail.entries import Entry
+from vitale_reader.daemon.store.audit_trail.entries import AuditEntry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.spool_replay import note_acknowledged
 from vitale_reader.daemon.store.store import Database
@@ -77,7 +77,7 @@ class Outbox:
         *,
         client_id: str,
         presentation: str,
-        entry: Entry,
+        entry: AuditEntry,
         writes: Sequence[Write] = (),
         also: Sequence[Callable[[Connection], object]] = (),
     ) -> None:

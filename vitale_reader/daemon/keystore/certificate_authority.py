@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from vitale_protocol.errors import StoreUnavailable
 from vitale_protocol.privacy import concealed
 
-__all__ = ["Issued", "issue", "make_authority"]
+__all__ = ["IssuedCertificate", "issue", "make_authority"]
 
 #: A station outlives its pairings; revocation is by the registry, at once, not by expiry.
 VALIDITY = dt.timedelta(days=3650)
@@ -25,7 +25,7 @@ VALIDITY = dt.timedelta(days=3650)
 BEGINS, BUILT = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 
-class Issued(msgspec.Struct, frozen=True):
+class IssuedCertificate(msgspec.Struct, frozen=True):
     """A certificate with its key, PEM; ``sha256`` is the hex digest of the certificate in DER."""
 
     __repr__ = concealed
@@ -35,7 +35,7 @@ class Issued(msgspec.Struct, frozen=True):
     sha256: str
 
 
-def make_authority(station: str, *, now: dt.datetime) -> Issued:
+def make_authority(station: str, *, now: dt.datetime) -> IssuedCertificate:
     """A new authority for a station."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name(f"vitale-reader {station}")
@@ -47,7 +47,9 @@ def make_authority(station: str, *, now: dt.datetime) -> Issued:
     return _issued(builder.sign(key, hashes.SHA256()), key)
 
 
-def issue(authority: bytes, authority_key: bytes, common_name: str, *, host: str | None, now: dt.datetime) -> Issued:
+def issue(
+    authority: bytes, authority_key: bytes, common_name: str, *, host: str | None, now: dt.datetime
+) -> IssuedCertificate:
     """A certificate of an authority.
 
     Args:
@@ -119,8 +121,8 @@ def _names(host: str) -> list[x509.GeneralName]:
         return [x509.DNSName(host), x509.DNSName("localhost")]
 
 
-def _issued(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> Issued:
-    return Issued(
+def _issued(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> IssuedCertificate:
+    return IssuedCertificate(
         certificate=certificate.public_bytes(serialization.Encoding.PEM).decode(),
         private_key=key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -15,7 +15,7 @@ from vitale_reader.atomic_files import write_atomically
 from vitale_reader.daemon.keystore.private_files import private_folder
 
 if TYPE_CHECKING:
-    from vitale_reader.daemon.keystore.certificate_authority import Issued
+    from vitale_reader.daemon.keystore.certificate_authority import IssuedCertificate
 
 __all__ = ["Certificates"]
 
@@ -61,7 +61,7 @@ class Certificates:
         """The digest that clients pin: SHA-256 of the daemon's certificate in DER, hex."""
         return hashlib.sha256(ssl.PEM_cert_to_DER_cert(self.daemon_certificate)).hexdigest()
 
-    def issue_client(self, client_id: str) -> "Issued":
+    def issue_client(self, client_id: str) -> "IssuedCertificate":
         """A new certificate for a client; its key is not kept here."""
         return self._issue(client_id)
 
@@ -94,12 +94,12 @@ class Certificates:
 
         self._write("authority", make_authority(self._station, now=self._now))
 
-    def _issue(self, common_name: str, *, host: str | None = None) -> "Issued":
+    def _issue(self, common_name: str, *, host: str | None = None) -> "IssuedCertificate":
         from vitale_reader.daemon.keystore.certificate_authority import issue  # noqa: PLC0415  see there
 
         authority, key = (self._file(f"authority.{suffix}").read_bytes() for suffix in ("pem", "key"))
         return issue(authority, key, common_name, host=host, now=self._now)
 
-    def _write(self, name: str, issued: "Issued") -> None:
+    def _write(self, name: str, issued: "IssuedCertificate") -> None:
         write_atomically(self._file(f"{name}.key"), issued.private_key.encode())
         write_atomically(self._file(f"{name}.pem"), issued.certificate.encode())

@@ -19,7 +19,7 @@ from vitale_reader.daemon.store.spool_replay import ACKNOWLEDGED
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.store.tables import audit, contexts, outbox, seen, site
 
-__all__ = ["Gauges", "Looked", "look_up"]
+__all__ = ["Gauges", "StoreGauges", "look_up"]
 
 RESOLVER_STATES = ("none", "ready", "degraded", "open")
 
@@ -67,7 +67,7 @@ class Gauges(msgspec.Struct, frozen=True, kw_only=True):
     audit_lines: Callable[[], int]
 
 
-class Looked(msgspec.Struct, frozen=True):
+class StoreGauges(msgspec.Struct, frozen=True):
     """The answer of the store: tokens of its outbox, rows of the spool, seconds for the answer."""
 
     tokens: int
@@ -82,16 +82,16 @@ async def look_up(gauges: Gauges) -> Families:
     return (*_of_process(gauges), *_of_drivers(gauges), *_of_desk(gauges), *_of_store(gauges, looked))
 
 
-async def _look(gauges: Gauges) -> Looked | None:
+async def _look(gauges: Gauges) -> StoreGauges | None:
     values = {"now": int(gauges.now())}
 
-    def timed(spooled: ColumnElement[int]) -> Callable[[Connection], Looked]:
+    def timed(spooled: ColumnElement[int]) -> Callable[[Connection], StoreGauges]:
         statement = select(_KEPT, spooled)
 
-        def work(connection: Connection) -> Looked:
+        def work(connection: Connection) -> StoreGauges:
             began = time.perf_counter()
             tokens, rows = connection.execute(statement, values).one()
-            return Looked(tokens, rows, time.perf_counter() - began)
+            return StoreGauges(tokens, rows, time.perf_counter() - began)
 
         return work
 
@@ -169,7 +169,7 @@ def _of_desk(gauges: Gauges) -> Iterator[Family]:
     )
 
 
-def _of_store(gauges: Gauges, looked: Looked | None) -> Iterator[Family]:
+def _of_store(gauges: Gauges, looked: StoreGauges | None) -> Iterator[Family]:
     yield _gauge("vitale_reader_store_up", "Whether the store answers; its spool counts.", looked is not None)
     if gauges.store.shared:
         yield _gauge(

@@ -37,7 +37,7 @@ from vitale_reader.daemon.site.open_store import (
     spool_file,
 )
 from vitale_reader.daemon.store.audit_trail.chain import Chain
-from vitale_reader.daemon.store.audit_trail.entries import Entry
+from vitale_reader.daemon.store.audit_trail.entries import AuditEntry
 from vitale_reader.daemon.store.clock import time_of
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Store
@@ -165,7 +165,7 @@ def _noted(connection: Connection, vault: Vault, remembered: Remembered, station
     if known is not None and (end is None or end.number < known.number):
         told = "the audit trail was put back or cut: see `vitale-reader audit verify`"
         raise StoreUnavailable(told, variant="tampered", data={"table": "audit"})
-    chain.append(connection, Entry(at=at, action=ACTION, outcome="ok", client_id=BY))
+    chain.append(connection, AuditEntry(at=at, action=ACTION, outcome="ok", client_id=BY))
     after = chain.anchor(connection)
     return (0, b"") if after is None else (after.number, bytes.fromhex(after.mac))
 

@@ -40,7 +40,7 @@ from vitale_reader.daemon.observation.incidents import BackgroundTasks
 from vitale_reader.daemon.observation.told_once import ToldOnce
 from vitale_reader.daemon.site.outgoing_requests import Answer
 from vitale_reader.daemon.site.remote_readers import site_name
-from vitale_reader.daemon.site.rows.messages import RequestRow, Seen, StepTold, Wanted
+from vitale_reader.daemon.site.rows.messages import RequestRow, SeenRows, StepTold, Wanted
 from vitale_reader.daemon.site.rows.requests import RequestRows
 
 __all__ = ["Answering"]
@@ -71,7 +71,7 @@ class Visitor(msgspec.Struct, eq=False):
     host: "Answering"
     taken: bool = False
 
-    # ── delivery.Client ──
+    # ── delivery.DeliveryClient ──
 
     @property
     def owner(self) -> str:
@@ -169,7 +169,7 @@ class Answering:
 
     # ── for the rows ──
 
-    async def hear(self, seen: Seen, known: frozenset[str]) -> None:
+    async def hear(self, seen: SeenRows, known: frozenset[str]) -> None:
         """Takes over what was seen: who comes, and who goes; ``known`` visited before the look.
 
         One that was called while the rows were looked at may have come too late to be among them.

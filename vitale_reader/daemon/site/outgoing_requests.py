@@ -35,9 +35,9 @@ from vitale_protocol.privacy import concealed
 from vitale_protocol.problems import Problem
 from vitale_reader.daemon.arbitration import hub
 from vitale_reader.daemon.fairness.processor_shares import Shares
-from vitale_reader.daemon.issuing.delivery import Client
+from vitale_reader.daemon.issuing.delivery import DeliveryClient
 from vitale_reader.daemon.observation.incidents import BackgroundTasks, incident
-from vitale_reader.daemon.site.rows.messages import Seen, StepTold, Wanted
+from vitale_reader.daemon.site.rows.messages import SeenRows, StepTold, Wanted
 from vitale_reader.daemon.site.rows.requests import RequestRows
 
 __all__ = ["Answer", "Asking"]
@@ -77,7 +77,7 @@ class Open(msgspec.Struct, eq=False, kw_only=True):
     """
 
     id: str
-    client: Client
+    client: DeliveryClient
     request: RequestId
     wanted: Wanted
     over: asyncio.Future[bytes | VitaleError]
@@ -139,11 +139,11 @@ class Asking:
 
     # ── for sessions ──
 
-    def load(self, *clients: Client) -> int:
+    def load(self, *clients: DeliveryClient) -> int:
         """Number of requests of a session, or of several together."""
         return sum(any(each.client is client for client in clients) for each in self._open.values())
 
-    def request(self, client: Client, request: RequestId, wanted: Wanted) -> None:
+    def request(self, client: DeliveryClient, request: RequestId, wanted: Wanted) -> None:
         """A session waits for a presentation at another desk."""
         if self._stopping:
             raise ShuttingDown("the daemon is stopping")
@@ -162,7 +162,7 @@ class Asking:
         self._open[asked.id] = asked
         self._tasks.spawn(self._shares.charged(client.owner, client.group, self._follow(asked)))
 
-    async def cancel(self, client: Client, request: RequestId) -> bool:
+    async def cancel(self, client: DeliveryClient, request: RequestId) -> bool:
         """Cancels a request of a session; whether it was waiting and has no answer."""
         for asked in self._open.values():
             if asked.client is client and asked.request == request:
@@ -170,7 +170,7 @@ class Asking:
                 return await asyncio.shield(asked.ended)
         return False
 
-    def leave(self, client: Client) -> None:
+    def leave(self, client: DeliveryClient) -> None:
         """Ends the requests of a session that ended."""
         for asked in self._open.values():
             if asked.client is client:
@@ -190,7 +190,7 @@ class Asking:
         """The ids of the requests whose rows are there."""
         return frozenset(name for name, asked in self._open.items() if asked.written)
 
-    def hear(self, seen: Seen, written: frozenset[str]) -> None:
+    def hear(self, seen: SeenRows, written: frozenset[str]) -> None:
         """Takes over what was seen; ``written`` is what was there before."""
         for name, step in seen.steps:
             asked = self._open.get(name)

@@ -18,7 +18,7 @@ from vitale_reader.daemon.clients.registry import ClientRegistry
 from vitale_reader.daemon.database.outage import Outage
 from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.fairness.processor_shares import Shares
-from vitale_reader.daemon.issuing.delivery import Client
+from vitale_reader.daemon.issuing.delivery import DeliveryClient
 from vitale_reader.daemon.issuing.issuer import Grant
 from vitale_reader.daemon.keystore.station_keys import Keys
 from vitale_reader.daemon.keystore.store_keys import Vault
@@ -162,13 +162,13 @@ class RemoteDesks:
         """True if notifications of other desks are received now."""
         return self._news.listens
 
-    def load(self, *clients: Client) -> int:
+    def load(self, *clients: DeliveryClient) -> int:
         """Number of requests of a session at other desks, or of several together."""
         return self._asking.load(*clients)
 
     def request(
         self,
-        client: Client,
+        client: DeliveryClient,
         request: RequestId,
         grant: Grant,
         *,
@@ -198,11 +198,11 @@ class RemoteDesks:
         )
         self._asking.request(client, request, wanted)
 
-    async def cancel(self, client: Client, request: RequestId) -> bool:
+    async def cancel(self, client: DeliveryClient, request: RequestId) -> bool:
         """Cancels such a request; whether it was waiting."""
         return await self._asking.cancel(client, request)
 
-    def leave(self, client: Client) -> None:
+    def leave(self, client: DeliveryClient) -> None:
         """Ends the requests of a session that ended."""
         self._asking.leave(client)
 

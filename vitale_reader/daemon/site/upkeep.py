@@ -24,12 +24,12 @@ from vitale_reader.daemon.store.notifications import call
 from vitale_reader.daemon.store.sealed_table import SealedTable
 from vitale_reader.daemon.store.tables import audit_heads, contexts, site, site_desks, site_requests, stations
 
-__all__ = ["DeskState", "Removed", "SiteState", "remove_station", "site_state"]
+__all__ = ["Removed", "SiteDeskState", "SiteState", "remove_station", "site_state"]
 
 NOW = extract("epoch", func.clock_timestamp())
 
 
-class DeskState(msgspec.Struct, frozen=True, kw_only=True):
+class SiteDeskState(msgspec.Struct, frozen=True, kw_only=True):
     """State of a desk of the site.
 
     Attributes:
@@ -77,7 +77,7 @@ class SiteState(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     clock_offset: float
-    desks: tuple[DeskState, ...]
+    desks: tuple[SiteDeskState, ...]
     removed: tuple[str, ...]
 
 
@@ -127,18 +127,18 @@ def remove_station(connection: Connection, vault: Vault, remembered: Remembered,
     return Removed(station=station, known=known, contexts=held, requests=asked)
 
 
-def _state(vault: Vault, station: str, name: str, row: RowMapping | None, last: int) -> DeskState:
+def _state(vault: Vault, station: str, name: str, row: RowMapping | None, last: int) -> SiteDeskState:
     """One desk; what a row says that nobody of the site wrote is left out."""
     seen = inf if row is None else round(float(row["seen"]), 1)
     if row is None or not isfinite(seen):
-        return DeskState(station=station, name=name, last_row=last)
+        return SiteDeskState(station=station, name=name, last_row=last)
     try:
         bound_to = f"desk:{station}:{row['incarnation']}:{row['version']}"
         told = decode_document(vault.unseal(row["sealed"], bound_to), DeskTold)
     except (InvalidTag, ParseError):
-        return DeskState(station=station, name=name, last_row=last)
+        return SiteDeskState(station=station, name=name, last_row=last)
     status = told.status or DeskStatus()
-    return DeskState(
+    return SiteDeskState(
         station=station,
         name=told.name,
         serves=abs(seen) < LOST,

@@ -12,7 +12,7 @@ from vitale_reader.daemon.store.audit_trail.walk import Broken
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.row_seals import holds, key_of, name_of
 from vitale_reader.daemon.store.row_upgrade import SEALED
-from vitale_reader.daemon.store.sealed_table import HEADED, Fault, SealedTable
+from vitale_reader.daemon.store.sealed_table import HEADED, SealedTable, TableFault
 from vitale_reader.daemon.store.tables import audit_heads
 
 __all__ = ["MOST_FAULTS", "Resumed", "inspect", "resume"]
@@ -32,7 +32,7 @@ class Resumed(msgspec.Struct, frozen=True, kw_only=True):
     tables: dict[str, int]
 
 
-def inspect(connection: Connection, vault: Vault, remembered: Remembered) -> list[Fault]:
+def inspect(connection: Connection, vault: Vault, remembered: Remembered) -> list[TableFault]:
     """The rows that are not as somebody with the keys of the store wrote them."""
     faults = [
         fault
@@ -69,7 +69,7 @@ def resume(
     return Resumed(chains=chains, tables=tables)
 
 
-def _unsealed(connection: Connection, vault: Vault) -> Iterator[Fault]:
+def _unsealed(connection: Connection, vault: Vault) -> Iterator[TableFault]:
     for table in SEALED:
         (key,) = table.primary_key.columns
         query, found = select(table).order_by(key).limit(PIECE), 0
@@ -78,5 +78,5 @@ def _unsealed(connection: Connection, vault: Vault) -> Iterator[Fault]:
             for row in rows:
                 if not holds(vault, table, row) and found < MOST_FAULTS:
                     found += 1
-                    yield Fault(table=name_of(table), key=key_of(table, row), why="changed")
+                    yield TableFault(table=name_of(table), key=key_of(table, row), why="changed")
             rows = connection.execute(query.where(key > rows[-1][key.name])).mappings().all()

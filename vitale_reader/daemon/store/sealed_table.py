@@ -26,7 +26,7 @@ from vitale_reader.daemon.store.machine_run import steady
 from vitale_reader.daemon.store.row_seals import Row, holds, key_of, name_of, sealed
 from vitale_reader.daemon.store.tables import HIGHEST, clients, opposition_lists, stations, table_heads
 
-__all__ = ["HEADED", "Contents", "Fault", "SealedTable", "revisions"]
+__all__ = ["HEADED", "Contents", "SealedTable", "TableFault", "revisions"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ _HEADS = select(table_heads)
 _TRIGGERS_NOW = text("SET CONSTRAINTS ALL IMMEDIATE")
 
 
-class Fault(msgspec.Struct, frozen=True, kw_only=True):
+class TableFault(msgspec.Struct, frozen=True, kw_only=True):
     """A row, or a head, that does not count.
 
     Attributes:
@@ -62,11 +62,11 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
 
     revision: int
     rows: tuple[Mapping[str, Any], ...]
-    faults: tuple[Fault, ...]
+    faults: tuple[TableFault, ...]
     trusted: bool
 
 
-class Head(msgspec.Struct, frozen=True):
+class TableHead(msgspec.Struct, frozen=True):
     """A row of ``table_heads``."""
 
     revision: int
@@ -91,12 +91,12 @@ class SealedTable:
             copy: whether this is the station's own copy of the table, which may be behind it.
         """
         found, rows = self._consistent(connection)
-        if isinstance(found, Fault) or (found.revision < self._remembered.revision(self._name) and not copy):
-            fault = found if isinstance(found, Fault) else self._fault("", "older")
+        if isinstance(found, TableFault) or (found.revision < self._remembered.revision(self._name) and not copy):
+            fault = found if isinstance(found, TableFault) else self._fault("", "older")
             return self._contents(0, (), (fault,), trusted=False)
         left = dict(found.rows)
         good: list[RowMapping] = []
-        faults: list[Fault] = []
+        faults: list[TableFault] = []
         for row in rows:
             kept = left.pop(self._digest(row), None)
             if not holds(self._vault, self._table, row):
@@ -125,7 +125,7 @@ class SealedTable:
             except IntegrityError as error:  # the one of before is there still, or hidden
                 raise swallowed(self._name) from error
             kept[self._digest(row)] = whole["seal"][:MAC]
-        return self._finish(connection, Head(head.revision + 1, kept), rows)
+        return self._finish(connection, TableHead(head.revision + 1, kept), rows)
 
     def committed(self, revision: int) -> None:
         """Notes in the station's own folder, at once, that the write is in the store."""
@@ -152,7 +152,7 @@ class SealedTable:
         for row in rows:
             connection.execute(delete(self._table).where(self._of_key(row)))
             kept.pop(self._digest(row), None)
-        self._finish(connection, Head(head.revision + 1, kept), rows)
+        self._finish(connection, TableHead(head.revision + 1, kept), rows)
 
     def establish(self, connection: Connection) -> None:
         """Makes the head where there is none; rows of a version before are brought forward, once.
@@ -174,7 +174,7 @@ class SealedTable:
             whole = sealed(self._vault, self._table, row)
             connection.execute(update(self._table).where(self._of_key(row)).values(seal=whole["seal"]))
             kept[self._digest(row)] = whole["seal"][:MAC]
-        connection.execute(insert(table_heads), self._row(Head(1 if rows else 0, kept)))
+        connection.execute(insert(table_heads), self._row(TableHead(1 if rows else 0, kept)))
         if rows:
             logger.info("%d rows of %s were brought forward", len(rows), name)
 
@@ -195,7 +195,7 @@ class SealedTable:
                 connection.execute(delete(self._table).where(self._of_key(row)))
         kept = {self._digest(row): row["seal"][:MAC] for row in good}
         connection.execute(delete(table_heads).where(table_heads.c.name == name))
-        head = Head(max(there, self._remembered.revision(name)) + 1, kept)
+        head = TableHead(max(there, self._remembered.revision(name)) + 1, kept)
         connection.execute(insert(table_heads), self._row(head))
         return len(rows) - len(good)
 
@@ -218,7 +218,7 @@ class SealedTable:
     # ── inside ──
 
     def _contents(
-        self, revision: int, rows: tuple[Mapping[str, Any], ...], faults: tuple[Fault, ...], *, trusted: bool
+        self, revision: int, rows: tuple[Mapping[str, Any], ...], faults: tuple[TableFault, ...], *, trusted: bool
     ) -> Contents:
         for fault in faults:
             if self._told.is_due(fault):
@@ -227,7 +227,7 @@ class SealedTable:
                 )
         return Contents(revision=revision, rows=rows, faults=faults, trusted=trusted)
 
-    def _consistent(self, connection: Connection) -> tuple[Head | Fault, Sequence[RowMapping]]:
+    def _consistent(self, connection: Connection) -> tuple[TableHead | TableFault, Sequence[RowMapping]]:
         """The head and its rows; READ COMMITTED may show the rows of a transaction that ended between the two."""
         while True:
             found = self._head(connection)
@@ -235,32 +235,32 @@ class SealedTable:
             if self._head(connection) == found:
                 return found, rows
 
-    def _fault(self, key: str, why: Literal["changed", "replaced", "unknown", "missing", "older"]) -> Fault:
-        return Fault(table=self._name, key=key, why=why)
+    def _fault(self, key: str, why: Literal["changed", "replaced", "unknown", "missing", "older"]) -> TableFault:
+        return TableFault(table=self._name, key=key, why=why)
 
-    def _head(self, connection: Connection, *, for_update: bool = False) -> Head | Fault:
+    def _head(self, connection: Connection, *, for_update: bool = False) -> TableHead | TableFault:
         query = _HEADS.where(table_heads.c.name == self._name)
         row = connection.execute(query.with_for_update() if for_update else query).mappings().first()
         if row is None:
             there = connection.execute(select(self._table).limit(1)).first()
             never = there is None and not self._remembered.revision(self._name)
-            return Head(0, {}) if never else self._fault("", "missing")
+            return TableHead(0, {}) if never else self._fault("", "missing")
         if not holds(self._vault, table_heads, row):
             return self._fault("", "changed")
         size = KEY + MAC
         pieces = (row["rows"][at : at + size] for at in range(0, len(row["rows"]), size))
-        return Head(row["revision"], {piece[:KEY]: piece[KEY:] for piece in pieces})
+        return TableHead(row["revision"], {piece[:KEY]: piece[KEY:] for piece in pieces})
 
-    def _locked(self, connection: Connection) -> Head:
+    def _locked(self, connection: Connection) -> TableHead:
         self.establish(connection)
         found = self._head(connection, for_update=True)
-        if isinstance(found, Fault) or found.revision < self._remembered.revision(self._name):
+        if isinstance(found, TableFault) or found.revision < self._remembered.revision(self._name):
             name = self._name
             told = f"the table {name} was changed or put back by somebody else: see `vitale-reader audit verify`"
             raise StoreUnavailable(told, variant="tampered", data={"table": name})
         return found
 
-    def _finish(self, connection: Connection, head: Head, rows: Sequence[Row]) -> int:
+    def _finish(self, connection: Connection, head: TableHead, rows: Sequence[Row]) -> int:
         """Writes the head, and looks at what is there then: a trigger, a rule or a view may do otherwise."""
         self._write(connection, head)
         if connection.dialect.name == "postgresql":
@@ -273,11 +273,11 @@ class SealedTable:
                 raise swallowed(self._name)
         return head.revision
 
-    def _write(self, connection: Connection, head: Head) -> None:
+    def _write(self, connection: Connection, head: TableHead) -> None:
         statement = update(table_heads).where(table_heads.c.name == self._name)
         connection.execute(statement.values(self._row(head)))
 
-    def _row(self, head: Head) -> dict[str, Any]:
+    def _row(self, head: TableHead) -> dict[str, Any]:
         rows = b"".join(key + mac for key, mac in sorted(head.rows.items()))
         return sealed(self._vault, table_heads, {"name": self._name, "revision": head.revision, "rows": rows})
 

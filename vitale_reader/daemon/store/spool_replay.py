@@ -23,7 +23,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, insert, select, tup
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.store.audit_trail.chain import Chain
-from vitale_reader.daemon.store.audit_trail.entries import Entry
+from vitale_reader.daemon.store.audit_trail.entries import AuditEntry
 from vitale_reader.daemon.store.clock import time_of
 from vitale_reader.daemon.store.row_seals import holds, sealed
 from vitale_reader.daemon.store.store import Store
@@ -64,7 +64,7 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
     seen: list[Row] = msgspec.field(default_factory=list[Row])
     outbox: list[Row] = msgspec.field(default_factory=list[Row])
     contexts: list[Row] = msgspec.field(default_factory=list[Row])
-    lines: list[tuple[int, Entry]] = msgspec.field(default_factory=list[tuple[int, Entry]])
+    lines: list[tuple[int, AuditEntry]] = msgspec.field(default_factory=list[tuple[int, AuditEntry]])
     acknowledged: list[tuple[str, str]] = msgspec.field(default_factory=list[tuple[str, str]])
 
     def __len__(self) -> int:
@@ -187,7 +187,7 @@ def _write(connection: Connection, chain: Chain, piece: Piece, name: str, clock:
         _acknowledge(connection, chain, piece.acknowledged, now)
     if twice:
         logger.error("%d strings were used at this station and elsewhere while the database was away", twice)
-        replayed = Entry(at=now, action="site.reconcile", outcome="replayed")
+        replayed = AuditEntry(at=now, action="site.reconcile", outcome="replayed")
         chain.append(connection, *itertools.repeat(replayed, twice))
 
 
@@ -243,7 +243,7 @@ def _insert(connection: Connection, table: Table, rows: list[Row]) -> None:
 
 
 def _write_lines(
-    connection: Connection, chain: Chain, lines: Sequence[tuple[int, Entry]], name: str, there: Collection[str]
+    connection: Connection, chain: Chain, lines: Sequence[tuple[int, AuditEntry]], name: str, there: Collection[str]
 ) -> None:
     if not lines:
         return

@@ -29,9 +29,9 @@ from vitale_protocol.web.channels import (
 from vitale_protocol.web.framing import ChannelFraming
 from vitale_protocol.web.sealed_frames import SessionKeys
 from vitale_reader.daemon.clients.callers import Peer
-from vitale_reader.daemon.dispatcher import Service
+from vitale_reader.daemon.dispatcher import Dispatcher
 from vitale_reader.daemon.fairness.connection_turns import Turns
-from vitale_reader.daemon.fairness.token_buckets import Places, Unread
+from vitale_reader.daemon.fairness.token_buckets import Places, UnreadBytes
 from vitale_reader.daemon.process_ancestry import Kinship
 from vitale_reader.daemon.transports.peers import UNIX_SOCKETS, own_uid, peer
 from vitale_reader.daemon.transports.stream import (
@@ -76,7 +76,7 @@ def channel_room(turns: Turns) -> Room:
         places=Places(MOST_CHANNELS),
         unopened=Places(MOST_UNOPENED, each=MOST_UNOPENED_OF_A_SITE),
         turns=turns,
-        unread=Unread(SHARES_UNREAD * SEND_QUEUE, least=LITTLE_UNREAD),
+        unread=UnreadBytes(SHARES_UNREAD * SEND_QUEUE, least=LITTLE_UNREAD),
     )
 
 
@@ -90,7 +90,7 @@ class ChannelConnection(StreamConnection):
 
     def __init__(
         self,
-        service: Service,
+        service: Dispatcher,
         limits: StreamLimits,
         room: Room,
         *,
@@ -251,7 +251,7 @@ class ChannelConnection(StreamConnection):
 
 async def listen(
     file: Path,
-    service: Service,
+    service: Dispatcher,
     limits: StreamLimits,
     room: Room,
     *,

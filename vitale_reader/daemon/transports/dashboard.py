@@ -28,7 +28,7 @@ from vitale_protocol.problems import Problem
 from vitale_reader.atomic_files import remove, write_atomically
 from vitale_reader.daemon.dashboard.entrance import At, Entrance
 from vitale_reader.daemon.dashboard.passes import INVITATION_SECONDS, Invitation
-from vitale_reader.daemon.dispatcher import Service
+from vitale_reader.daemon.dispatcher import Dispatcher
 from vitale_reader.daemon.fairness.connection_turns import Turns
 from vitale_reader.daemon.transports.channels import channel_limits, channel_room
 from vitale_reader.daemon.transports.dashboard_gateway import DashboardGateway
@@ -75,7 +75,7 @@ class Dashboard:
     def __init__(
         self,
         home: Home,
-        service: Service,
+        service: Dispatcher,
         limits: StreamLimits,
         turns: Turns,
         entrance: Entrance,

@@ -12,7 +12,7 @@ from vitale_protocol.errors import NotAuthenticated, ShuttingDown
 from vitale_protocol.problems import Problem
 from vitale_protocol.web.admission import Admitted, Asked, write
 from vitale_reader.daemon.dashboard.passes import Passes
-from vitale_reader.daemon.dispatcher import Service
+from vitale_reader.daemon.dispatcher import Dispatcher
 from vitale_reader.daemon.fairness.token_buckets import Places
 from vitale_reader.daemon.transports.channels import ChannelConnection
 from vitale_reader.daemon.transports.gateway import Gateway
@@ -31,7 +31,7 @@ class DashboardChannel(ChannelConnection):
 
     def __init__(
         self,
-        service: Service,
+        service: Dispatcher,
         limits: StreamLimits,
         room: Room,
         *,
@@ -59,7 +59,7 @@ class DashboardGateway(Gateway):
 
     def __init__(
         self,
-        service: Service,
+        service: Dispatcher,
         limits: StreamLimits,
         room: Room,
         *,

@@ -19,7 +19,7 @@ from vitale_protocol.methods import StationMode
 from vitale_protocol.problems import Problem
 from vitale_protocol.web.admission import DATAGRAM_BYTES, Admitted, Asked, read_question, write
 from vitale_protocol.web.sites import parse_site
-from vitale_reader.daemon.dispatcher import Service
+from vitale_reader.daemon.dispatcher import Dispatcher
 from vitale_reader.daemon.transports.channels import ChannelConnection, nameless_places
 from vitale_reader.daemon.transports.loopback import InheritedPort
 from vitale_reader.daemon.transports.stream import Room, StreamLimits
@@ -45,7 +45,7 @@ class Gateway:
 
     def __init__(
         self,
-        service: Service,
+        service: Dispatcher,
         limits: StreamLimits,
         room: Room,
         *,

@@ -9,10 +9,10 @@ from collections.abc import Callable
 import msgspec
 
 from vitale_protocol.errors import ConfigurationInvalid
-from vitale_protocol.session.session import Limits as SessionLimits
+from vitale_protocol.session.session import SessionLimits
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.dashboard.entrance import Entrance
-from vitale_reader.daemon.dispatcher import Service
+from vitale_reader.daemon.dispatcher import Dispatcher
 from vitale_reader.daemon.fairness.connection_turns import Turns
 from vitale_reader.daemon.fairness.processor_shares import Shares
 from vitale_reader.daemon.keystore.certificates import Certificates
@@ -62,7 +62,7 @@ async def listen(
     home: Home,
     config: Config,
     certificates: Certificates,
-    service: Service,
+    service: Dispatcher,
     supervisor: Supervisor,
     *,
     page_may_come: Callable[[str], bool],

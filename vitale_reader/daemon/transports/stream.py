@@ -8,13 +8,13 @@ import msgspec
 
 from vitale_protocol.errors import NotAuthenticated
 from vitale_protocol.session.framing import LineFraming
-from vitale_protocol.session.session import Called, Ended, Event, Limits, Session
+from vitale_protocol.session.session import Called, Ended, Event, Session, SessionLimits
 from vitale_protocol.web.sealed_frames import SessionKeys
 from vitale_reader.daemon.clients.callers import Peer
 from vitale_reader.daemon.conversation import Conversation
-from vitale_reader.daemon.dispatcher import Service
+from vitale_reader.daemon.dispatcher import Dispatcher
 from vitale_reader.daemon.fairness.connection_turns import Turns
-from vitale_reader.daemon.fairness.token_buckets import Places, Unread
+from vitale_reader.daemon.fairness.token_buckets import Places, UnreadBytes
 
 __all__ = ["LITTLE_UNREAD", "SHARES_UNREAD", "Room", "StreamConnection", "StreamLimits", "room"]
 
@@ -53,7 +53,7 @@ class StreamLimits(msgspec.Struct, frozen=True, kw_only=True):
         unopened: of one process, or of one holder of a certificate, that have opened no session yet.
     """
 
-    session: Limits
+    session: SessionLimits
     open_seconds: float = 10.0
     send_buffer_bytes: int = 4_194_304
     connections: int = 2_048
@@ -73,7 +73,7 @@ class Room(msgspec.Struct, frozen=True):
     places: Places
     unopened: Places
     turns: Turns
-    unread: Unread
+    unread: UnreadBytes
 
 
 def room(limits: StreamLimits, turns: Turns, *, each: int) -> Room:
@@ -88,7 +88,7 @@ def room(limits: StreamLimits, turns: Turns, *, each: int) -> Room:
         places=Places(limits.connections, each=each),
         unopened=Places(limits.connections, each=limits.unopened),
         turns=turns,
-        unread=Unread(SHARES_UNREAD * limits.send_buffer_bytes, least=LITTLE_UNREAD),
+        unread=UnreadBytes(SHARES_UNREAD * limits.send_buffer_bytes, least=LITTLE_UNREAD),
     )
 
 
@@ -101,7 +101,7 @@ class StreamConnection(asyncio.Protocol):
 
     def __init__(
         self,
-        service: Service,
+        service: Dispatcher,
         limits: StreamLimits,
         room: Room,
         identify: Callable[[asyncio.Transport], Peer | None],

@@ -17,7 +17,7 @@ import msgspec
 
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.daemon.clients.callers import Peer
-from vitale_reader.daemon.dispatcher import Service
+from vitale_reader.daemon.dispatcher import Dispatcher
 from vitale_reader.daemon.fairness.token_buckets import Places
 from vitale_reader.daemon.transports.owner import of_this_machine
 from vitale_reader.daemon.transports.stream import Room, StreamConnection, StreamLimits
@@ -36,7 +36,7 @@ def listener(
     host: str,
     port: int,
     context: ssl.SSLContext,
-    service: Service,
+    service: Dispatcher,
     limits: StreamLimits,
     room: Room,
     *,
@@ -94,7 +94,7 @@ class Doors:
 
     def __init__(
         self,
-        service: Service,
+        service: Dispatcher,
         limits: StreamLimits,
         context: ssl.SSLContext,
         room: Room,

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from vitale_reader.daemon.clients.callers import Peer
-from vitale_reader.daemon.dispatcher import Service
+from vitale_reader.daemon.dispatcher import Dispatcher
 from vitale_reader.daemon.process_ancestry import Kinship
 from vitale_reader.daemon.transports.peers import own_uid, peer
 from vitale_reader.daemon.transports.stream import Room, StreamConnection, StreamLimits
@@ -16,7 +16,7 @@ __all__ = ["listen"]
 
 async def listen(
     file: Path,
-    service: Service,
+    service: Dispatcher,
     limits: StreamLimits,
     room: Room,
     *,

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from vitale_protocol.errors import NotAuthenticated, PairingFailed, VitaleError
 from vitale_protocol.methods import PairingRevealed
-from vitale_reader.daemon.web.pairing_window import SECONDS, Held, PairingWindow
+from vitale_reader.daemon.web.pairing_window import SECONDS, HoldingPage, PairingWindow
 
 __all__ = ["Accepting", "PairingDesk"]
 
@@ -24,7 +24,7 @@ class Accepting:
         revealed: what it is told, once it is paired.
     """
 
-    held: Held
+    held: HoldingPage
     revealed: PairingRevealed | None = None
 
 
@@ -37,7 +37,7 @@ class PairingDesk:
 
     def __init__(self, jkt_station: str) -> None:
         self.window = PairingWindow(jkt_station)
-        self._asked: asyncio.Future[Held] | None = None
+        self._asked: asyncio.Future[HoldingPage] | None = None
         self._outcome: asyncio.Future[PairingRevealed] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -61,7 +61,7 @@ class PairingDesk:
         self.window.attempted(site, at)
         return False
 
-    async def asked(self) -> Held:
+    async def asked(self) -> HoldingPage:
         """The page that shows its code.
 
         Raises:
@@ -71,7 +71,7 @@ class PairingDesk:
             raise PairingFailed("no window is open")
         return await _shared(self._asked)
 
-    async def shown(self, held: Held) -> PairingRevealed:
+    async def shown(self, held: HoldingPage) -> PairingRevealed:
         """A page shows its code: how its pairing ends.
 
         Raises:

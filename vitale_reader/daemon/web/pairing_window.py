@@ -16,7 +16,7 @@ from vitale_protocol.privacy import concealed
 from vitale_protocol.web.pairing import check_reveal, code
 from vitale_reader.daemon.web.page_keys import NEVER_GRANTED
 
-__all__ = ["MOST_ATTEMPTS", "MOST_WRONG", "SECONDS", "Held", "PairingWindow"]
+__all__ = ["MOST_ATTEMPTS", "MOST_WRONG", "SECONDS", "HoldingPage", "PairingWindow"]
 
 #: Seconds for which a window is open.
 SECONDS: Final = 120.0
@@ -26,7 +26,7 @@ MOST_WRONG: Final = 3
 MOST_ATTEMPTS: Final = 5
 
 
-class Held(msgspec.Struct, frozen=True, kw_only=True):
+class HoldingPage(msgspec.Struct, frozen=True, kw_only=True):
     """The page that holds the window.
 
     Attributes:
@@ -60,7 +60,7 @@ class PairingWindow:
         self._expires = 0.0
         self._wrong = 0
         self._attempts: deque[PairingAttempt] = deque(maxlen=MOST_ATTEMPTS)
-        self.held: Held | None = None
+        self.held: HoldingPage | None = None
 
     @property
     def expires(self) -> float:
@@ -95,7 +95,7 @@ class PairingWindow:
 
     def request(
         self, asked: PairingRequest, *, owner: int, site: str, pairing: str, nonce_d: bytes, now: float
-    ) -> Held:
+    ) -> HoldingPage:
         """A page asks, and holds the window if nobody does.
 
         Raises:
@@ -103,10 +103,10 @@ class PairingWindow:
         """
         if not self.is_open(now) or self.held is not None or NEVER_GRANTED & set(asked.scopes):
             raise NotAuthenticated("no window is open for this page")
-        self.held = Held(pairing=pairing, owner=owner, site=site, asked=asked, nonce_d=nonce_d)
+        self.held = HoldingPage(pairing=pairing, owner=owner, site=site, asked=asked, nonce_d=nonce_d)
         return self.held
 
-    def reveal(self, pairing: str, nonce_p: bytes, *, owner: int, now: float) -> Held:
+    def reveal(self, pairing: str, nonce_p: bytes, *, owner: int, now: float) -> HoldingPage:
         """The page that holds the window reveals its nonce, once; its code can be typed from now on.
 
         Raises:
@@ -124,7 +124,7 @@ class PairingWindow:
         self.held = msgspec.structs.replace(held, nonce_p=nonce_p)
         return self.held
 
-    def accept(self, typed: str, now: float) -> Held:
+    def accept(self, typed: str, now: float) -> HoldingPage:
         """A person typed a code: the page that is to be paired. The window is closed then.
 
         Raises:

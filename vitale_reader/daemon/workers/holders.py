@@ -61,7 +61,7 @@ def find_holders(device: str, own: Collection[int], proc: Path = PROC) -> tuple[
     return tuple(sorted(names - {""}))[:MOST_NAMES]
 
 
-class Node(msgspec.Struct, frozen=True):
+class DeviceNode(msgspec.Struct, frozen=True):
     """A device, whatever its nodes are called: by its number, and its file system where that counts its own numbers.
 
     Each container has pseudo-terminals of its own, by the same numbers and the same paths.
@@ -71,7 +71,7 @@ class Node(msgspec.Struct, frozen=True):
     system: int | None = None
 
 
-def node_at(path: str | Path) -> Node | None:
+def node_at(path: str | Path) -> DeviceNode | None:
     """The device behind a path; None where there is none."""
     try:
         found = os.stat(path)  # noqa: PTH116  a text of a worker, as it is
@@ -80,10 +80,10 @@ def node_at(path: str | Path) -> Node | None:
     if not stat.S_ISCHR(found.st_mode):
         return None
     number: int = getattr(found, "st_rdev", 0)  # Windows has none, nor a /proc in which to look for it
-    return Node(number=number, system=found.st_dev if PSEUDO_TERMINALS in os.path.realpath(path) else None)
+    return DeviceNode(number=number, system=found.st_dev if PSEUDO_TERMINALS in os.path.realpath(path) else None)
 
 
-def _openers(device: Node, own: Collection[int], proc: Path, *, working: bool) -> set[str]:
+def _openers(device: DeviceNode, own: Collection[int], proc: Path, *, working: bool) -> set[str]:
     names: set[str] = set()
     for process in processes(proc, own):
         with contextlib.suppress(OSError):  # it ended, or is another user's
@@ -92,7 +92,7 @@ def _openers(device: Node, own: Collection[int], proc: Path, *, working: bool) -
     return names
 
 
-def _works_in(process: Path, device: Node) -> bool:
+def _works_in(process: Path, device: DeviceNode) -> bool:
     """True if a terminal is the one that a process gets its keys and signals from (proc_pid_stat(5), ``tty_nr``).
 
     A simulator has a terminal of its own open as well, and works in another one.
@@ -101,7 +101,7 @@ def _works_in(process: Path, device: Node) -> bool:
     return len(told) > _TTY_NR and told[_TTY_NR] == str(device.number)
 
 
-def _has_open(process: Path, device: Node) -> bool:
+def _has_open(process: Path, device: DeviceNode) -> bool:
     for descriptor in (process / "fd").iterdir():
         with contextlib.suppress(OSError):  # closed meanwhile
             # By its name first: to ask for a file may take as long as a share that is away lets it.

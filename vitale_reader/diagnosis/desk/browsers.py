@@ -5,14 +5,14 @@ from pathlib import Path
 
 from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_protocol.errors import LocalMisuse
-from vitale_reader.diagnosis.machine import Machine
+from vitale_reader.diagnosis.machine import InspectedMachine
 from vitale_reader.web.native.declaring import examine, manifest, own_command
 from vitale_reader.web.native.manifest_locations import System, places
 
 __all__ = ["look"]
 
 
-def look(machine: Machine, ids: Collection[str]) -> Iterator[CheckResult]:
+def look(machine: InspectedMachine, ids: Collection[str]) -> Iterator[CheckResult]:
     """Looks at the manifests that are there, in the folders of this user and in those of all.
 
     Args:

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_reader.daemon.workers.holders import find_holders
-from vitale_reader.diagnosis.machine import Machine
+from vitale_reader.diagnosis.machine import InspectedMachine
 
 __all__ = ["look"]
 
 
-def look(machine: Machine, ours: frozenset[int]) -> Iterator[CheckResult]:
+def look(machine: InspectedMachine, ours: frozenset[int]) -> Iterator[CheckResult]:
     """Looks at the cameras.
 
     Args:

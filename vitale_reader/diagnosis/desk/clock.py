@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Iterator
 
 from vitale_protocol.diagnosis.check_results import CheckResult
-from vitale_reader.diagnosis.machine import Machine
+from vitale_reader.diagnosis.machine import InspectedMachine
 from vitale_reader.home import Home
 
 __all__ = ["look"]
@@ -19,7 +19,7 @@ FIRST = 1_767_225_600.0
 _TIMESYNC = "/run/systemd/timesync"
 
 
-def look(machine: Machine, home: Home) -> Iterator[CheckResult]:
+def look(machine: InspectedMachine, home: Home) -> Iterator[CheckResult]:
     """Looks at the clock."""
     now = machine.now()
     known = max((FIRST, *_times(home)))

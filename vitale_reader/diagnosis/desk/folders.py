@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vitale_protocol.diagnosis.check_results import CheckResult, of_error
 from vitale_protocol.errors import LocalMisuse
-from vitale_reader.diagnosis.machine import Machine, owner_of
+from vitale_reader.diagnosis.machine import InspectedMachine, owner_of
 from vitale_reader.home import Home
 
 __all__ = ["look"]
@@ -18,7 +18,7 @@ LOW = 200_000_000
 _STORE = "pythonsoftwarefoundation.python."
 
 
-def look(machine: Machine, home: Home) -> Iterator[CheckResult]:
+def look(machine: InspectedMachine, home: Home) -> Iterator[CheckResult]:
     """Looks at the folders."""
     if not machine.read_only(_nearest(home.state)):  # such a disk may well have no room: nobody needs any there
         yield _disk(machine, home.state)
@@ -27,7 +27,7 @@ def look(machine: Machine, home: Home) -> Iterator[CheckResult]:
     yield from _redirected(machine, home.state)
 
 
-def _redirected(machine: Machine, folder: Path) -> Iterator[CheckResult]:
+def _redirected(machine: InspectedMachine, folder: Path) -> Iterator[CheckResult]:
     """Tells a folder in AppData that Windows keeps for this Python alone, as it does for one from its Store."""
     there = _nearest(folder)
     real = machine.real(there)
@@ -36,7 +36,7 @@ def _redirected(machine: Machine, folder: Path) -> Iterator[CheckResult]:
         yield CheckResult(id="folder_redirected", subject="folder", state="note", values=values)
 
 
-def _disk(machine: Machine, folder: Path) -> CheckResult:
+def _disk(machine: InspectedMachine, folder: Path) -> CheckResult:
     free = machine.free(_nearest(folder))
     values = {"place": str(folder), "megabytes": free // 1_000_000}
     if free < FULL:
@@ -46,7 +46,7 @@ def _disk(machine: Machine, folder: Path) -> CheckResult:
     return CheckResult(id="disk_free", subject="folder", state="ok", values=values)
 
 
-def _rights(machine: Machine, folder: Path) -> Iterator[CheckResult]:
+def _rights(machine: InspectedMachine, folder: Path) -> Iterator[CheckResult]:
     there = _nearest(folder)
     if (file := _in_the_way(folder)) is not None:
         yield of_error(LocalMisuse(str(file), variant="no_folder", data={"place": str(file)}), "folder")

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from vitale_protocol.diagnosis.check_results import CheckResult
-from vitale_reader.diagnosis.machine import Machine
+from vitale_reader.diagnosis.machine import InspectedMachine
 
 __all__ = ["Channel", "channels", "look", "places"]
 
@@ -35,7 +35,7 @@ _PORT = re.compile(r"(?:\\\\\.\\)?(COM\d{1,3}|/dev/\S+)", re.IGNORECASE)
 Channel = tuple[str, str]
 
 
-def places(machine: Machine) -> tuple[Path, ...]:
+def places(machine: InspectedMachine) -> tuple[Path, ...]:
     """The files that are there."""
     if machine.system == "win32":
         folder = Path(machine.environ.get("SystemRoot", r"C:\Windows"))
@@ -81,7 +81,7 @@ def _decoded(content: bytes) -> str:
         return content.decode("cp1252", errors="replace")  # as Windows has it in France
 
 
-def look(machine: Machine, shown: Collection[str] | None, ports: Mapping[str, str]) -> Iterator[CheckResult]:
+def look(machine: InspectedMachine, shown: Collection[str] | None, ports: Mapping[str, str]) -> Iterator[CheckResult]:
     """Looks at the files.
 
     Args:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_protocol.extras import EXTRAS, Extra, missing_part
-from vitale_reader.diagnosis.machine import Machine
+from vitale_reader.diagnosis.machine import InspectedMachine
 from vitale_reader.version import VERSION
 
 __all__ = ["look"]
@@ -14,7 +14,7 @@ __all__ = ["look"]
 _PARTS: tuple[Extra, ...] = tuple(extra for extra in EXTRAS if extra != "all")
 
 
-def look(machine: Machine, needed: Collection[str]) -> Iterator[CheckResult]:
+def look(machine: InspectedMachine, needed: Collection[str]) -> Iterator[CheckResult]:
     """Looks at the installation.
 
     Args:
@@ -36,7 +36,7 @@ def look(machine: Machine, needed: Collection[str]) -> Iterator[CheckResult]:
     yield from _locale(machine)
 
 
-def _locale(machine: Machine) -> Iterator[CheckResult]:
+def _locale(machine: InspectedMachine) -> Iterator[CheckResult]:
     names = ("LC_ALL", "LC_CTYPE", "LANG")
     chosen = next((machine.environ[name] for name in names if machine.environ.get(name)), "")
     # Without a name Python itself takes UTF-8 (PEP 538), and so do Windows and macOS for files.

@@ -6,10 +6,10 @@ from typing import Final
 
 from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_protocol.errors import VitaleError
-from vitale_reader.diagnosis.machine import Machine
+from vitale_reader.diagnosis.machine import InspectedMachine
 from vitale_reader.service import machine as places
 from vitale_reader.service import services
-from vitale_reader.service.base import State
+from vitale_reader.service.base import ServiceState
 from vitale_reader.service.scope import Scope
 from vitale_reader.service.steps import Run
 
@@ -18,7 +18,7 @@ __all__ = ["look"]
 _SCOPES: Final[tuple[Scope, ...]] = ("user", "system")
 
 
-def look(machine: Machine, run: Run = places.run) -> Iterator[CheckResult]:
+def look(machine: InspectedMachine, run: Run = places.run) -> Iterator[CheckResult]:
     """Looks at the services that are installed.
 
     Args:
@@ -34,12 +34,12 @@ def look(machine: Machine, run: Run = places.run) -> Iterator[CheckResult]:
             yield _row(state, scope)
 
 
-def _is_left_off(state: State) -> bool:
+def _is_left_off(state: ServiceState) -> bool:
     """True if a package brought it and nobody wants it: that of the machine, where each user has a daemon."""
     return state.packaged and not state.running and not state.starts
 
 
-def _state(machine: Machine, scope: Scope, run: Run) -> State | None:
+def _state(machine: InspectedMachine, scope: Scope, run: Run) -> ServiceState | None:
     own = Path(machine.environ.get("HOME") or places.own_place())
     place = places.Machine(system=machine.system, environ=machine.environ, root=machine.root, own=own, run=run)
     try:
@@ -48,7 +48,7 @@ def _state(machine: Machine, scope: Scope, run: Run) -> State | None:
         return None
 
 
-def _row(state: State, scope: Scope) -> CheckResult:
+def _row(state: ServiceState, scope: Scope) -> CheckResult:
     option = " --system" if scope == "system" else ""
     values = {"place": state.file or "vitale-reader", "program": state.program, "option": option}
     if state.program_missing:

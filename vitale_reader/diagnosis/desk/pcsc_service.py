@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 
 from vitale_protocol.diagnosis.check_results import CheckResult
-from vitale_reader.diagnosis.machine import Machine, owner_of
+from vitale_reader.diagnosis.machine import InspectedMachine, owner_of
 
 __all__ = ["look"]
 
@@ -22,7 +22,7 @@ LIMIT = 1.0
 _CREDENTIALS = struct.Struct("3i")
 
 
-def look(machine: Machine, *, needed: bool) -> Iterator[CheckResult]:
+def look(machine: InspectedMachine, *, needed: bool) -> Iterator[CheckResult]:
     """Looks at the service.
 
     Args:
@@ -61,7 +61,7 @@ else:
                 return None
 
 
-def _answers(machine: Machine, place: str, pid: int) -> CheckResult:
+def _answers(machine: InspectedMachine, place: str, pid: int) -> CheckResult:
     values = {"place": place, "pid": pid}
     owner = owner_of(machine.at(f"/proc/{pid}")) if pid else ""
     if not owner:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_reader.daemon.workers.holders import find_holders
-from vitale_reader.diagnosis.machine import Machine
+from vitale_reader.diagnosis.machine import InspectedMachine
 
 __all__ = ["look"]
 
 
-def look(machine: Machine, ours: frozenset[int]) -> Iterator[CheckResult]:
+def look(machine: InspectedMachine, ours: frozenset[int]) -> Iterator[CheckResult]:
     """Looks at the ports.
 
     Args:
@@ -35,7 +35,7 @@ def look(machine: Machine, ours: frozenset[int]) -> Iterator[CheckResult]:
             yield CheckResult(id="serial_port", subject="serial", state="ok", values=values)
 
 
-def _product(machine: Machine, usb: Path | None) -> str:
+def _product(machine: InspectedMachine, usb: Path | None) -> str:
     if usb is None:
         return "–"
     names = (machine.text(usb / "manufacturer"), machine.text(usb / "product"))

@@ -19,7 +19,7 @@ import msgspec
 
 from vitale_drivers.host.programs import system_program
 from vitale_protocol.diagnosis.check_results import CheckResult
-from vitale_reader.diagnosis.machine import Machine
+from vitale_reader.diagnosis.machine import InspectedMachine
 
 __all__ = ["KnownDevice", "UsbDevice", "known_devices", "look", "of_macos", "of_windows", "plugged"]
 
@@ -86,7 +86,7 @@ def known_devices() -> tuple[KnownDevice, ...]:
     return tuple(sorted(found, key=lambda one: not one.product))
 
 
-def look(machine: Machine, shown: Collection[str] | None) -> Iterator[CheckResult]:
+def look(machine: InspectedMachine, shown: Collection[str] | None) -> Iterator[CheckResult]:
     """Looks at the devices.
 
     Args:
@@ -98,7 +98,7 @@ def look(machine: Machine, shown: Collection[str] | None) -> Iterator[CheckResul
             yield row
 
 
-def plugged(machine: Machine) -> tuple[UsbDevice, ...]:
+def plugged(machine: InspectedMachine) -> tuple[UsbDevice, ...]:
     """USB devices that are plugged in now; none where the system does not tell."""
     if machine.system == "linux":
         return tuple(_of_linux(machine))
@@ -132,7 +132,7 @@ def of_macos(text: str) -> tuple[UsbDevice, ...]:
     return tuple(UsbDevice(vendor=vendor, product=product) for vendor, product in found)
 
 
-def _of_linux(machine: Machine) -> Iterator[UsbDevice]:
+def _of_linux(machine: InspectedMachine) -> Iterator[UsbDevice]:
     for folder in machine.folders("/sys/bus/usb/devices"):
         vendor, product = machine.text(folder / "idVendor"), machine.text(folder / "idProduct")
         if vendor and product:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["look"]
 
 
-class Looked(msgspec.Struct, frozen=True, kw_only=True):
+class StoreFindings(msgspec.Struct, frozen=True, kw_only=True):
     """Findings in the store: its integrity, and the deviation of this desk's clock."""
 
     whole: bool
@@ -63,13 +63,13 @@ def _reached(url: str) -> Iterator[CheckResult]:
         yield CheckResult(id="site_answers", subject="store", state="ok")
 
 
-def _integrity(opened: "Opened") -> "Callable[[Connection], Looked]":
+def _integrity(opened: "Opened") -> "Callable[[Connection], StoreFindings]":
     from vitale_reader.daemon.store.audit_trail.chain import Chain  # noqa: PLC0415  part of an extra
     from vitale_reader.daemon.store.clock import StoreClock  # noqa: PLC0415
     from vitale_reader.daemon.store.inspection import inspect  # noqa: PLC0415
     from vitale_reader.daemon.store.migrate import survey  # noqa: PLC0415
 
-    def work(connection: "Connection") -> Looked:
+    def work(connection: "Connection") -> StoreFindings:
         survey(connection)
         chain = Chain(opened.vault, opened.station)
         clock = StoreClock(opened.remembered, shared=opened.dialect == "postgresql")
@@ -78,12 +78,12 @@ def _integrity(opened: "Opened") -> "Callable[[Connection], Looked]":
         reached = known is None or (end is not None and end.number >= known.number)
         faults = inspect(connection, opened.vault, opened.remembered)
         whole = reached and not faults and chain.verifier.unresolved(connection) is None
-        return Looked(whole=whole, offset=clock.offset)
+        return StoreFindings(whole=whole, offset=clock.offset)
 
     return work
 
 
-def _kept(looked: Looked, *, alone: bool) -> Iterator[CheckResult]:
+def _kept(looked: StoreFindings, *, alone: bool) -> Iterator[CheckResult]:
     from vitale_reader.daemon.store.clock import TOLD_OFF  # noqa: PLC0415  part of an extra
 
     if not looked.whole:

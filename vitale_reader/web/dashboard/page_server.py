@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from vitale_reader.web.core_line import Line
+from vitale_reader.web.core_line import CoreLine
 from vitale_reader.web.dashboard import page_files
 from vitale_reader.web.dashboard.rules import BODY_BYTES, ROOT, Entering, Show, headers, judge
-from vitale_reader.web.http_rules import MALFORMED, REFUSED, Admission, Head
+from vitale_reader.web.http_rules import MALFORMED, REFUSED, Admission, RequestHead
 from vitale_reader.web.inherited import Inherited
 from vitale_reader.web.page_connection import PageConnection, PageLimits
 from vitale_reader.web.serving import PageServer
@@ -30,7 +30,7 @@ class DashboardServer(PageServer):
         files: of the page.
     """
 
-    def __init__(self, line: Line, host: str, limits: PageLimits) -> None:
+    def __init__(self, line: CoreLine, host: str, limits: PageLimits) -> None:
         super().__init__(line, frozenset({host.encode("ascii")}), limits)
         self.host = host
         self.files = page_files.load()
@@ -65,7 +65,7 @@ class DashboardConnection(PageConnection):
         super().__init__(server, body_bytes=BODY_BYTES)
         self._dashboard = server
 
-    def _answer(self, head: Head) -> None:
+    def _answer(self, head: RequestHead) -> None:
         match judge(head, self._dashboard.host.encode("ascii"), self._dashboard.files):
             case Show(file=file):
                 self._say(self._dashboard.shown(file))
@@ -84,7 +84,7 @@ class DashboardConnection(PageConnection):
         self._say(answer)
 
 
-def dashboard_server(line: Line, port: int, name: str) -> DashboardServer:
+def dashboard_server(line: CoreLine, port: int, name: str) -> DashboardServer:
     """The server at a port.
 
     Args:

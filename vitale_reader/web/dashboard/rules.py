@@ -15,7 +15,7 @@ from typing import Final, Literal
 import msgspec
 
 from vitale_protocol.privacy import concealed
-from vitale_reader.web.http_rules import PATH, Admission, Head, is_handshake, is_malformed, only
+from vitale_reader.web.http_rules import PATH, Admission, RequestHead, is_handshake, is_malformed, only
 
 __all__ = ["BODY_BYTES", "ENTER", "ROOT", "Entering", "Show", "Verdict", "headers", "judge"]
 
@@ -48,7 +48,7 @@ class Entering(msgspec.Struct, frozen=True):
 Verdict = Show | Entering | Admission | Literal["refused", "malformed"]
 
 
-def judge(head: Head, host: bytes, files: Collection[str]) -> Verdict:
+def judge(head: RequestHead, host: bytes, files: Collection[str]) -> Verdict:
     """The verdict on a request.
 
     Args:
@@ -75,7 +75,7 @@ def judge(head: Head, host: bytes, files: Collection[str]) -> Verdict:
     return Show(file) if file in files and origins in {(), (own,)} and is_ours else "refused"
 
 
-def _entering(head: Head) -> Entering | Literal["refused"]:
+def _entering(head: RequestHead) -> Entering | Literal["refused"]:
     kind = only(head.values(b"content-type")).partition(b";")[0].strip().lower()
     if head.method != b"POST" or kind != _FORM or not _is_navigation(head):
         return "refused"
@@ -86,12 +86,12 @@ def _entering(head: Head) -> Entering | Literal["refused"]:
     return "refused"
 
 
-def _fetched(head: Head, sites: set[bytes]) -> bool:
+def _fetched(head: RequestHead, sites: set[bytes]) -> bool:
     """True unless the browser says that another site asks."""
     return set(head.values(b"sec-fetch-site")) <= sites
 
 
-def _is_navigation(head: Head) -> bool:
+def _is_navigation(head: RequestHead) -> bool:
     """True unless the browser says that it is no page of its own that is loaded."""
     modes, destinations = head.values(b"sec-fetch-mode"), head.values(b"sec-fetch-dest")
     return set(modes) <= {b"navigate"} and set(destinations) <= {b"document"}

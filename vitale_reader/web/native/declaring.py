@@ -16,7 +16,7 @@ from vitale_protocol.web.extensions import HOST_NAME, Family, family
 from vitale_reader.atomic_files import write_atomically
 from vitale_reader.web.native import registry
 from vitale_reader.web.native.access import COMMAND, is_open_to_others
-from vitale_reader.web.native.manifest_locations import Place
+from vitale_reader.web.native.manifest_locations import ManifestLocation
 
 __all__ = ["State", "declare", "examine", "manifest", "own_command", "withdraw"]
 
@@ -56,7 +56,7 @@ def manifest(of: Family, command: Path, ids: Collection[str]) -> bytes:
     return json.dumps(told, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
-def declare(place: Place, content: bytes) -> None:
+def declare(place: ManifestLocation, content: bytes) -> None:
     """Writes a manifest, whole or not at all, and tells of it where the system has a registry for that.
 
     Raises:
@@ -68,7 +68,7 @@ def declare(place: Place, content: bytes) -> None:
         registry.point(place.key, str(place.file), everyone=place.everyone)
 
 
-def withdraw(place: Place) -> bool:
+def withdraw(place: ManifestLocation) -> bool:
     """Removes a manifest, with what names it and the folders that are empty without it; whether there was one.
 
     Raises:
@@ -86,7 +86,7 @@ def withdraw(place: Place) -> bool:
     return True
 
 
-def examine(place: Place, expected: bytes, command: Path) -> State:
+def examine(place: ManifestLocation, expected: bytes, command: Path) -> State:
     """The state of a manifest: ``open`` where others could change it or what it starts.
 
     Args:

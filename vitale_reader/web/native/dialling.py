@@ -14,13 +14,13 @@ from vitale_protocol.errors import DaemonUnreachable, ParseError
 from vitale_protocol.privacy import concealed
 from vitale_reader.home import Home, TlsEndpoint
 
-__all__ = ["Line", "dial", "own_uid"]
+__all__ = ["DaemonLine", "dial", "own_uid"]
 
 #: Seconds for the daemon to be there, and to prove itself.
 PATIENCE: Final = 10.0
 
 
-class Line(Protocol):
+class DaemonLine(Protocol):
     """A connection to the daemon, for two threads."""
 
     def __enter__(self) -> Self: ...
@@ -53,7 +53,7 @@ class _Pairing(msgspec.Struct, frozen=True):
     daemon_certificate: str
 
 
-def dial(home: Home) -> Line:
+def dial(home: Home) -> DaemonLine:
     """A connection to the daemon.
 
     Args:
@@ -71,7 +71,7 @@ def dial(home: Home) -> Line:
     return _by_tls(endpoints.tls, Path(endpoints.hosts))
 
 
-def _by_tls(address: TlsEndpoint, file: Path) -> Line:
+def _by_tls(address: TlsEndpoint, file: Path) -> DaemonLine:
     # Only where it is the way: a host starts for each page.
     from vitale_reader.pinned_tls import pinned_context  # noqa: PLC0415
     from vitale_reader.web.native.tls_line import TlsLine  # noqa: PLC0415
@@ -93,7 +93,7 @@ def _by_tls(address: TlsEndpoint, file: Path) -> Line:
 
 if sys.platform == "win32":
 
-    def _by_socket(file: Path) -> Line:
+    def _by_socket(file: Path) -> DaemonLine:
         raise OSError(f"the daemon listens on no such socket here: {file}")
 
     def own_uid() -> int | None:
@@ -102,7 +102,7 @@ if sys.platform == "win32":
 
 else:
 
-    def _by_socket(file: Path) -> Line:
+    def _by_socket(file: Path) -> DaemonLine:
         channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             channel.connect(os.fsencode(file))

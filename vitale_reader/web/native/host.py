@@ -32,7 +32,7 @@ from vitale_protocol.web.channels import (
 )
 from vitale_protocol.web.extensions import caller
 from vitale_reader.home import Home
-from vitale_reader.web.native.dialling import Line, dial, own_uid
+from vitale_reader.web.native.dialling import DaemonLine, dial, own_uid
 
 __all__ = ["Streams", "carry", "main"]
 
@@ -47,7 +47,7 @@ MESSAGE_TOO_BIG: Final = 1009
 TRY_AGAIN_LATER: Final = 1013
 
 
-class Opening(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class NativeOpening(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The first message of an extension: the web origin of the page that it speaks for."""
 
     site: str
@@ -97,7 +97,7 @@ def main(arguments: Sequence[str]) -> None:
     carry(caller(arguments), lambda: dial(Home.locate()), Streams(0, 1))
 
 
-def carry(extension: str, call: Callable[[], Line], browser: Streams) -> None:
+def carry(extension: str, call: Callable[[], DaemonLine], browser: Streams) -> None:
     """Carries the page that the browser speaks of first.
 
     Args:
@@ -127,12 +127,12 @@ def carry(extension: str, call: Callable[[], Line], browser: Streams) -> None:
 
 def _site(message: bytes) -> str:
     try:
-        return msgspec.convert(read_frame(rewrite(message)), Opening).site
+        return msgspec.convert(read_frame(rewrite(message)), NativeOpening).site
     except msgspec.ValidationError as error:
         raise ParseError("not the site of a page") from error
 
 
-def _carry_both_ways(channel: Line, messages: Iterator[bytes], browser: Streams) -> None:
+def _carry_both_ways(channel: DaemonLine, messages: Iterator[bytes], browser: Streams) -> None:
     """Carries frames until either end is gone; each way waits for nobody but its own reader."""
     upwards = _Upwards(channel, messages)
     frames = _frames(NetworkFraming(FRAME_BYTES), lambda: channel.recv(PIECE))
@@ -156,7 +156,7 @@ class _Upwards(threading.Thread):
         code: why the channel ended, where it was not the daemon that said so.
     """
 
-    def __init__(self, channel: Line, messages: Iterator[bytes]) -> None:
+    def __init__(self, channel: DaemonLine, messages: Iterator[bytes]) -> None:
         super().__init__(name="upwards", daemon=True)
         self.code = TRY_AGAIN_LATER
         self._channel = channel

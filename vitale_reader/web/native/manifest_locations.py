@@ -17,7 +17,7 @@ import msgspec
 from vitale_protocol.web.extensions import HOST_NAME, Family
 from vitale_reader.home import own_folder
 
-__all__ = ["BROWSERS", "Browser", "Place", "System", "places"]
+__all__ = ["BROWSERS", "Browser", "ManifestLocation", "System", "places"]
 
 FILE: Final = f"{HOST_NAME}.json"
 
@@ -135,7 +135,7 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
         return self.root / path.lstrip("/")
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class ManifestLocation(msgspec.Struct, frozen=True, kw_only=True):
     """A place for one manifest.
 
     Attributes:
@@ -155,7 +155,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     likely: bool = True
 
 
-def places(system: System, *, everyone: bool) -> tuple[Place, ...]:
+def places(system: System, *, everyone: bool) -> tuple[ManifestLocation, ...]:
     """The place for each browser.
 
     Args:
@@ -165,24 +165,26 @@ def places(system: System, *, everyone: bool) -> tuple[Place, ...]:
     return tuple(_place(browser, system, everyone=everyone) for browser in BROWSERS)
 
 
-def _place(browser: Browser, system: System, *, everyone: bool) -> Place:
+def _place(browser: Browser, system: System, *, everyone: bool) -> ManifestLocation:
     if system.platform == "win32":
         above = Path(system.environ.get("PROGRAMDATA" if everyone else "LOCALAPPDATA") or system.home)
         file = above / "vitale-reader" / "browsers" / browser.name / FILE
         key = f"Software\\{browser.windows}\\{HOSTS}\\{HOST_NAME}"
-        return Place(browser=browser, everyone=everyone, file=file, above=above, key=key)
+        return ManifestLocation(browser=browser, everyone=everyone, file=file, above=above, key=key)
     if system.platform == "darwin":
         above = system.at("/Library") if everyone else system.home / "Library" / "Application Support"
         folder = above / (browser.macos_shared if everyone else browser.macos)
         is_there = everyone or folder.is_dir()
-        return Place(browser=browser, everyone=everyone, file=folder / HOSTS / FILE, above=above, likely=is_there)
+        return ManifestLocation(
+            browser=browser, everyone=everyone, file=folder / HOSTS / FILE, above=above, likely=is_there
+        )
     if everyone:
         folder = system.at(browser.linux_shared)
         file = folder / SHARED_HOSTS / FILE
-        return Place(browser=browser, everyone=True, file=file, above=folder.parent)
+        return ManifestLocation(browser=browser, everyone=True, file=file, above=folder.parent)
     is_dotted, config = browser.linux.startswith("."), system.environ.get("XDG_CONFIG_HOME")
     above = Path(config) if config and not is_dotted else system.home
     folder = above / ("" if is_dotted or config else ".config") / browser.linux
     is_there = folder.is_dir() or any(system.find(program) for program in browser.programs)
     file = folder / (SHARED_HOSTS if is_dotted else HOSTS) / FILE
-    return Place(browser=browser, everyone=False, file=file, above=above, likely=is_there)
+    return ManifestLocation(browser=browser, everyone=False, file=file, above=above, likely=is_there)

@@ -54,7 +54,7 @@ ROUNDS = 2
 """A filter learns from what the one before it said."""
 
 
-class Place(NamedTuple):
+class SymbolPlace(NamedTuple):
     """Place of a symbol in a grid: how well it fits, its side, quarter turns to the left, row, column, polarity."""
 
     fit: float
@@ -96,9 +96,9 @@ def _sharpened(levels: Levels, amount: float) -> Levels:
     return np.asarray(levels + amount * (levels - near), dtype=np.float32)
 
 
-def _find_place(dark: Levels, count: int) -> Place:
+def _find_place(dark: Levels, count: int) -> SymbolPlace:
     """Finds where what is dark (1) and light (-1) fits best, of all places and turns and sizes that are likely."""
-    best = Place(0.0, 0, 0, 0, 0, 1)
+    best = SymbolPlace(0.0, 0, 0, 0, 0, 1)
     sides = [side for side in SIZES if count - 4 <= side <= count + 2]
     for turns in range(4):
         sums = _Sums(np.rot90(dark, turns))
@@ -108,7 +108,7 @@ def _find_place(dark: Levels, count: int) -> Place:
             fit = float(fits.flat[at])
             if abs(fit) > best.fit:
                 row, column = divmod(at, fits.shape[1])
-                best = Place(abs(fit), side, turns, row, column + 1, 1 if fit > 0 else -1)
+                best = SymbolPlace(abs(fit), side, turns, row, column + 1, 1 if fit > 0 else -1)
     return best
 
 
@@ -149,7 +149,7 @@ class _Sums:
         return np.asarray((left + bottom) / 2 + dotted, dtype=np.float64)
 
 
-def _readings(levels: Levels, place: Place) -> Iterator[Levels]:
+def _readings(levels: Levels, place: SymbolPlace) -> Iterator[Levels]:
     """The modules of a symbol, by ways that undo more and more blur; above 0 is dark."""
     rows, columns = slice(place.row, place.row + place.side), slice(place.column, place.column + place.side)
     known = _known(place.side)
@@ -202,7 +202,7 @@ def _drawn(modules: Levels) -> Grey:
     return np.pad(np.where(dark, 0, 255).astype(np.uint8), 1, constant_values=255)
 
 
-def _corners(grid: Grid, place: Place) -> Corners:
+def _corners(grid: Grid, place: SymbolPlace) -> Corners:
     """Corners of the symbol in the picture, from its top left as it is read."""
     size = len(grid.levels)
     left, top, right, bottom = place.column, place.row, place.column + place.side, place.row + place.side

@@ -19,7 +19,7 @@ from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store import local_anchor
 from vitale_reader.daemon.store.audit_trail.audit import DAY, Audit
 from vitale_reader.daemon.store.audit_trail.chain import Chain
-from vitale_reader.daemon.store.audit_trail.entries import RESUMED, Entry
+from vitale_reader.daemon.store.audit_trail.entries import RESUMED, AuditEntry
 from vitale_reader.daemon.store.audit_trail.verification import Verified
 from vitale_reader.daemon.store.audit_trail.walk import Broken
 from vitale_reader.daemon.store.clock import StoreClock
@@ -595,7 +595,7 @@ def test_no_change_of_any_column_goes_unseen(tmp_path: Path, column: str) -> Non
 
     def write(connection: Connection) -> None:
         for number in range(5):
-            trail.chain.append(connection, Entry(at=float(number), action="a", outcome="ok", client_id="c"))
+            trail.chain.append(connection, AuditEntry(at=float(number), action="a", outcome="ok", client_id="c"))
 
     def change(connection: Connection, row: int, value: object) -> None:
         """Changes one value, looks, and changes it back."""

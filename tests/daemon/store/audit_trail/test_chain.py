@@ -10,7 +10,7 @@ from vitale_reader.daemon.database.combined_writes import Write
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store.audit_trail import chain, retention
 from vitale_reader.daemon.store.audit_trail.chain import BELIEVED, Chain
-from vitale_reader.daemon.store.audit_trail.entries import LOST, Entry
+from vitale_reader.daemon.store.audit_trail.entries import LOST, AuditEntry
 from vitale_reader.daemon.store.audit_trail.relinking import relink
 from vitale_reader.daemon.store.audit_trail.verification import Verifier
 from vitale_reader.daemon.store.audit_trail.walk import Broken
@@ -32,8 +32,8 @@ def connection() -> Iterator[Connection]:
     engine.dispose()
 
 
-def entry(at: float, action: str = "session.open") -> Entry:
-    return Entry(at=at, action=action, outcome="ok")
+def entry(at: float, action: str = "session.open") -> AuditEntry:
+    return AuditEntry(at=at, action=action, outcome="ok")
 
 
 def written(connection: Connection, count: int, station: str = STATION) -> Chain:

@@ -10,7 +10,7 @@ from vitale_protocol.privacy import concealed
 from vitale_protocol.problems import Problem
 from vitale_reader.daemon.site.remote_readers import DeskTold, Names
 
-__all__ = ["DeskRow", "RequestRow", "Seen", "StepTold", "Wanted"]
+__all__ = ["DeskRow", "RequestRow", "SeenRows", "StepTold", "Wanted"]
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +73,7 @@ class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
     sealed: bytes | None = None
 
 
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
+class SeenRows(msgspec.Struct, frozen=True, kw_only=True):
     """Result of one look: the desks, the requests in the order in which they were asked, new steps of ours."""
 
     desks: Mapping[str, DeskRow]

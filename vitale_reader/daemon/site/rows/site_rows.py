@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site.rows.desks import DeskRows
-from vitale_reader.daemon.site.rows.messages import DeskRow, Seen
+from vitale_reader.daemon.site.rows.messages import DeskRow, SeenRows
 from vitale_reader.daemon.site.rows.requests import RequestRows
 from vitale_reader.daemon.site.rows.sealing import RowSeals
 from vitale_reader.daemon.store.store import Database
@@ -31,7 +31,7 @@ class SiteRows:
         self.desks = DeskRows(store, seals, station=station, incarnation=incarnation)
         self.requests = RequestRows(store, seals, incarnation=incarnation)
 
-    async def look(self, asked: Collection[str], *, beat: bool) -> tuple[bool, Seen]:
+    async def look(self, asked: Collection[str], *, beat: bool) -> tuple[bool, SeenRows]:
         """Looks at all rows, and says that this desk is there if it is time for a ``beat``.
 
         Args:
@@ -43,11 +43,11 @@ class SiteRows:
         """
         known = dict(self._known)
 
-        def work(connection: Connection) -> tuple[bool, dict[str, DeskRow], Seen]:
+        def work(connection: Connection) -> tuple[bool, dict[str, DeskRow], SeenRows]:
             there = not beat or self.desks.beat(connection)
             desks = self.desks.look(connection, known)
             steps = self.requests.take_steps(connection, asked) if asked else ()
-            return there, desks, Seen(desks=desks, requests=self.requests.look(connection), steps=steps)
+            return there, desks, SeenRows(desks=desks, requests=self.requests.look(connection), steps=steps)
 
         there, self._known, seen = await self._store.run(work, needs="site", single=True)
         return there, seen

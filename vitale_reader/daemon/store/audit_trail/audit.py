@@ -16,7 +16,7 @@ from vitale_reader.daemon.database.combined_writes import Write, write_one_by_on
 from vitale_reader.daemon.database.expiry import in_pieces
 from vitale_reader.daemon.store.audit_trail import retention
 from vitale_reader.daemon.store.audit_trail.chain import Chain, End
-from vitale_reader.daemon.store.audit_trail.entries import Entry
+from vitale_reader.daemon.store.audit_trail.entries import AuditEntry
 from vitale_reader.daemon.store.audit_trail.lost_lines import LostLines
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Anchor, Remembered
@@ -81,7 +81,7 @@ class Audit:
         reader: str | None = None,
     ) -> None:
         """Writes one line of something that has happened already; where it cannot be written, the log says so."""
-        entry = Entry(
+        entry = AuditEntry(
             at=self._clock.now(), action=action, outcome=outcome, client_id=client_id, medium=medium, reader=reader
         )
         try:
@@ -140,7 +140,7 @@ class Audit:
 async def append(
     store: Database,
     chain: Chain,
-    entry: Entry,
+    entry: AuditEntry,
     writes: Sequence[Write] = (),
     also: Sequence[Callable[[Connection], object]] = (),
 ) -> None:

@@ -13,8 +13,8 @@ from vitale_reader.daemon.database.combined_writes import COUNTED, Write, write_
 from vitale_reader.daemon.database.database_errors import swallowed
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store.audit_trail import heads, retention
-from vitale_reader.daemon.store.audit_trail.entries import LOST, RESUMED, Entry, link, number_of
-from vitale_reader.daemon.store.audit_trail.heads import Head
+from vitale_reader.daemon.store.audit_trail.entries import LOST, RESUMED, AuditEntry, link, number_of
+from vitale_reader.daemon.store.audit_trail.heads import ChainHead
 from vitale_reader.daemon.store.audit_trail.relinking import adopt
 from vitale_reader.daemon.store.audit_trail.verification import Verifier
 from vitale_reader.daemon.store.audit_trail.walk import Broken
@@ -41,7 +41,7 @@ _SEEN_IN = "vitale-reader head"
 class End(NamedTuple):
     """The end of a chain, and the memory of the store that it is in."""
 
-    head: Head
+    head: ChainHead
     memory: Remembered | None
 
 
@@ -68,7 +68,7 @@ class Chain:
         told: Callable[[], None] = lambda: None,
     ) -> None:
         self.vault = vault
-        self._believed: Head | None = None
+        self._believed: ChainHead | None = None
         #: Taken by whoever uses ``append_with``: of two that believe the same head, one would have to look again.
         self.turn = asyncio.Lock()
         self.station = station
@@ -98,7 +98,7 @@ class Chain:
             return
         self._held_head(connection, at=at, whole=True)
 
-    def append(self, connection: Connection, entry: Entry, *more: Entry) -> End:
+    def append(self, connection: Connection, entry: AuditEntry, *more: AuditEntry) -> End:
         """Writes rows; of several at once, the head lets one pass after the other.
 
         Returns:
@@ -112,7 +112,7 @@ class Chain:
         if end.memory is not None:
             end.memory.saw_end(end.head.last, end.head.mac)
 
-    def append_with(self, connection: Connection, entry: Entry, writes: Sequence[Write]) -> bool:
+    def append_with(self, connection: Connection, entry: AuditEntry, writes: Sequence[Write]) -> bool:
         """Writes one row and what goes with it in one statement, or nothing.
 
         Args:
@@ -156,14 +156,16 @@ class Chain:
         breaks = self.verifier.walk(connection, head).breaks
         if breaks.first is None:
             return None
-        entry = Entry(at=at, action=RESUMED, outcome="ok", client_id=client_id, jti=breaks.name, reason=reason)
+        entry = AuditEntry(at=at, action=RESUMED, outcome="ok", client_id=client_id, jti=breaks.name, reason=reason)
         self._append(connection, head, entry)
         return breaks.first
 
-    def take(self, connection: Connection, most: int) -> list[tuple[int, Entry]]:
+    def take(self, connection: Connection, most: int) -> list[tuple[int, AuditEntry]]:
         """The first rows of this station's chain, with their numbers, to be moved to another store."""
         rows = connection.execute(_TAKE, {"of_station": self.station, "most": most}).mappings().all()
-        return [(row["number"], Entry(**{name: row[name] for name in Entry.__struct_fields__})) for row in rows]
+        return [
+            (row["number"], AuditEntry(**{name: row[name] for name in AuditEntry.__struct_fields__})) for row in rows
+        ]
 
     def drop(self, connection: Connection, last: int) -> None:
         """Forgets the rows up to a number, which are in another store now."""
@@ -185,7 +187,7 @@ class Chain:
     def _memory(self, connection: Connection) -> Remembered | None:
         return self._remembered if connection.dialect.name == self._dialect else self._spool
 
-    def _held_head(self, connection: Connection, *, at: float, whole: bool = False) -> Head:
+    def _held_head(self, connection: Connection, *, at: float, whole: bool = False) -> ChainHead:
         """The head, locked; where it is not that of the chain that the station knows, one that goes on after it.
 
         Args:
@@ -212,14 +214,14 @@ class Chain:
             memory.saw_end(head.last, head.mac)
         return head
 
-    def _begun(self, connection: Connection, at: float) -> Head:
+    def _begun(self, connection: Connection, at: float) -> ChainHead:
         if heads.last_number(connection, self.station) is not None:
             return self._lost(connection, None, None, at)
         head = heads.first_head(self.vault, self.station, 1)
         heads.put(connection, self.vault, head)
         return head
 
-    def _ends(self, connection: Connection, head: Head, row: RowMapping | None = None) -> bool:
+    def _ends(self, connection: Connection, head: ChainHead, row: RowMapping | None = None) -> bool:
         """True if the last row is there as the head has it, to be linked with the next, and none is behind it."""
         if row is not None and number_of(row["highest"]) > head.last:
             return False
@@ -228,7 +230,7 @@ class Chain:
         stands = row is not None and row["end_mac"] == head.mac
         return stands or self.verifier.mac(connection, head.last) == head.mac
 
-    def _continues(self, connection: Connection, head: Head, known: Anchor, *, whole: bool) -> bool:
+    def _continues(self, connection: Connection, head: ChainHead, known: Anchor, *, whole: bool) -> bool:
         """True if a chain still passes through the place that the station knows, or says that it was lost after it."""
         if head.last < known.number:
             return False
@@ -241,7 +243,7 @@ class Chain:
             return True
         return self.verifier.last_lost(connection) > known.number
 
-    def _lost(self, connection: Connection, head: Head | None, known: Anchor | None, at: float) -> Head:
+    def _lost(self, connection: Connection, head: ChainHead | None, known: Anchor | None, at: float) -> ChainHead:
         """Goes on above all that is known, and says so in the trail and in the log."""
         last = number_of(heads.last_number(connection, self.station))
         number = max(last, head.last if head else 0, known.number if known else 0)
@@ -253,16 +255,16 @@ class Chain:
             heads.put(connection, self.vault, head)
         else:
             head = replace(head, last=number)
-        return self._append(connection, head, Entry(at=at, action=LOST, outcome="store_unavailable"))
+        return self._append(connection, head, AuditEntry(at=at, action=LOST, outcome="store_unavailable"))
 
-    def _append(self, connection: Connection, head: Head, *entries: Entry) -> Head:
+    def _append(self, connection: Connection, head: ChainHead, *entries: AuditEntry) -> ChainHead:
         rows, moved = self._links(head, entries)
         written = connection.execute(_APPEND, rows, execution_options=COUNTED)
         if 0 <= written.rowcount < len(rows):
             raise swallowed(audit.name)
         return heads.move(connection, self.vault, moved)
 
-    def _links(self, head: Head, entries: Sequence[Entry]) -> tuple[list[dict[str, Any]], Head]:
+    def _links(self, head: ChainHead, entries: Sequence[AuditEntry]) -> tuple[list[dict[str, Any]], ChainHead]:
         """Rows that follow on a head, and the head after them."""
         rows: list[dict[str, Any]] = []
         mac = head.mac
@@ -272,7 +274,7 @@ class Chain:
             rows.append(row | {"mac": mac})
         return rows, replace(head, last=head.last + len(rows), mac=mac)
 
-    def _trusted(self, connection: Connection) -> Head | None:
+    def _trusted(self, connection: Connection) -> ChainHead | None:
         """The head, not locked, if it is genuine and that of the chain that the station knows."""
         row = heads.row_of(connection, self.station)
         if row is None or not heads.genuine(self.vault, row):

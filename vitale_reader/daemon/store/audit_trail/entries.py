@@ -7,7 +7,7 @@ import msgspec
 
 from vitale_reader.daemon.keystore.store_keys import Vault
 
-__all__ = ["LOST", "PIECE", "RESUMED", "Entry", "link", "number_of", "start"]
+__all__ = ["LOST", "PIECE", "RESUMED", "AuditEntry", "link", "number_of", "start"]
 
 #: The action of a row that follows on the loss of what came before, and of one that lets such a trail go on.
 LOST, RESUMED = "audit.lost", "audit.resumed"
@@ -18,7 +18,7 @@ PIECE = 2_000
 COLUMNS = ("station", "number", "at", "client_id", "action", "outcome", "medium", "reader", "jti")
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One line: ``action`` is a method of the wire, ``outcome`` ``ok`` or a catalogue reason; ``at`` epoch seconds."""
 
     at: float

@@ -10,7 +10,7 @@ from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store.audit_trail.entries import start
 from vitale_reader.daemon.store.tables import HIGHEST, audit, audit_heads
 
-__all__ = ["Head", "first_head", "genuine", "head_of", "last_number", "locked_row", "move", "put", "row_of"]
+__all__ = ["ChainHead", "first_head", "genuine", "head_of", "last_number", "locked_row", "move", "put", "row_of"]
 
 # Statements are constants: to build one anew costs more than to run it.
 _FIND = select(audit_heads).where(audit_heads.c.station == bindparam("of_station"))
@@ -25,7 +25,7 @@ _LOCK = _FIND.add_columns(
 _MOVE = update(audit_heads).where(audit_heads.c.station == bindparam("of_station"))
 
 
-class Head(msgspec.Struct, frozen=True, kw_only=True):
+class ChainHead(msgspec.Struct, frozen=True, kw_only=True):
     """A row of ``audit_heads``: the first row that is kept and the hash before it, the last row and its hash."""
 
     station: str
@@ -43,10 +43,10 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
         return vault.link(b"head", msgspec.json.encode([self.station, self.first, self.before, self.last, self.mac]))
 
 
-def first_head(vault: Vault, station: str, number: int) -> Head:
+def first_head(vault: Vault, station: str, number: int) -> ChainHead:
     """The head of a chain that begins at a number, and has no row yet."""
     before = start(vault, station)
-    return Head(station=station, first=number, before=before, last=number - 1, mac=before)
+    return ChainHead(station=station, first=number, before=before, last=number - 1, mac=before)
 
 
 def row_of(connection: Connection, station: str) -> RowMapping | None:
@@ -64,9 +64,9 @@ def last_number(connection: Connection, station: str) -> object:
     return connection.execute(_LAST_NUMBER, {"of_station": station}).scalar()
 
 
-def head_of(row: RowMapping) -> Head:
+def head_of(row: RowMapping) -> ChainHead:
     """The head in a row."""
-    return Head(**{name: row[name] for name in Head.__struct_fields__})
+    return ChainHead(**{name: row[name] for name in ChainHead.__struct_fields__})
 
 
 def genuine(vault: Vault, row: RowMapping | None) -> bool:
@@ -80,12 +80,12 @@ def genuine(vault: Vault, row: RowMapping | None) -> bool:
     return bool(head.seal(vault) == row["seal"])
 
 
-def put(connection: Connection, vault: Vault, head: Head) -> None:
+def put(connection: Connection, vault: Vault, head: ChainHead) -> None:
     """Writes the head of a station that has none."""
     connection.execute(insert(audit_heads), head.sealed(vault))
 
 
-def move(connection: Connection, vault: Vault, head: Head, **changes: Any) -> Head:
+def move(connection: Connection, vault: Vault, head: ChainHead, **changes: Any) -> ChainHead:
     """Moves the begin or the end of a chain."""
     moved = replace(head, **changes)
     connection.execute(_MOVE, {"of_station": head.station} | moved.sealed(vault))

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, RowMapping, bindparam, select, update
 
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store.audit_trail.entries import PIECE, RESUMED, link, start
-from vitale_reader.daemon.store.audit_trail.heads import Head, genuine, head_of, locked_row, move
+from vitale_reader.daemon.store.audit_trail.heads import ChainHead, genuine, head_of, locked_row, move
 from vitale_reader.daemon.store.audit_trail.walk import Walk
 from vitale_reader.daemon.store.tables import audit
 
@@ -59,7 +59,7 @@ def relink(connection: Connection, vault: Vault, station: str, former: Vault) ->
     return count
 
 
-def adopt(connection: Connection, vault: Vault, head: Head, told: Callable[[], None]) -> None:
+def adopt(connection: Connection, vault: Vault, head: ChainHead, told: Callable[[], None]) -> None:
     """Makes the rows of version 0.1, which belong to no chain, the beginning of a new one.
 
     Args:

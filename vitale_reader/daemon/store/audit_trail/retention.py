@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, bindparam, delete, select
 
 from vitale_reader.daemon.keystore.store_keys import Vault
-from vitale_reader.daemon.store.audit_trail.heads import Head, genuine, head_of, locked_row, move, row_of
+from vitale_reader.daemon.store.audit_trail.heads import ChainHead, genuine, head_of, locked_row, move, row_of
 from vitale_reader.daemon.store.audit_trail.walk import Walk, pieces
 from vitale_reader.daemon.store.tables import audit, audit_heads
 
@@ -26,7 +26,7 @@ def purge(connection: Connection, vault: Vault, before: float) -> int:
     return next((count for count in counts if count), 0)
 
 
-def drop(connection: Connection, vault: Vault, head: Head, *, last: int, mac: bytes) -> int:
+def drop(connection: Connection, vault: Vault, head: ChainHead, *, last: int, mac: bytes) -> int:
     """Forgets the rows of a chain up to a number; how many there were.
 
     Args:
@@ -59,7 +59,7 @@ def _purge(connection: Connection, vault: Vault, station: str, before: float) ->
     return drop(connection, vault, head, last=last, mac=mac)
 
 
-def _whole_before(connection: Connection, vault: Vault, head: Head, before: float) -> tuple[bytes, int]:
+def _whole_before(connection: Connection, vault: Vault, head: ChainHead, before: float) -> tuple[bytes, int]:
     """The last of the first rows that verify, are older, and are a piece at most: its hash and its number.
 
     What is behind a break is evidence, until an administrator has let the trail go on.

@@ -5,7 +5,7 @@ from sqlalchemy import Connection, RowMapping, bindparam, func, select
 
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store.audit_trail.entries import LOST, PIECE, RESUMED, link, number_of
-from vitale_reader.daemon.store.audit_trail.heads import Head, genuine, head_of, row_of
+from vitale_reader.daemon.store.audit_trail.heads import ChainHead, genuine, head_of, row_of
 from vitale_reader.daemon.store.audit_trail.walk import Broken, Walk, pieces
 from vitale_reader.daemon.store.local_anchor import Anchor
 from vitale_reader.daemon.store.tables import audit, audit_heads
@@ -102,7 +102,7 @@ class Verifier:
         mac: object = connection.execute(_LINK, {"of_station": self._station, "at_number": number}).scalar()
         return mac if isinstance(mac, bytes) else None
 
-    def walk(self, connection: Connection, head: Head, anchor: Anchor | None = None) -> Walk:
+    def walk(self, connection: Connection, head: ChainHead, anchor: Anchor | None = None) -> Walk:
         """Goes along a chain to its end."""
         walk = Walk(self._vault, head.before, head.first - 1)
         of_station = select(audit).where(audit.c.station == head.station, audit.c.number.is_not(None))
@@ -121,16 +121,16 @@ class Verifier:
         walk = self.walk(connection, head, anchor)
         return Verified(station=head.station, rows=walk.count, broken=walk.breaks.first, resumed=walk.resumed)
 
-    def _head(self, connection: Connection) -> Head | None:
+    def _head(self, connection: Connection) -> ChainHead | None:
         row = row_of(connection, self._station)
         return None if row is None else head_of(row)
 
-    def _is_resumed(self, connection: Connection, head: Head, after: int) -> bool:
+    def _is_resumed(self, connection: Connection, head: ChainHead, after: int) -> bool:
         """True if an administrator has let the trail go on after a row."""
         resumed = connection.execute(_RESUMED_AFTER, {"of_station": self._station, "after": after}).mappings()
         return any(self._follows(connection, head, row) for row in resumed.all())
 
-    def _follows(self, connection: Connection, head: Head, row: RowMapping) -> bool:
+    def _follows(self, connection: Connection, head: ChainHead, row: RowMapping) -> bool:
         """True if a row is linked with the row before it, as nobody without the key can do."""
         number = number_of(row["number"])
         before = head.before if number == head.first else self.mac(connection, number - 1)
