@@ -198,6 +198,8 @@ NEEDS: Mapping[tuple[str, ...], Extra] = {
     ("serve",): "daemon",
     ("demo",): "all",
     ("audit", "verify"): "daemon",
+    ("service", "install"): "daemon",
+    ("service", "install", "--system", "--dry-run"): "daemon",
     ("sim", "card"): "sim",
     ("sim", "camera", "--serve", "0"): "sim",
     ("sim", "imager", "--phone", "claire"): "sim",

@@ -9,6 +9,7 @@ import msgspec
 from click.core import ParameterSource
 
 from vitale_protocol.errors import ConfigurationInvalid, DaemonRunning, DaemonUnreachable, LocalMisuse
+from vitale_protocol.extras import missing_part
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import as_json, command, home_option
 from vitale_reader.cli.frame.exit_status import DONE, NO_DAEMON
@@ -86,6 +87,8 @@ def dry_run_option(function: F) -> F:
 @as_json
 def install(dry_run: bool, system: bool, as_json: bool, home: Path | None) -> None:
     """Runs ``vitale-reader service install``."""
+    if (absent := missing_part("daemon", "vitale-reader service install")) is not None:
+        raise absent
     found = this_service(home, system=system)
     if dry_run:
         _show(found, found.install(), as_json=as_json)
