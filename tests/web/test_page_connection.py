@@ -347,7 +347,7 @@ def test_a_stranger_is_gone_before_a_byte_is_read(monkeypatch: pytest.MonkeyPatc
     def anybody(_uid: int | None) -> bool:
         return True
 
-    monkeypatch.setattr(page_connection, "is_stranger", anybody)
+    monkeypatch.setattr(page_connection, "is_other_user", anybody)
 
     async def work(bench: Bench) -> None:
         assert b"" == await bench.answer(REQUEST)
@@ -507,7 +507,7 @@ def test_a_refusal_comes_when_it_is_time_whatever_was_wrong(
 
     async def work(bench: Bench) -> None:
         monkeypatch.setattr(page_connection, "_later", later)
-        monkeypatch.setattr(page_connection, "is_stranger", bool)
+        monkeypatch.setattr(page_connection, "is_other_user", bool)
         monkeypatch.setattr(page_connection, "peer_uid", nobody)
         connection, wire = PageConnection(bench.server), Wire()
         connection.connection_made(wire)

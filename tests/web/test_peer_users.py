@@ -8,7 +8,7 @@ import pytest
 from tests.posix import AS_ROOT, NOBODY, acting_as
 from vitale_reader.daemon.transports.peers import own_uid
 from vitale_reader.web import peer_users
-from vitale_reader.web.peer_users import is_stranger, peer_uid
+from vitale_reader.web.peer_users import is_other_user, peer_uid
 
 pytestmark = [
     pytest.mark.posix,
@@ -43,7 +43,7 @@ def test_it_is_the_user_whose_program_holds_the_socket(host: str) -> None:
         listener.accept()[0] as accepted,
     ):
         assert own_uid() == peer_uid(accepted)
-        assert not is_stranger(peer_uid(accepted))
+        assert not is_other_user(peer_uid(accepted))
         client.shutdown(socket.SHUT_WR)
         assert own_uid() == peer_uid(accepted)
 
@@ -66,7 +66,7 @@ def test_a_socket_that_nobody_holds_is_nobodys(host: str) -> None:
         with listener.accept()[0] as accepted:
             client.close()
             assert peer_uid(accepted) is None
-            assert is_stranger(None)
+            assert is_other_user(None)
 
 
 @AS_ROOT
@@ -76,4 +76,4 @@ def test_another_user_is_told_from_this_one(host: str) -> None:
             client = socket.create_connection(listener.getsockname()[:2])
         with client, listener.accept()[0] as accepted:
             assert NOBODY == peer_uid(accepted)
-            assert is_stranger(NOBODY)
+            assert is_other_user(NOBODY)

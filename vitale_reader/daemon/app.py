@@ -19,7 +19,7 @@ from vitale_reader.daemon import lifecycle, log_output, process
 from vitale_reader.daemon.composition.desks import make_desk, make_remote_desks
 from vitale_reader.daemon.composition.issuing import open_issuing
 from vitale_reader.daemon.composition.observers import open_traces, show_metrics
-from vitale_reader.daemon.composition.services import make_news, make_services
+from vitale_reader.daemon.composition.services import make_external_changes, make_services
 from vitale_reader.daemon.composition.station import open_station
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.conversation import Conversations
@@ -96,13 +96,13 @@ async def running(
         remote_desks = make_remote_desks(station, desk, written_elsewhere, on_conflict or _log_conflict, shares)
         services = make_services(station, issuing, desk, remote_desks, conversations, shares)
         service = Dispatcher(services)
-        news = make_news(station, issuing, services, written_elsewhere)
+        changes = make_external_changes(station, issuing, services, written_elsewhere)
         ending.take_along(lambda: desk.supervisor.processes)
         desk.start()
         stack.push_async_callback(ending.aside, "drivers", desk.supervisor.stop)
         # Stopped after the listeners: nobody comes in while the sessions are ended.
         stack.push_async_callback(ending.stage, "sessions", service.stop, ANSWERING)
-        await news.try_to_look()
+        await changes.try_to_look()
         if remote_desks is not None:
             await remote_desks.start()
         listening = await listen(
@@ -126,7 +126,7 @@ async def running(
         works = (
             ("cleaning", cleaning),
             ("contexts", issuing.contexts.watch()),
-            ("news", news.watch()),
+            ("external changes", changes.watch()),
             ("home", held.watch()),
             ("gateway", _tell_port(listening, publish)),
         )

@@ -141,10 +141,10 @@ def published(home: Home, endpoints: Endpoints) -> Generator[Callable[[Endpoints
     finally:
         for file, inode in mine.items():
             if _inode(file) == inode:  # else it is another daemon's
-                _withdraw(file)
+                _unpublish(file)
 
 
-def _withdraw(file: Path) -> None:
+def _unpublish(file: Path) -> None:
     try:
         remove(file)
     except OSError as error:  # clients find nobody behind the addresses

@@ -153,7 +153,7 @@ class LogFiles:
         """
         rest = b""
         while True:
-            self._inode, self._place, came = _news(self._file, self._inode, self._place)
+            self._inode, self._place, came = _appended(self._file, self._inode, self._place)
             *whole, rest = (rest + came).split(b"\n")
             rest = rest[:MOST_BYTES]  # of a line without an end nothing more is told
             yield from filter(None, (of_line(_text(line)) for line in whole))
@@ -178,7 +178,7 @@ def _aside(file: Path, number: int) -> Path:
     return file.with_name(f"{file.name}.{number}")
 
 
-def _news(file: Path, inode: int, place: int) -> tuple[int, int, bytes]:
+def _appended(file: Path, inode: int, place: int) -> tuple[int, int, bytes]:
     """The file and the place to go on from, and what came since: the rest of one that was put aside comes first."""
     try:
         with file.open("rb") as stream:

@@ -20,7 +20,7 @@ from vitale_protocol.errors import ParseError
 from vitale_protocol.web.channels import CLOSE_PROTOCOL, Preamble, Via, rewrite
 from vitale_reader.web.channel import ChannelEnd
 from vitale_reader.web.http_rules import MALFORMED, REFUSED, Admission, RequestHead, judge
-from vitale_reader.web.peer_users import is_stranger, peer_uid
+from vitale_reader.web.peer_users import is_other_user, peer_uid
 from vitale_reader.web.request_head import HeadReader
 from vitale_reader.web.websocket import PageSocket
 
@@ -172,7 +172,7 @@ class PageConnection(asyncio.BufferedProtocol):
             self._uid = peer_uid(connection)
         except OSError:  # gone already
             return False
-        return not is_stranger(self._uid)
+        return not is_other_user(self._uid)
 
     def _read_head(self, reader: HeadReader, data: bytes) -> None:
         head = reader.receive(data)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-__all__ = ["is_stranger", "peer_uid"]
+__all__ = ["is_other_user", "peer_uid"]
 
 # An address and a port.
 Address = tuple[str, int]
@@ -48,7 +48,7 @@ if sys.platform == "linux":
                 return None
             return _listed(there, here)
 
-    def is_stranger(uid: int | None) -> bool:
+    def is_other_user(uid: int | None) -> bool:
         """True if a peer is not of this process's own user."""
         return uid != os.getuid()
 
@@ -105,6 +105,6 @@ else:
         """The user of the program at the other end, which this system does not tell."""
         return None
 
-    def is_stranger(uid: int | None) -> bool:  # noqa: ARG001
+    def is_other_user(uid: int | None) -> bool:  # noqa: ARG001
         """False: nobody can be told from another here."""
         return False

@@ -169,10 +169,10 @@ class OpenCvBus:
                 if not self._devices.is_still(place):
                     source.release()
                     raise ReaderGone("another camera has its place now")
-                _wish(source, _wishes(self._settings))
+                _prefer(source, _preferences(self._settings))
                 return _Device(place, source)
             case _:
-                source = self._opened(place, place.where, cv2.CAP_V4L2, _wishes(self._settings))
+                source = self._opened(place, place.where, cv2.CAP_V4L2, _preferences(self._settings))
                 return _Device(place, source, _raw(source))
 
     def _opened(self, place: CameraPlace, what: str | int, backend: int, parameters: list[int]) -> cv2.VideoCapture:
@@ -192,7 +192,7 @@ def _limits(settings: CameraSettings, left: float) -> list[int]:
     ]
 
 
-def _wishes(settings: CameraSettings) -> list[int]:
+def _preferences(settings: CameraSettings) -> list[int]:
     """Returns the properties requested from a camera; exposure and focus are left to it."""
     return [
         *(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG")),  # first, for the sizes depend on it
@@ -205,9 +205,9 @@ def _wishes(settings: CameraSettings) -> list[int]:
     ]
 
 
-def _wish(source: cv2.VideoCapture, wishes: list[int]) -> None:
+def _prefer(source: cv2.VideoCapture, preferences: list[int]) -> None:
     """Asks an open camera for what it may have; it keeps its own where it has not."""
-    for name, value in zip(wishes[::2], wishes[1::2], strict=True):
+    for name, value in zip(preferences[::2], preferences[1::2], strict=True):
         with suppress(cv2.error):
             source.set(name, value)
 

@@ -220,9 +220,9 @@ class NfcField:
         if target.iso_dep:
             self._presence.came(MEDIUM)
         else:
-            self._is_stranger(NO_PHONE)
+            self._is_unknown(NO_PHONE)
 
-    def _is_stranger(self, state: Problem) -> None:
+    def _is_unknown(self, state: Problem) -> None:
         self._presence.came("unknown-card")
         self._answered = True
         self._trying = state is NOT_HERE
@@ -287,7 +287,7 @@ class NfcField:
         except MediumRemoved as error:
             self._broke_off(task, error)
         except MediumUnsupported:
-            self._is_stranger(NOT_HERE)
+            self._is_unknown(NOT_HERE)
         except MediumUnreadable as error:
             self._unreadable(task, error)
         except ReaderError as error:

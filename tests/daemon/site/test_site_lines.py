@@ -126,7 +126,7 @@ class Stillness:
 
         async def started(desks: RemoteDesks) -> None:
             self._desks.append(desks)
-            self._due.append(desks._news._due)
+            self._due.append(desks._listener._due)
             await start(desks)
 
         def heard(desks: RemoteDesks, word: str, name: str, told: str) -> None:

@@ -31,7 +31,7 @@ class Glances:
     """
 
     def __init__(
-        self, reader: aio.Connection, place: CodePlace, symbology: str, wish: tuple[tuple[Scope, ...], float]
+        self, reader: aio.Connection, place: CodePlace, symbology: str, request: tuple[tuple[Scope, ...], float]
     ) -> None:
         self.driver = place.driver
         self.shown = 0.0
@@ -40,7 +40,7 @@ class Glances:
         self._reader = reader
         self._place = place
         self._symbology = symbology
-        self._scopes, self._timeout = wish
+        self._scopes, self._timeout = request
 
     @classmethod
     def at(
@@ -49,7 +49,7 @@ class Glances:
         environment: DemoEnvironment,
         place: str,
         symbology: str,
-        wish: tuple[tuple[Scope, ...], float],
+        request: tuple[tuple[Scope, ...], float],
     ) -> Self:
         """The webcam or the imager of the stage.
 
@@ -59,7 +59,7 @@ class Glances:
         there = None if environment.codes is None else environment.codes.places.get(place)
         if there is None:
             raise ReaderUnavailable(f"the stage has no place {place}")
-        return cls(reader, there, symbology, wish)
+        return cls(reader, there, symbology, request)
 
     async def read(self, code: bytes) -> aio.Presentation:
         """Shows one code, and returns with its verified token."""

@@ -36,7 +36,7 @@ class Taps:
         phones: PhoneDevices,
         driver: str,
         phone_user: tuple[Callable[[PhoneCard], None], Callable[[], None]],
-        wish: tuple[tuple[Scope, ...], float],
+        request: tuple[tuple[Scope, ...], float],
     ) -> None:
         self.phones = phones
         self.driver = driver
@@ -45,7 +45,7 @@ class Taps:
         self.finished = 0.0
         self._reader = reader
         self._lay, self._take = phone_user
-        self._scopes, self._timeout = wish
+        self._scopes, self._timeout = request
 
     @classmethod
     def at(

@@ -37,8 +37,8 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     """Request or subscription that waits for a presentation.
 
     Attributes:
-        key: names the wish, unique among those of its kind; it ends with its session.
-        client: whose wish it is, in however many sessions; one of the programs of the desk's own user is one.
+        key: names the request or subscription, unique among those of its kind; it ends with its session.
+        client: whose it is, in however many sessions; one of the programs of the desk's own user is one.
         media: the media wanted, all of them in ``vitale_protocol.records.Medium``.
         readers: ids of the readers wanted; empty means all.
         stale: media that do not count for it, each as its reader's id and the beginning of its presence.

@@ -282,7 +282,7 @@ class Hub(msgspec.Struct):
         # What lay there before is said at once as well, where it takes the only place.
         if not self._has_room(request):
             lying = [slot.reader for slot in self._slots.values() if request.fits(slot.reader)]
-            actions += [told for one in lying for told in self._strange_to(request, one)]
+            actions += [told for one in lying for told in self._unsuited_to(request, one)]
         return self._settle(now, actions)
 
     def subscribe(self, subscription: PendingSubscription, now: float) -> list[Action]:
@@ -529,16 +529,18 @@ class Hub(msgspec.Struct):
 
     def _unknown_card(self, reader: Reader) -> list[Action]:
         """Rule of courtesy: whoever waits for this reader learns that what lies there is not what is wanted."""
-        return [strange for pending in self._pending.concerned(reader) for strange in self._strange_to(pending, reader)]
+        return [
+            unsuited for pending in self._pending.concerned(reader) for unsuited in self._unsuited_to(pending, reader)
+        ]
 
-    def _strange_to(self, pending: Pending, reader: Reader) -> list[Action]:
+    def _unsuited_to(self, pending: Pending, reader: Reader) -> list[Action]:
         """Notices about an unknown card, or a card that is wanted by others: a professional's in place of a patient's.
 
         Of what lies on an antenna its driver says more, since a phone may become readable while it lies there.
         """
         if reader.medium == "unknown-card" and reader.media != ("apcv-nfc",):
             problem = Problem(MediumUnsupported.reason)
-        elif _is_strange(pending, reader) and reader.medium in CARDS and not self._has_room(pending):
+        elif _is_unsuited(pending, reader) and reader.medium in CARDS and not self._has_room(pending):
             problem = Problem(MediumUnsupported.reason, reader.medium)
         else:
             return []
@@ -547,7 +549,9 @@ class Hub(msgspec.Struct):
 
     def _has_room(self, pending: Pending) -> bool:
         """True if a reader is left for the wanted card: a professional's has its own slot on many desks."""
-        return any(pending.fits(slot.reader) and not _is_strange(pending, slot.reader) for slot in self._slots.values())
+        return any(
+            pending.fits(slot.reader) and not _is_unsuited(pending, slot.reader) for slot in self._slots.values()
+        )
 
     def _have_removed(self, slot: Slot) -> list[Action]:
         """Rule 3: those who waited before the medium came need it to come again."""
@@ -616,6 +620,6 @@ def _too_late(media: frozenset[str], unread: Problem | None) -> PresentationTime
     return PresentationTimeout(variant="phone") if media <= {"apcv-nfc"} else PresentationTimeout()
 
 
-def _is_strange(pending: Pending, reader: Reader) -> bool:
+def _is_unsuited(pending: Pending, reader: Reader) -> bool:
     """True if a card lies in a reader that is not the one that is wanted."""
     return reader.medium == "unknown-card" or (reader.medium in CARDS and reader.medium not in pending.media)

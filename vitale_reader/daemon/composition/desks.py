@@ -60,7 +60,7 @@ def make_remote_desks(
         keys=station.keys,
         stations=station.stations,
         note=note,
-        on_news=written_elsewhere.set,
+        on_external_change=written_elsewhere.set,
         on_conflict=on_conflict,
         clock_offset=lambda: station.clock.offset,
         now=station.clock.now,

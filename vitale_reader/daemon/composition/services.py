@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from vitale_reader.daemon.site.remote_desks import RemoteDesks
 
 
-__all__ = ["make_news", "make_services"]
+__all__ = ["make_external_changes", "make_services"]
 
 
 def make_services(
@@ -81,7 +81,7 @@ def _wire_limits(config: Config) -> WireLimits:
     )
 
 
-def make_news(
+def make_external_changes(
     station: OpenStation, issuing: Issuing, services: Services, written_elsewhere: asyncio.Event
 ) -> ExternalChanges:
     """Makes the look at what others have written: other desks, and the command line."""

@@ -257,7 +257,7 @@ class Delivery:
             if resolved.resolution is not None:
                 self._tasks.spawn(self._contexts.let_go(resolved.resolution.identifiant))
             elif resolved.claimed is not None and "code" in presentation.evidence:
-                self._tasks.spawn(self._withdraw(resolved.claimed.digest))  # paper was sent nowhere
+                self._tasks.spawn(self._release_claim(resolved.claimed.digest))  # paper was sent nowhere
             raise
         return partial(asked.client.reply, asked.request, _result_of(presentation, issued))
 
@@ -267,7 +267,7 @@ class Delivery:
         if resolved.resolution is not None:
             self._tasks.spawn(self._contexts.let_go(resolved.resolution.identifiant))
         elif resolved.claimed is not None:
-            self._tasks.spawn(self._withdraw(resolved.claimed.digest))  # it was sent nowhere
+            self._tasks.spawn(self._release_claim(resolved.claimed.digest))  # it was sent nowhere
         await self._audit.note(
             asked.action,
             "ok",
@@ -369,7 +369,7 @@ class Delivery:
     async def _require_wanted(self, asked: RequestContext, digest: str) -> None:
         """A string that nobody waits for any more is not sent, and not used up."""
         if asked.given_up.done():
-            await self._withdraw(digest)
+            await self._release_claim(digest)
             raise asked.given_up.result()
 
     async def _ask(
@@ -383,7 +383,7 @@ class Delivery:
             return await self._resolver.resolve(string, nonce=asked.grant.nonce)
         except VitaleError as error:
             if error.data.get("sent") is False:
-                await self._withdraw(digest)
+                await self._release_claim(digest)
             raise
 
     async def _unused(self, presentation: Presented) -> bool:
@@ -393,7 +393,7 @@ class Delivery:
         except StoreUnavailable:
             return True  # the next one will be told so as well
 
-    async def _withdraw(self, digest: str) -> None:
+    async def _release_claim(self, digest: str) -> None:
         try:
             await self._guard.withdraw(digest)
         except StoreUnavailable as error:

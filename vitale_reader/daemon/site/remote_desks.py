@@ -63,7 +63,7 @@ class RemoteDesks:
         keys: Keys,
         stations: Stations,
         note: Callable[[str, str], Awaitable[None]],
-        on_news: Callable[[], None],
+        on_external_change: Callable[[], None],
         on_conflict: Callable[[VitaleError], None],
         clock_offset: Callable[[], float],
         now: Callable[[], float],
@@ -80,13 +80,13 @@ class RemoteDesks:
         self._stations = stations
         self._others = SiteReaders(station.id, station.mode)
         self._rows = SiteRows(store, vault, station=station.id, incarnation=secrets.token_hex(16))
-        self._on_news = on_news
+        self._on_external_change = on_external_change
         self._on_conflict = on_conflict
         self._version = 0
         self._copies = set[str]()
         self._told_status: DeskStatus | None = None
         self._changed = True
-        self._news = SiteListener(
+        self._listener = SiteListener(
             url, (CHANNEL, desk_channel(station.id)), look=self._look, away=self._away, hear=self._hear
         )
         self._asking = Asking(
@@ -119,8 +119,8 @@ class RemoteDesks:
         """Shows this desk to the others, and from now on hears them."""
         self._desk.watch(self)
         self._desk.on_change(self._look_whether_started)
-        await self._news.look(beat=True)
-        for name, work in (("site", self._news.watch()), ("site news", self._news.listen())):
+        await self._listener.look(beat=True)
+        for name, work in (("site", self._listener.watch()), ("site news", self._listener.listen())):
             self._tasks.append(asyncio.create_task(_until_cancelled(work), name=name))
 
     async def stop(self) -> None:
@@ -160,7 +160,7 @@ class RemoteDesks:
     @property
     def listens(self) -> bool:
         """True if notifications of other desks are received now."""
-        return self._news.listens
+        return self._listener.listens
 
     def load(self, *clients: DeliveryClient) -> int:
         """Number of requests of a session at other desks, or of several together."""
@@ -212,13 +212,13 @@ class RemoteDesks:
         """A reader of this desk, or of another one, was added, changed or removed."""
         if reader.station is None:
             self._changed = True
-            self._news.wake()
+            self._listener.wake()
 
     def _look_whether_started(self) -> None:
         """Has the others told at once that the drivers of this desk have told their readers."""
         if self._told_status is not None and self._told_status.starting and not self._desk.is_starting:
             self._changed = True
-            self._news.wake()
+            self._listener.wake()
 
     # ── for the rows ──
 
@@ -280,7 +280,7 @@ class RemoteDesks:
     def _status(self) -> DeskStatus:
         outage = self._store.outage or Outage(since=0.0)
         return DeskStatus(
-            listens=self._news.listens,
+            listens=self._listener.listens,
             clock_offset=float(round(self._clock_offset())),  # to be told anew where it changes; measured as it is told
             away_since=outage.since,
             away_until=outage.until,
@@ -303,10 +303,10 @@ class RemoteDesks:
         """Takes what was called, with a look at the rows only where they concern this desk."""
         match word:
             case "news":
-                self._on_news()
+                self._on_external_change()
             case "desk":
                 if name != self._station.id:
-                    self._news.wake()
+                    self._listener.wake()
             case "asked":
                 self._asked_there(name, told)
             case "step":
@@ -321,7 +321,7 @@ class RemoteDesks:
             case "ended":
                 self._answering.over(name, for_good=True)
             case _:
-                self._news.wake()
+                self._listener.wake()
 
     def _asked_there(self, request: str, told: str) -> None:
         try:

@@ -364,7 +364,7 @@ def _sqlite(file: Path, *, reading: bool) -> Engine:
             connection.execute(f"PRAGMA {pragma}").close()
 
     @event.listens_for(engine, "checkin")
-    def given_back(connection: object, record: Any) -> None:
+    def checked_in(connection: object, record: Any) -> None:
         # It goes back to a pool that was disposed of meanwhile, from which nobody will ever take it.
         if connection is not None and record.info.get(_POOL) is not engine.pool:
             record.invalidate()
