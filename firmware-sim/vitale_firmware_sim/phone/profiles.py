@@ -2,14 +2,9 @@
 
 from vitale_firmware_sim.shipped import Shipped
 
-__all__ = ["profile_names", "profile_text"]
+__all__ = ["profile_text"]
 
 _SHIPPED = Shipped("profiles", "the profile")
-
-
-def profile_names() -> tuple[str, ...]:
-    """The names of the profiles shipped here, in order."""
-    return _SHIPPED.names()
 
 
 def profile_text(name: str) -> str:

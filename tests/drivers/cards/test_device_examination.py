@@ -5,7 +5,7 @@ import pytest
 from vitale_drivers.cards.device_examination import ExaminedConnection, examine_card, examine_phone, tell_atr
 from vitale_firmware_sim.card.card import Card
 from vitale_firmware_sim.card.images import load_image
-from vitale_firmware_sim.phone.profiles import profile_names, profile_text
+from vitale_firmware_sim.phone.profiles import profile_text
 from vitale_protocol.catalogue import LANGUAGES
 from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_protocol.diagnosis.findings import tell
@@ -14,7 +14,7 @@ from vitale_protocol.media.apcv_profile import parse_profile
 
 IMAGE = load_image("adulte")
 NUMBERS = bytes((0x00, 0xB0, 0x82))  # READ BINARY by the short identifier of the numbers' file
-PROFILES = tuple(parse_profile(profile_text(name)) for name in profile_names())
+PROFILES = (parse_profile(profile_text("simulator")),)
 
 
 @pytest.fixture

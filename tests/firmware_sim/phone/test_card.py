@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from vitale_drivers.cards.channel import Channel
 from vitale_firmware_sim.phone.application import phones
 from vitale_firmware_sim.phone.card import AtsVariant, PhoneCard, PhoneRefusal, contactless_atr
-from vitale_firmware_sim.phone.profiles import profile_names, profile_text
+from vitale_firmware_sim.phone.profiles import profile_text
 from vitale_firmware_sim.scenario import load_scenario
 from vitale_protocol import tlv
 from vitale_protocol.apdu import Response
@@ -162,7 +162,6 @@ class TestFace:
 
 class TestProfile:
     def test_it_is_the_only_one(self) -> None:
-        assert profile_names() == ("simulator",)
         with pytest.raises(ConfigurationInvalid, match="there are simulator"):
             profile_text("real")
 
