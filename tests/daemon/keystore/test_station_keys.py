@@ -7,6 +7,7 @@ import keyring.core
 import msgspec
 import pytest
 from cryptography.exceptions import InvalidTag
+from joserfc.jwk import ECKey
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
 
@@ -52,6 +53,15 @@ def test_secrets_are_made_once_and_private(keys: Keys, tmp_path: Path, clock: Cl
     assert again.issuer == f"urn:vitale-reader:{keys.station}"
     assert again.signing[0] == keys.signing[0]
     assert not open_to_others(tmp_path / "station.json")
+
+
+def test_a_key_is_kept_as_another_library_keeps_it(keys: Keys) -> None:
+    (kept,) = msgspec.json.decode(keys._file.read_bytes())["signing"]  # pyright: ignore[reportPrivateUsage]
+
+    read = ECKey.import_key(kept["jwk"])
+
+    assert read.as_dict(private=True) == kept["jwk"]
+    assert read.thumbprint() == kept["jwk"]["kid"]
 
 
 def test_secrets_that_are_not_open_are_a_fault_of_the_program(tmp_path: Path, clock: Clock) -> None:

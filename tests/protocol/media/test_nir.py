@@ -1,6 +1,10 @@
 """The NIR as cards show it: split, warned of, never repaired, and in no ``repr``."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stdnum.exceptions import InvalidChecksum
+from stdnum.fr import nir
 
 from vitale_protocol.media.nir import ShownNir, read_nir
 
@@ -41,3 +45,17 @@ def test_a_character_that_no_number_has_is_a_warning_wherever_it_is(place: int, 
 
     assert (read.number, read.key) == (text[:13], text[13:])
     assert read.warnings
+
+
+@given(st.from_regex(r"[0-9]{5}([0-9]{2}|2[ABab])[0-9]{6}", fullmatch=True), st.integers(0, 99))
+def test_a_key_agrees_where_another_library_finds_the_same(number: str, key: int) -> None:
+    text = f"{number}{key:02}"
+
+    try:
+        nir.validate(text)
+        agrees = True
+    except InvalidChecksum:
+        agrees = False
+
+    assert ("nir_key_mismatch" not in read_nir(text).warnings) == agrees
+    assert "nir_key_mismatch" not in read_nir(f"{number}{nir.calc_check_digits(number.upper())}").warnings

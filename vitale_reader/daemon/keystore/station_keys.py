@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import ParseError, StoreUnavailable
 from vitale_protocol.privacy import concealed
+from vitale_protocol.signing import base64url, public_jwk
 from vitale_reader.atomic_files import write_atomically
 from vitale_reader.daemon.keystore.keyring_secrets import KeyringSecrets, Sealed
 from vitale_reader.daemon.keystore.store_keys import Vault, derive
@@ -235,10 +236,10 @@ class Keys:
         return key.retired_at is not None and believed >= key.retired_at + self._overlap
 
     def _make_key(self) -> SigningKey:
-        from joserfc.jwk import ECKey  # noqa: PLC0415  keys are made at the first start and when they are rotated
-
-        key = ECKey.generate_key("P-256", private=True, auto_kid=True)
-        return SigningKey(jwk=dict(key.as_dict(private=True)), created_at=self._time.now())
+        key = ec.generate_private_key(ec.SECP256R1())
+        public, number = public_jwk(key), key.private_numbers().private_value
+        private = {"d": base64url(number.to_bytes(32, "big")), "kid": public.thumbprint}
+        return SigningKey(jwk=msgspec.structs.asdict(public) | private, created_at=self._time.now())
 
     def _replace(self, secrets_: Secrets) -> None:
         try:
