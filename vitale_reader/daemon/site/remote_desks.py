@@ -338,7 +338,7 @@ class RemoteDesks:
     def _look_at(self, request: str) -> None:
         """Looks at one request; anybody who may connect to the database can call of any number."""
         if len(self._looking) >= MOST_LOOKED_AT:
-            self._news.wake()
+            self._listener.wake()
             return
         task = asyncio.create_task(self._heard_of(request), name="asked")
         self._looking.add(task)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vitale_reader.daemon.config import Config
-from vitale_reader.daemon.dispatcher import Service
+from vitale_reader.daemon.dispatcher import Dispatcher
 from vitale_reader.daemon.fairness.connection_turns import Turns
 from vitale_reader.daemon.process_ancestry import Kinship
 from vitale_reader.daemon.transports import channels, tls
@@ -26,7 +26,7 @@ class Pages:
         config: of the station.
     """
 
-    def __init__(self, service: Service, limits: StreamLimits, turns: Turns, config: Config) -> None:
+    def __init__(self, service: Dispatcher, limits: StreamLimits, turns: Turns, config: Config) -> None:
         self._service = service
         self._limits = channels.channel_limits(limits)
         self._room = channels.channel_room(turns)
