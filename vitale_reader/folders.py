@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import platformdirs
-
 __all__ = ["Folders"]
 
 APPLICATION = "vitale-reader"
@@ -31,6 +29,8 @@ class Folders:
         environ = os.environ if environ is None else environ
         if root := environ.get("VITALE_READER_HOME"):
             return cls.under(Path(root))
+        import platformdirs  # noqa: PLC0415  not where a folder is named
+
         folders = platformdirs.PlatformDirs(APPLICATION, appauthor=False)
         config, state = folders.user_config_path, folders.user_state_path
         # Without a session's runtime folder (a service, a bare shell) the state folder is as private, and as stable.

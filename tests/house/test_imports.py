@@ -84,17 +84,60 @@ def test_the_daemon_loads_no_device_library() -> None:
     assert loaded.isdisjoint({"smartcard", "nfc", "serial", "cv2", "numpy", "click", "rich"})
 
 
-def test_a_start_loads_nothing_that_only_some_presentations_need() -> None:
-    show = """
-import vitale_reader.daemon.app
-late = ("alembic", "cryptography.x509", "httpx", "joserfc", "lxml", "psycopg", "vitale_protocol.media")
-print([name for name in late if name in sys.modules])
-"""
-    answer = subprocess.run(
-        [sys.executable, "-c", f"import sys\n{show}"], capture_output=True, text=True, timeout=100, check=True
-    )
+# What a desk holds only once somebody wants it; a room stands for all that is in it.
+OF_WEB_PAGES = {"vitale_protocol.web.handshake", "vitale_protocol.web.channels"} | {
+    f"vitale_reader.daemon.transports.{name}" for name in ("channels", "gateway", "loopback", "pages")
+}
+OF_A_SITE = {"psycopg", "vitale_protocol.web.registration"} | {
+    f"vitale_reader.daemon.{name}"
+    for name in ("database.postgresql", "database.target", "site.stations", "store.spool", "store.spool_replay")
+}
+OF_FIGURES = {"opentelemetry", "vitale_protocol.metrics", "vitale_reader.daemon.metrics", "vitale_reader.daemon.traces"}
+OF_SOME_PRESENTATIONS = {"httpx", "lxml", "vitale_protocol.media"}
+OF_MEDIA_BUT_CARDS = {f"vitale_protocol.media.{name}" for name in ("apcv", "codes", "ins_datamatrix", "two_d_doc")}
+NEVER = {"joserfc", "pydoc", "stdnum", "unicodedata"}
+ONCE = {"alembic", "cryptography.x509", "cryptography.hazmat.primitives.serialization"}
 
-    assert answer.stdout.strip() == "[]"
+SERVE = """
+import asyncio, json, sys
+from pathlib import Path
+from vitale_reader.daemon.app import running
+from vitale_reader.daemon.config import parse
+from vitale_reader.home import Home
+
+home, config = Home.under(Path(sys.argv[1])), parse("[drivers]\\nenabled = []\\n[tls]\\nport = 0")
+
+async def serve():
+    async with running(home, config):
+        pass
+
+asyncio.run(serve())
+if sys.argv[2:]:
+    from vitale_protocol import media
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+def held_by_a_desk(folder: Path, *presentation: str) -> set[str]:
+    """Modules and rooms that a desk alone holds while it serves."""
+    command = [sys.executable, "-c", SERVE, str(folder), *presentation]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
+    return set(json.loads(answer.stdout))
+
+
+def test_a_desk_holds_nothing_that_nobody_has_asked_it_for(tmp_path: Path) -> None:
+    first, again = held_by_a_desk(tmp_path), held_by_a_desk(tmp_path)
+
+    unasked = OF_WEB_PAGES | OF_A_SITE | OF_FIGURES | OF_SOME_PRESENTATIONS | NEVER
+    assert (first & unasked, again & (unasked | ONCE)) == (set(), set())
+    assert "cryptography.x509" in first, "these names can be seen"
+
+
+def test_a_card_loads_the_parsers_of_cards_alone(tmp_path: Path) -> None:
+    held = held_by_a_desk(tmp_path, "presentation")
+
+    assert held & (OF_MEDIA_BUT_CARDS | NEVER) == set()
+    assert "vitale_protocol.media.vitale_card" in held
 
 
 def test_these_tests_can_see_a_heavy_import() -> None:

@@ -18,7 +18,7 @@ from vitale_protocol.errors import StoreUnavailable, VitaleError
 from vitale_reader.daemon import lifecycle, log_output, process
 from vitale_reader.daemon.composition.desks import make_desk, make_remote_desks
 from vitale_reader.daemon.composition.issuing import open_issuing
-from vitale_reader.daemon.composition.observers import open_traces, show_metrics
+from vitale_reader.daemon.composition.observers import open_tally, open_traces, show_metrics
 from vitale_reader.daemon.composition.services import make_external_changes, make_services
 from vitale_reader.daemon.composition.station import open_station
 from vitale_reader.daemon.config import Config
@@ -29,7 +29,6 @@ from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import ReplayGuard
 from vitale_reader.daemon.keystore.private_files import private_folder
-from vitale_reader.daemon.metrics.tally import Tally
 from vitale_reader.daemon.observation.events import all_of
 from vitale_reader.daemon.store.audit_trail.audit import Audit
 from vitale_reader.daemon.transports.listening import Listening, listen
@@ -79,7 +78,7 @@ async def running(
         ConfigurationInvalid: a setting cannot be used on this machine.
         StoreUnavailable: the state folder cannot be used.
     """
-    tally = Tally() if config.metrics.enabled else None
+    tally = open_tally(config)
     observe = all_of([] if tally is None else [tally])
     conversations, written_elsewhere = Conversations(observe), asyncio.Event()
     ending = ending or lifecycle.Ending(bounded=False)

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -34,11 +34,13 @@ from vitale_protocol.methods import Result
 from vitale_protocol.problems import Problem
 from vitale_protocol.session.session import Session
 from vitale_protocol.session.wire_errors import to_wire
-from vitale_protocol.web.handshake import Offer
-from vitale_protocol.web.sealed_frames import SessionKeys
 from vitale_reader.daemon.clients.callers import LOCAL_CLIENT, Caller, Peer
 from vitale_reader.daemon.observation.events import CallRefused, Observe, unobserved
 from vitale_reader.daemon.observation.incidents import incident
+
+if TYPE_CHECKING:
+    from vitale_protocol.web.handshake import Offer
+    from vitale_protocol.web.sealed_frames import SessionKeys
 
 __all__ = ["Challenge", "Conversation", "ConversationTransport", "Conversations"]
 
@@ -60,7 +62,7 @@ class ConversationTransport(Protocol):
     def expel(self) -> None:
         """Ends the connection of a client that was revoked."""
 
-    def seal(self, keys: SessionKeys) -> None:
+    def seal(self, keys: "SessionKeys") -> None:
         """Seals all that is said from now on, on the channel of a page; others have none to seal."""
 
     @property
@@ -72,7 +74,7 @@ class ConversationTransport(Protocol):
 class Challenge(msgspec.Struct, frozen=True):
     """A challenge to a page, and the end of the time in which it can be answered, by the loop's clock."""
 
-    offer: Offer
+    offer: "Offer"
     until: float
 
 

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 
 from vitale_drivers.host.confinement import undumpable, without_core_dumps
-from vitale_reader.daemon.windows_logoff import tell_session_end
 
 __all__ = [
     "adopts",
@@ -43,6 +42,8 @@ PR_GET_CHILD_SUBREAPER = 37
 
 if sys.platform == "win32":
     import msvcrt
+
+    from vitale_reader.daemon.windows_logoff import tell_session_end
 
     def file_limit() -> int:
         """Number of files and sockets that this process may have open."""

@@ -1,7 +1,7 @@
 """The media a patient can present, one module each: recognised by ATR, read by a script, interpreted by a function.
 
 The core calls ``interpret``; a driver for chip cards calls ``recognise`` and ``reading_script``. A new medium is one
-new module here, and one line in the tables below.
+new module here, and one line below; what only some desks read is loaded with its first presentation.
 
 For other rooms: ``apcv``, ``codes``, ``ins_datamatrix``, ``medium``, ``nir``, ``pointers``, ``apcv_profile``,
 ``public_formats``, ``separators``, ``two_d_doc``, ``vitale_card``, ``wedge``.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from vitale_protocol.apdu import ReadingScript
 from vitale_protocol.diagnosis.atr import parse_atr
 from vitale_protocol.errors import MediumMute, MediumUnsupported
-from vitale_protocol.media import apcv, cps, ins_datamatrix, vitale_card
+from vitale_protocol.media import cps, vitale_card
 from vitale_protocol.media.medium import WARNINGS, CardModule, Evidence, Interpreter, Recognised
 from vitale_protocol.records import Reading
 
@@ -24,12 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["WARNINGS", "Evidence", "Recognised", "interpret", "reading_script", "recognise"]
 
 _CARDS: Mapping[str, CardModule] = {"vitale-card": vitale_card, "cps-card": cps}
-_INTERPRETERS: Mapping[str, Interpreter] = {
-    "vitale-card": vitale_card.interpret,
-    "apcv-nfc": apcv.interpret,
-    "apcv-qr": partial(apcv.interpret, medium="apcv-qr"),
-    "ins-datamatrix": ins_datamatrix.interpret,
-}
 
 
 def recognise(atr: bytes) -> Recognised:
@@ -73,11 +67,24 @@ def interpret(medium: str, evidence: Evidence, *, simulated: bool, trust: "Trust
         PayloadInvalid: that of a code cannot.
         MediumUnsupported: nothing here interprets this medium.
     """
-    if medium == "2d-doc":
-        from vitale_protocol.media.two_d_doc import reading as two_d_doc_reading  # noqa: PLC0415  cryptography, for those who verify
+    return _interpreter(medium, trust)(evidence, simulated=simulated)
 
-        return two_d_doc_reading.interpret(evidence, simulated=simulated, trust=trust)
-    interpreter = _INTERPRETERS.get(medium)
-    if interpreter is None:
-        raise MediumUnsupported("no interpreter for this medium", data={"medium": medium, "generation": ""})
-    return interpreter(evidence, simulated=simulated)
+
+def _interpreter(medium: str, trust: "TrustList | None") -> Interpreter:
+    match medium:
+        case "vitale-card":
+            return vitale_card.interpret
+        case "apcv-nfc" | "apcv-qr":
+            from vitale_protocol.media import apcv  # noqa: PLC0415
+
+            return partial(apcv.interpret, medium=medium)
+        case "ins-datamatrix":
+            from vitale_protocol.media import ins_datamatrix  # noqa: PLC0415
+
+            return ins_datamatrix.interpret
+        case "2d-doc":
+            from vitale_protocol.media.two_d_doc import reading  # noqa: PLC0415
+
+            return partial(reading.interpret, trust=trust)
+        case _:
+            raise MediumUnsupported("no interpreter for this medium", data={"medium": medium, "generation": ""})

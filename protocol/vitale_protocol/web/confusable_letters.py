@@ -3,9 +3,10 @@
 Those that a compatibility decomposition (NFKD) turns into ours are not in it. As code points: some show nothing.
 """
 
+from functools import cache
 from typing import Final
 
-__all__ = ["LETTERS"]
+__all__ = ["LETTERS", "ours"]
 
 #: Unicode Technical Standard 39, ``confusables.txt``: our letter, and the code points of those that look like it.
 LETTERS: Final = {
@@ -46,3 +47,9 @@ LETTERS: Final = {
     "y": "263 28F 3A5 3B3 423 443 4AE 4AF 10E7 13A9 13BD 1D8C 1EFF 2CA8 A4EC AB5A 102B2 118A4 118DC 16F43",
     "z": "396 13C3 1D22 A4DC AB93 102F5 118A9 118C4 118E5",
 }
+
+
+@cache
+def ours() -> dict[int, str]:
+    """Our letter for each code point of another script that looks like it."""
+    return {int(code, 16): letter for letter, codes in LETTERS.items() for code in codes.split()}

@@ -5,10 +5,8 @@ names one that is near is one too, as with sites.
 """
 
 import re
-import unicodedata
 from typing import Final
 
-from vitale_protocol.web.confusable_letters import LETTERS
 from vitale_protocol.web.edit_distance import NEAR, distance
 
 __all__ = ["DASHBOARD", "LOCAL", "distinct", "is_own"]
@@ -31,9 +29,6 @@ _OWN: Final = (
 
 #: Letters from which on a name that is near is taken for it: of a short one it would be another word.
 _LONG: Final = 9
-
-#: Our letter for each of another script that looks like it.
-_OURS: Final = {int(code, 16): letter for letter, codes in LETTERS.items() for code in codes.split()}
 
 #: A Latin letter with a form of its own, in the names of Unicode: ``LATIN LETTER SMALL CAPITAL L``.
 _LATIN: Final = re.compile(
@@ -79,17 +74,22 @@ def distinct(name: str, client_id: str) -> str:
 def _seen(name: str) -> str:
     """The name as the eye has it: no accents, blanks or signs; one letter for all that look like it."""
     # The signs that stand for letters come first, since they are no letters.
-    # Capitals first too: a Greek one may look like ours where its small letter does not.
-    ours = unicodedata.normalize("NFKD", name).translate(_OURS)
-    plain = "".join(map(_latin, ours.casefold())).translate(_ALIKE)
+    plain = (name.casefold() if name.isascii() else _latin(name)).translate(_ALIKE)
     return "".join(letter for letter in plain if letter.isalnum())
 
 
-def _latin(letter: str) -> str:
-    if letter.isascii():
-        return letter
-    named = _LATIN.fullmatch(unicodedata.name(letter, ""))
-    return named["letter"].lower() if named else letter
+def _latin(name: str) -> str:
+    """A name of any script in our small letters, as far as there are such."""
+    import unicodedata  # noqa: PLC0415  a megabyte, for names that are not of ASCII
+
+    from vitale_protocol.web.confusable_letters import ours  # noqa: PLC0415
+
+    def small(letter: str) -> str:
+        named = None if letter.isascii() else _LATIN.fullmatch(unicodedata.name(letter, ""))
+        return named["letter"].lower() if named else letter
+
+    # Capitals first: a Greek one may look like ours where its small letter does not.
+    return "".join(map(small, unicodedata.normalize("NFKD", name).translate(ours()).casefold()))
 
 
 _SEEN: Final = frozenset(map(_seen, _OWN))

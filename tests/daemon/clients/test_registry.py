@@ -60,7 +60,7 @@ def with_registry(
 def test_a_client_can_be_paired_for_the_transports_that_there_are_and_for_no_other() -> None:
     # What transports are made of, and which a station has; the owner's pairing is one for TLS.
     shared = {"stream", "listening", "peers", "port_holder", "tcp", "owner", "channels", "gateway", "loopback"}
-    shared |= {"dashboard", "dashboard_gateway"}
+    shared |= {"dashboard", "dashboard_gateway", "pages"}
     there_are = {module.name for module in iter_modules(transports.__path__)} - shared
     assert there_are == set(get_args(Transport))
 

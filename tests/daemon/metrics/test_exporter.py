@@ -14,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.posix import OWN_DOOR
 from vitale_drivers.host.confinement import landlock_version
 from vitale_protocol.errors import StoreUnavailable
-from vitale_reader.daemon.composition import observers
 from vitale_reader.daemon.config import parse
+from vitale_reader.daemon.metrics import exporter, gauges
 from vitale_reader.daemon.metrics.exporter import MetricsExporter
 from vitale_reader.daemon.process import kill
 from vitale_reader.daemon.store.store import Store
@@ -211,7 +211,7 @@ def test_a_fault_of_ours_is_logged_and_the_figures_are_back(
     async def work(scraper: Scraper) -> None:
         before = await scraper.exporter_that(lambda told: told["state"] == "ready")
         with monkeypatch.context() as patch:
-            patch.setattr(observers, "look_up", faulty)
+            patch.setattr(gauges, "look_up", faulty)
             # The exporter is told to end as its line ends: whichever it sees first.
             assert (await scraper.scraped()).split(b" ")[1:2] in ([b"503"], [])
         await scraper.exporter_that(lambda told: told["state"] == "ready" and told["pid"] != before["pid"])
@@ -282,7 +282,7 @@ def test_an_exporter_that_was_taken_over_reaches_no_file_of_the_daemon(
     script = tmp_path / "hostile.py"
     script.write_text(HOSTILE)
     command = (sys.executable, "-P", str(script), "exporter", "station.json")
-    monkeypatch.setattr(observers, "MetricsExporter", partial(MetricsExporter, command=command))
+    monkeypatch.setattr(exporter, "MetricsExporter", partial(MetricsExporter, command=command))
 
     async def work(scraper: Scraper) -> None:
         told = await scraper.exporter_that(lambda told: told["state"] == "ready")

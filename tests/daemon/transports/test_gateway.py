@@ -21,7 +21,7 @@ from vitale_drivers.host.confinement import landlock_version
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.process import kill
-from vitale_reader.daemon.transports import listening
+from vitale_reader.daemon.transports import pages
 from vitale_reader.daemon.transports.channels import MOST_NAMELESS
 from vitale_reader.daemon.transports.gateway import Gateway
 from vitale_reader.daemon.transports.loopback import LoopbackPort, loopback_port
@@ -459,7 +459,7 @@ def with_a_liar(
 ) -> Callable[[Callable[[Liar], Awaitable[None]]], None]:
     """Runs a test with a station whose gateway is the test's own."""
     script = Path(__file__).with_name("lying_gateway.py")
-    monkeypatch.setattr(listening, "Gateway", partial(Gateway, command=(sys.executable, "-P", str(script))))
+    monkeypatch.setattr(pages, "Gateway", partial(Gateway, command=(sys.executable, "-P", str(script))))
 
     def run(work: Callable[[Liar], Awaitable[None]]) -> None:
         async def with_gate(gate: Gate) -> None:

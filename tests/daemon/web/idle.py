@@ -8,7 +8,7 @@ import pytest
 
 from vitale_drivers.base import Pong
 from vitale_drivers.host.pipe import encode
-from vitale_reader.daemon.transports import listening
+from vitale_reader.daemon.transports import pages
 from vitale_reader.daemon.transports.gateway import Gateway
 
 __all__ = ["begin_no_gateway"]
@@ -19,4 +19,4 @@ COMMAND = (sys.executable, "-I", "-S", str(SCRIPT), encode(Pong(id=0)).hex())
 
 def begin_no_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
     """Has stations of this test start a gateway that serves nobody."""
-    monkeypatch.setattr(listening, "Gateway", partial(Gateway, command=COMMAND))
+    monkeypatch.setattr(pages, "Gateway", partial(Gateway, command=COMMAND))

@@ -18,6 +18,7 @@ from tests.daemon.web.idle import begin_no_gateway
 from tests.daemon.web.pages import PATIENCE, SITE, Json, Page, page
 from tests.posix import open_unix_connection
 from tests.protocol.web import independent
+from vitale_protocol.web import handshake
 from vitale_protocol.web.extensions import CHROMIUM_ID, FIREFOX_ID
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.handlers import sessions
@@ -391,7 +392,7 @@ def test_a_challenge_is_answered_on_its_own_channel_once_and_in_time(
             await asking.challenge()
             with pytest.raises(AssertionError, match="not_authenticated"):
                 await asking.challenge()
-        monkeypatch.setattr(sessions, "CHALLENGE_SECONDS", 0)
+        monkeypatch.setattr(handshake, "CHALLENGE_SECONDS", 0)
         async with door.page() as asking:
             await refused(asking, "session.open", await opens(asking))
 

@@ -1,13 +1,16 @@
 """Whoever speaks to the daemon: the peer as its transport proves it, and the client as which it has authenticated."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from vitale_protocol.errors import NotAuthorised
 from vitale_protocol.methods import Way
 from vitale_protocol.web import own_names
-from vitale_protocol.web.channels import Preamble
+
+if TYPE_CHECKING:
+    from vitale_protocol.web.channels import Preamble
 
 __all__ = ["LOCAL_CLIENT", "Caller", "Peer"]
 
@@ -35,7 +38,7 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
     pid: int | None = None
     started_here: bool = False
     certificate_sha256: str | None = None
-    channel: Preamble | None = None
+    channel: "Preamble | None" = None
 
     @property
     def owner(self) -> str:

@@ -3,26 +3,39 @@
 import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
 from vitale_protocol.extras import missing
-from vitale_protocol.metrics.families import Families
 from vitale_reader.daemon import lifecycle
 from vitale_reader.daemon.composition.station import OpenStation
+from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.handlers.services import Services
-from vitale_reader.daemon.metrics.bearer import bearer_file
-from vitale_reader.daemon.metrics.exporter import MetricsExporter
-from vitale_reader.daemon.metrics.gauges import Gauges, look_up
-from vitale_reader.daemon.metrics.tally import Tally
 from vitale_reader.daemon.observation.events import Observe
 from vitale_reader.daemon.transports.peers import UNIX_SOCKETS
 from vitale_reader.version import VERSION
 
-__all__ = ["open_traces", "show_metrics"]
+if TYPE_CHECKING:
+    from vitale_protocol.metrics.families import Families
+    from vitale_reader.daemon.metrics.gauges import Gauges
+    from vitale_reader.daemon.metrics.tally import Tally
+
+__all__ = ["open_tally", "open_traces", "show_metrics"]
 
 logger = logging.getLogger(__name__)
 
 
-def _gauges(station: OpenStation, services: Services) -> Gauges:
+def open_tally(config: Config) -> "Tally | None":
+    """Makes what counts for the metrics, where they are wanted."""
+    if not config.metrics.enabled:
+        return None
+    from vitale_reader.daemon.metrics.tally import Tally  # noqa: PLC0415  wanted by few desks, like all of it
+
+    return Tally()
+
+
+def _gauges(station: OpenStation, services: Services) -> "Gauges":
+    from vitale_reader.daemon.metrics.gauges import Gauges  # noqa: PLC0415
+
     desk = services.desk
     return Gauges(
         version=VERSION,
@@ -40,17 +53,21 @@ def _gauges(station: OpenStation, services: Services) -> Gauges:
     )
 
 
-def show_metrics(stack: AsyncExitStack, station: OpenStation, services: Services, tally: Tally) -> None:
+def show_metrics(stack: AsyncExitStack, station: OpenStation, services: Services, tally: "Tally") -> None:
     """Has the exporter begin; a desk whose figures nobody can have serves all the same."""
-    config, supervisor, gauges = station.config.metrics, services.desk.supervisor, _gauges(station, services)
+    from vitale_reader.daemon.metrics import exporter as figures_exporter  # noqa: PLC0415
+    from vitale_reader.daemon.metrics import gauges  # noqa: PLC0415
+    from vitale_reader.daemon.metrics.bearer import bearer_file  # noqa: PLC0415
+
+    config, supervisor, shown = station.config.metrics, services.desk.supervisor, _gauges(station, services)
     if not UNIX_SOCKETS:
         logger.error("no metrics are shown: this system has no Unix sockets")
         return
 
-    async def figures() -> Families:
-        return (*await look_up(gauges), *tally.families())
+    async def figures() -> "Families":
+        return (*await gauges.look_up(shown), *tally.families())
 
-    exporter = MetricsExporter(
+    exporter = figures_exporter.MetricsExporter(
         figures,
         port=config.port,
         bearer=bearer_file(station.home.state, config.bearer_file),

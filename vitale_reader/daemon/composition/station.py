@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -25,7 +26,6 @@ from vitale_reader.daemon.keystore.station_keys import Keys
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.observation.events import Observe
 from vitale_reader.daemon.site.open_store import anchor_file, open_keys, open_store, spool_anchor
-from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store.audit_trail.audit import Audit
 from vitale_reader.daemon.store.audit_trail.chain import Chain
 from vitale_reader.daemon.store.clock import StoreClock
@@ -33,6 +33,9 @@ from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.home import Home
 from vitale_reader.version import VERSION
+
+if TYPE_CHECKING:
+    from vitale_reader.daemon.site.stations import Stations
 
 __all__ = ["OpenStation", "open_station"]
 
@@ -52,7 +55,7 @@ class OpenStation(msgspec.Struct, frozen=True, kw_only=True):
     audit: Audit
     notes: Notes
     client_registry: ClientRegistry
-    stations: Stations | None
+    stations: "Stations | None"
     remembered: Remembered
     clock: StoreClock
 
@@ -99,7 +102,11 @@ async def open_station(
     stack.push_async_callback(ending.stage, "lines of the audit trail", notes.close)
     client_registry = ClientRegistry(store, vault, clock=clock.now, believed=clock.believed, remembered=remembered)
     await client_registry.open()
-    stations = Stations(store, vault, keys, certificates, name=config.station.name, remembered=remembered)
+    stations = None
+    if store.shared:
+        from vitale_reader.daemon.site.stations import Stations  # noqa: PLC0415  not needed where a desk is alone
+
+        stations = Stations(store, vault, keys, certificates, name=config.station.name, remembered=remembered)
     return OpenStation(
         home=home,
         config=config,
@@ -111,7 +118,7 @@ async def open_station(
         audit=audit,
         notes=notes,
         client_registry=client_registry,
-        stations=stations if store.shared else None,
+        stations=stations,
         remembered=remembered,
         clock=clock,
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from typing import TYPE_CHECKING
 
 from vitale_protocol.errors import NotAuthenticated, NotAuthorised, PairingFailed
 from vitale_protocol.methods import (
@@ -20,14 +21,14 @@ from vitale_protocol.methods import (
     Result,
 )
 from vitale_protocol.signing import base64url, from_base64url, public_jwk
-from vitale_protocol.web.channels import Preamble
 from vitale_protocol.web.pairing import NONCE_BYTES
-from vitale_protocol.web.rotation import Rotation, check_rotation
-from vitale_protocol.web.sites import parse_site
 from vitale_reader.daemon.clients.registry import require_own_name
 from vitale_reader.daemon.conversation import Conversation
 from vitale_reader.daemon.handlers.services import Answer, Handlers, RequestId, Services
 from vitale_reader.daemon.web.pairing_window import SECONDS
+
+if TYPE_CHECKING:
+    from vitale_protocol.web.channels import Preamble
 
 __all__ = ["PairingCalls"]
 
@@ -57,6 +58,7 @@ class PairingCalls:
     async def _wait(self, _conversation: Conversation, _id: RequestId | None, _params: Empty) -> Result:
         held = await self._services.pairing.asked()
         # Only where a page is paired, and by libraries of an extra.
+        from vitale_protocol.web.sites import parse_site  # noqa: PLC0415
         from vitale_reader.daemon.web.site_identity import registrable, second_looks, unicode_site  # noqa: PLC0415
 
         site = parse_site(held.site, self._services.station.mode)
@@ -124,6 +126,8 @@ class PairingCalls:
         return await self._services.pairing.shown(held)
 
     async def _rotate(self, conversation: Conversation, _id: RequestId | None, params: CredentialRotate) -> Result:
+        from vitale_protocol.web.rotation import Rotation, check_rotation  # noqa: PLC0415  for pages alone
+
         caller = conversation.authenticated()
         old, new = self._services.client_registry.page_of(caller.client_id), params.jwk.thumbprint
         rotation = Rotation(aud=self._services.keys.issuer, client_id=caller.client_id, old=old.kid, new=new)
@@ -134,7 +138,7 @@ class PairingCalls:
         return CredentialRotated(kid=new)
 
 
-def _channel(conversation: Conversation) -> Preamble:
+def _channel(conversation: Conversation) -> "Preamble":
     channel = conversation.connection.peer.channel
     if channel is None:
         raise NotAuthenticated("pages are paired on their own channels")

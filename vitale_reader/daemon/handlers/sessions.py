@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import time
+from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -16,21 +17,14 @@ from vitale_protocol.methods import (
     SessionPing,
     SessionPonged,
 )
-from vitale_protocol.web.channels import Preamble
-from vitale_protocol.web.handshake import (
-    CHALLENGE_BYTES,
-    CHALLENGE_SECONDS,
-    Opening,
-    RegisteredKey,
-    admit,
-    offer,
-)
-from vitale_protocol.web.handshake import PinnedStation as HandshakeStation
-from vitale_protocol.web.sealed_frames import SessionKeys
 from vitale_reader.daemon.clients.callers import LOCAL_CLIENT, Caller
 from vitale_reader.daemon.conversation import Challenge, Conversation
 from vitale_reader.daemon.fairness.token_buckets import Buckets, Rate
 from vitale_reader.daemon.handlers.services import Answer, Handlers, RequestId, Services
+
+if TYPE_CHECKING:
+    from vitale_protocol.web.channels import Preamble
+    from vitale_protocol.web.sealed_frames import SessionKeys
 
 __all__ = ["SessionCalls"]
 
@@ -88,23 +82,26 @@ class SessionCalls:
         )
 
     def _session_challenge(self, conversation: Conversation, _id: RequestId | None, params: SessionChallenge) -> Answer:
+        from vitale_protocol.web import handshake  # noqa: PLC0415  for pages alone
+
         channel = _channel(conversation)
         if conversation.challenged:
             raise NotAuthenticated("a channel has one challenge")
         conversation.challenged = True
         self._services.client_registry.page(params.kid, channel.site)
-        made = offer(
+        made = handshake.offer(
             params,
             channel,
-            HandshakeStation(issuer=self._services.keys.issuer, key=self._services.keys.identity),
-            challenge=secrets.token_bytes(CHALLENGE_BYTES),
+            handshake.PinnedStation(issuer=self._services.keys.issuer, key=self._services.keys.identity),
+            challenge=secrets.token_bytes(handshake.CHALLENGE_BYTES),
             ephemeral=ec.generate_private_key(ec.SECP256R1()),
             now=self._services.clock(),
         )
-        conversation.challenge = Challenge(made, asyncio.get_running_loop().time() + CHALLENGE_SECONDS)
+        until = asyncio.get_running_loop().time() + handshake.CHALLENGE_SECONDS
+        conversation.challenge = Challenge(made, until)
         return made.answer
 
-    def _identified(self, conversation: Conversation, params: SessionOpen) -> tuple[Caller, SessionKeys | None]:
+    def _identified(self, conversation: Conversation, params: SessionOpen) -> "tuple[Caller, SessionKeys | None]":
         """The client that speaks; with the keys of the session where that is a page."""
         registry, peer = self._services.client_registry, conversation.connection.peer
         if peer.transport == "dashboard":
@@ -115,9 +112,12 @@ class SessionCalls:
         challenge, conversation.challenge = conversation.challenge, None
         if challenge is None or asyncio.get_running_loop().time() >= challenge.until:
             raise NotAuthenticated("no challenge is waiting for an answer")
+        from vitale_protocol.web import handshake  # noqa: PLC0415  for pages alone
+
         key = registry.page(params.credential.kid, channel.site)
-        registered = RegisteredKey(jwk=key.jwk, site=key.site)
-        keys = admit(challenge.offer, params.credential, Opening.of(params), registered, channel)
+        registered = handshake.RegisteredKey(jwk=key.jwk, site=key.site)
+        opening = handshake.Opening.of(params)
+        keys = handshake.admit(challenge.offer, params.credential, opening, registered, channel)
         return registry.authenticate_page(key.kid, channel.site, channel.via), keys
 
     def _note_refusal(self, conversation: Conversation, error: VitaleError) -> None:
@@ -140,7 +140,7 @@ class SessionCalls:
         return SessionPonged(time=self._services.clock())
 
 
-def _channel(conversation: Conversation) -> Preamble:
+def _channel(conversation: Conversation) -> "Preamble":
     """The channel of a page.
 
     Raises:

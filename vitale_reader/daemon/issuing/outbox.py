@@ -18,7 +18,6 @@ from vitale_reader.daemon.store.audit_trail.audit import append
 from vitale_reader.daemon.store.audit_trail.chain import Chain
 from vitale_reader.daemon.store.audit_trail.entries import AuditEntry
 from vitale_reader.daemon.store.clock import StoreClock
-from vitale_reader.daemon.store.spool_replay import note_acknowledged
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.store.tables import outbox
 
@@ -179,6 +178,8 @@ class Outbox:
             return connection.execute(_ACKNOWLEDGE, values).rowcount
 
         def in_spool(connection: Connection) -> int:
+            from vitale_reader.daemon.store.spool_replay import note_acknowledged  # noqa: PLC0415  for a site
+
             work(connection)
             return note_acknowledged(connection, client_id, set(jtis))
 

@@ -5,15 +5,18 @@ import contextlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.clients.registry import ClientRegistry
 from vitale_reader.daemon.issuing.opposition import Opposition
-from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.sealed_table import revisions
 from vitale_reader.daemon.store.store import Database
+
+if TYPE_CHECKING:
+    from vitale_reader.daemon.site.stations import Stations
 
 __all__ = ["LOOK", "ExternalChanges"]
 
@@ -51,7 +54,7 @@ class ExternalChanges:
         store: Database,
         client_registry: ClientRegistry,
         opposition: Opposition,
-        stations: Stations | None,
+        stations: "Stations | None",
         *,
         clock: StoreClock,
         revoked: Callable[[str], None],

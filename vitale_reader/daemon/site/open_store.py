@@ -29,14 +29,11 @@ from vitale_reader.daemon.keystore.keyring_secrets import KeyringSecrets
 from vitale_reader.daemon.keystore.private_files import open_to_others
 from vitale_reader.daemon.keystore.station_keys import Keys, Time
 from vitale_reader.daemon.keystore.store_keys import KEY_BYTES, Vault
-from vitale_reader.daemon.site.database_tls import require_encrypted_line
 from vitale_reader.daemon.store.audit_trail import heads
 from vitale_reader.daemon.store.audit_trail.chain import Chain
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.row_seals import sealed
 from vitale_reader.daemon.store.row_upgrade import bring_forward
-from vitale_reader.daemon.store.spool import SpooledStore
-from vitale_reader.daemon.store.spool_replay import Bringing
 from vitale_reader.daemon.store.store import Database, Store
 from vitale_reader.daemon.store.tables import site
 from vitale_reader.home import Home
@@ -121,6 +118,10 @@ async def open_store(
         await own.open()
         await bring_forward(own, keys.vault, remembered, told)
         return own, keys.vault
+    # For a site alone, like PostgreSQL and what is required of the line to it.
+    from vitale_reader.daemon.store.spool import SpooledStore  # noqa: PLC0415
+    from vitale_reader.daemon.store.spool_replay import Bringing  # noqa: PLC0415
+
     file = site_key_file(home, config)
     made = make_site_key(file)
     vault = Vault.of_site(read_site_key(file))
@@ -215,8 +216,14 @@ def look_into(home: Home, config: Config, keys: Keys, *, reading: bool) -> tuple
 def _site_store(
     config: Config, *, reading: bool = False, serves: str = "", told: Callable[[], None] = lambda: None
 ) -> Store:
+    return Store(_site_url(config), reading=reading, serves=serves, told=told)
+
+
+def _site_url(config: Config) -> str:
+    from vitale_reader.daemon.site.database_tls import require_encrypted_line  # noqa: PLC0415
+
     require_encrypted_line(config.store, config.site.tls)
-    return Store(config.store, reading=reading, serves=serves, told=told)
+    return config.store
 
 
 def store_place(home: Home, config: Config) -> Path | str:
@@ -225,10 +232,7 @@ def store_place(home: Home, config: Config) -> Path | str:
     Raises:
         ConfigurationInvalid: the line to it is not checked, as is required.
     """
-    if config.store == "sqlite":
-        return home.state / "store.db"
-    require_encrypted_line(config.store, config.site.tls)
-    return config.store
+    return home.state / "store.db" if config.store == "sqlite" else _site_url(config)
 
 
 def vault_of(home: Home, config: Config, keys: Keys) -> Vault:

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from math import inf
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DatabaseError, IntegrityError, SQLAlchemyError
@@ -25,11 +25,12 @@ from sqlalchemy.exc import DatabaseError, IntegrityError, SQLAlchemyError
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.database.database_errors import began_twice, is_fault_of_ours, refusal, yielded
 from vitale_reader.daemon.database.outage import Outage
-from vitale_reader.daemon.database.postgresql import Connections
-from vitale_reader.daemon.database.target import Target
 from vitale_reader.daemon.database.thread_pool import Job, ThreadPool
 from vitale_reader.daemon.store.migrate import is_current, prepare
 from vitale_reader.daemon.store.numbering import ran_out, renumber
+
+if TYPE_CHECKING:
+    from vitale_reader.daemon.database.postgresql import Connections
 
 __all__ = ["Database", "Need", "Store"]
 
@@ -60,6 +61,9 @@ HASTE = 1.0
 
 #: Bytes to which the journal of SQLite is cut, once what is in it stands in the file.
 JOURNAL = 16 * 1_048_576
+
+#: KiB of the file that SQLite keeps in memory: a transaction touches some sixty, and the system has the rest.
+PAGES = 512
 
 #: How often a transaction is begun anew that the server ended in favour of another one (PostgreSQL, appendix A).
 TRIES = 5
@@ -149,10 +153,12 @@ class Store:
         if isinstance(place, Path):
             self._engine = self._single = _sqlite(place, reading=reading)
         else:
-            target = Target.of(place)
-            self._site = Connections(target, most=CONNECTIONS, reading=reading, serves=serves)
+            from vitale_reader.daemon.database import postgresql, target  # noqa: PLC0415  for a site
+
+            server = target.Target.of(place)
+            self._site = postgresql.Connections(server, most=CONNECTIONS, reading=reading, serves=serves)
             self._engine, self._single = self._site.engine, self._site.single
-            self._limit = max(ANSWER_READING if reading else ANSWER, target.patience + 1.0)
+            self._limit = max(ANSWER_READING if reading else ANSWER, server.patience + 1.0)
         self._workers = ThreadPool(CONNECTIONS if self._site else 1, "store")
         self._away_until = self._failed_at = 0.0
         self._reconnect = RECONNECT
@@ -359,6 +365,7 @@ def _sqlite(file: Path, *, reading: bool) -> Engine:
             "synchronous=NORMAL",
             f"busy_timeout={BUSY * 1_000:.0f}",
             f"journal_size_limit={JOURNAL}",
+            f"cache_size={-PAGES}",
             "foreign_keys=ON",
         ):
             connection.execute(f"PRAGMA {pragma}").close()

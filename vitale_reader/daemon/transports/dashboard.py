@@ -12,8 +12,9 @@ import asyncio
 import contextlib
 import secrets
 import time
+from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -30,12 +31,13 @@ from vitale_reader.daemon.dashboard.entrance import At, Entrance
 from vitale_reader.daemon.dashboard.passes import INVITATION_SECONDS, Invitation
 from vitale_reader.daemon.dispatcher import Dispatcher
 from vitale_reader.daemon.fairness.connection_turns import Turns
-from vitale_reader.daemon.transports.channels import channel_limits, channel_room
-from vitale_reader.daemon.transports.dashboard_gateway import DashboardGateway
 from vitale_reader.daemon.transports.peers import UNIX_SOCKETS
-from vitale_reader.daemon.transports.stream import StreamLimits
+from vitale_reader.daemon.transports.stream import Room, StreamLimits
 from vitale_reader.daemon.workers.supervisor import Supervisor
 from vitale_reader.home import Home
+
+if TYPE_CHECKING:
+    from vitale_reader.daemon.transports.dashboard_gateway import DashboardGateway
 
 __all__ = ["Dashboard"]
 
@@ -83,9 +85,8 @@ class Dashboard:
     ) -> None:
         self._home = home
         self._service = service
-        # A bundle for support is longer than what waits for a page of the web.
-        self._limits = msgspec.structs.replace(channel_limits(limits), send_buffer_bytes=limits.send_buffer_bytes)
-        self._room = channel_room(turns)
+        self._limits = limits
+        self._turns = turns
         self._entrance = entrance
         self._supervisor = supervisor
         self._gateway: DashboardGateway | None = None
@@ -123,7 +124,7 @@ class Dashboard:
         if gateway is not None:
             gateway.close()
 
-    async def _listening(self, at: At) -> DashboardGateway:
+    async def _listening(self, at: At) -> "DashboardGateway":
         gateway = self._gateway
         if gateway is not None and (gateway.name == "127.0.0.1") != (at == "address"):
             await self._end()
@@ -142,10 +143,22 @@ class Dashboard:
         self._count(gateway.pages)
         return gateway
 
-    def _made(self, name: str) -> DashboardGateway:
+    @cached_property
+    def _room(self) -> Room:
+        from vitale_reader.daemon.transports.channels import channel_room  # noqa: PLC0415  see below
+
+        return channel_room(self._turns)
+
+    def _made(self, name: str) -> "DashboardGateway":
+        # Loaded where somebody asks for a dashboard.
+        from vitale_reader.daemon.transports.channels import channel_limits  # noqa: PLC0415
+        from vitale_reader.daemon.transports.dashboard_gateway import DashboardGateway  # noqa: PLC0415
+
+        # A bundle for support is longer than what waits for a page of the web.
+        limits = msgspec.structs.replace(channel_limits(self._limits), send_buffer_bytes=self._limits.send_buffer_bytes)
         return DashboardGateway(
             self._service,
-            self._limits,
+            limits,
             self._room,
             name=name,
             passes=self._entrance.passes,
@@ -155,7 +168,7 @@ class Dashboard:
             hidden=self._supervisor.hidden,
         )
 
-    async def _began(self, gateway: DashboardGateway) -> None:
+    async def _began(self, gateway: "DashboardGateway") -> None:
         try:
             async with asyncio.timeout(BEGINNING):
                 problem = await asyncio.shield(gateway.began)
@@ -172,7 +185,7 @@ class Dashboard:
         if self._is_closed:
             raise ShuttingDown("the daemon stops")
 
-    def _written(self, gateway: DashboardGateway, made: Invitation) -> DashboardOpened:
+    def _written(self, gateway: "DashboardGateway", made: Invitation) -> DashboardOpened:
         """Puts the ticket where only this user reads it, for as long as it is good."""
         file = self._home.run / f"dashboard-{secrets.token_hex(4)}.html"
         page = TICKET_PAGE.format(url=gateway.url, ticket=made.ticket)

@@ -5,6 +5,7 @@ import errno
 import logging
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,16 +19,17 @@ from vitale_reader.daemon.fairness.processor_shares import Shares
 from vitale_reader.daemon.keystore.certificates import Certificates
 from vitale_reader.daemon.process import adopts, file_limit
 from vitale_reader.daemon.process_ancestry import Kinship
-from vitale_reader.daemon.transports import channels, tls, unix
+from vitale_reader.daemon.transports import tls, unix
 from vitale_reader.daemon.transports.dashboard import Dashboard
-from vitale_reader.daemon.transports.gateway import Gateway
 from vitale_reader.daemon.transports.owner import HOSTS, OWNER, pairing_of_the_day
 from vitale_reader.daemon.transports.peers import LONGEST_PATH, UNIX_SOCKETS, uids
-from vitale_reader.daemon.transports.port_holder import cannot_listen
 from vitale_reader.daemon.transports.stream import StreamLimits, room
 from vitale_reader.daemon.workers.supervisor import Supervisor
 from vitale_reader.home import Endpoints, Home, TlsEndpoint, WebEndpoint
 from vitale_reader.version import VERSION
+
+if TYPE_CHECKING:
+    from vitale_reader.daemon.transports.gateway import Gateway
 
 __all__ = ["Listening", "check", "listen", "stream_limits"]
 
@@ -43,7 +45,7 @@ class Listening(msgspec.Struct, frozen=True):
     """
 
     endpoints: Endpoints
-    gateway: Gateway | None
+    gateway: "Gateway | None"
 
 
 def stream_limits(config: Config) -> StreamLimits:
@@ -101,24 +103,15 @@ async def listen(
         )
         stack.callback(server.close)
         unix_file = str(home.socket)
-    of_channels, pages, mode = channels.channel_limits(limits), channels.channel_room(turns), config.station.mode
-    extensions = frozenset(config.web.extension.ids)
-    if config.web.enabled and unix_file is not None:
-        hosts = await channels.listen(
-            home.host_socket, service, of_channels, pages, mode=mode, extensions=extensions, kinship=kinship
-        )
-        stack.callback(hosts.close)
-    if config.web.enabled and UNIX_SOCKETS:
-        gateway = Gateway(
-            service,
-            of_channels,
-            pages,
-            port=config.web.port,
-            mode=mode,
-            may_come=page_may_come,
-            beat=supervisor.beat,
-            hidden=supervisor.hidden,
-        )
+    pages = None
+    if config.web.enabled:
+        from vitale_reader.daemon.transports.pages import Pages  # noqa: PLC0415  where pages may come
+
+        pages = Pages(service, limits, turns, config)
+    if pages is not None and unix_file is not None:
+        stack.callback((await pages.listen(home.host_socket, kinship)).close)
+    if pages is not None and UNIX_SOCKETS:
+        gateway = pages.gateway(page_may_come, supervisor)
         stack.callback(gateway.close)
     dashboard = Dashboard(home, service, limits, turns, entrance, supervisor)
     stack.callback(dashboard.close)
@@ -127,16 +120,9 @@ async def listen(
         owner, of_hosts = None, None
         if unix_file is None:
             owner_file, owner = stack.enter_context(pairing_of_the_day(home, certificates, OWNER))
-        if unix_file is None and config.web.enabled:
+        if unix_file is None and pages is not None:
             hosts_file, digest = stack.enter_context(pairing_of_the_day(home, certificates, HOSTS))
-            nameless = channels.nameless_places()
-
-            def channel() -> channels.ChannelConnection:
-                return channels.ChannelConnection(
-                    service, of_channels, pages, via="stdio", mode=mode, nameless=nameless, extensions=extensions
-                )
-
-            of_hosts = tls.Hosts(digest, channel)
+            of_hosts = pages.hosts(digest)
         places = room(limits, turns, each=config.limits.sessions + limits.unopened)
         context = certificates.server_context()
         listener = tls.listener(
@@ -145,6 +131,8 @@ async def listen(
         try:
             host, port = await listener.open()
         except OSError as error:
+            from vitale_reader.daemon.transports.port_holder import cannot_listen  # noqa: PLC0415
+
             host, port = config.tls.host, config.tls.port
             if error.errno == errno.EADDRNOTAVAIL:
                 told = f"{host} is no address of this machine"
@@ -165,7 +153,7 @@ async def listen(
     return Listening(endpoints, gateway)
 
 
-def _opened(gateway: Gateway, supervisor: Supervisor) -> WebEndpoint | None:
+def _opened(gateway: "Gateway", supervisor: Supervisor) -> WebEndpoint | None:
     """Has the gateway begin; its address, or None while another program has it: others are served all the same."""
     port = None
     try:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from vitale_protocol.methods import StationMode
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.dispatcher import Dispatcher
 from vitale_reader.daemon.fairness.connection_turns import Turns
@@ -30,7 +31,7 @@ class Pages:
         self._service = service
         self._limits = channels.channel_limits(limits)
         self._room = channels.channel_room(turns)
-        self._mode = config.station.mode
+        self._mode: StationMode = config.station.mode
         self._port = config.web.port
         self._extensions = frozenset(config.web.extension.ids)
 

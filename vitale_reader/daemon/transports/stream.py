@@ -3,18 +3,21 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from vitale_protocol.errors import NotAuthenticated
 from vitale_protocol.session.framing import LineFraming
 from vitale_protocol.session.session import Called, Ended, Event, Session, SessionLimits
-from vitale_protocol.web.sealed_frames import SessionKeys
 from vitale_reader.daemon.clients.callers import Peer
 from vitale_reader.daemon.conversation import Conversation
 from vitale_reader.daemon.dispatcher import Dispatcher
 from vitale_reader.daemon.fairness.connection_turns import Turns
 from vitale_reader.daemon.fairness.token_buckets import Places, UnreadBytes
+
+if TYPE_CHECKING:
+    from vitale_protocol.web.sealed_frames import SessionKeys
 
 __all__ = ["LITTLE_UNREAD", "SHARES_UNREAD", "Room", "StreamConnection", "StreamLimits", "room"]
 
@@ -292,7 +295,7 @@ class StreamConnection(asyncio.Protocol):
         """Ends the connection of a client that was revoked."""
         self.close()
 
-    def seal(self, keys: SessionKeys) -> None:
+    def seal(self, keys: "SessionKeys") -> None:
         """Nothing is sealed here: the kernel or TLS keeps what is said.
 
         Raises:

@@ -57,7 +57,9 @@ class TcpListener:
             OSError: the address cannot be used.
         """
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        # As text it would be encoded by tables of Unicode, a megabyte, which a name of ASCII does not need.
+        host = self._host.encode() if self._host.isascii() else self._host
+        found = await loop.getaddrinfo(host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         try:
             for family, *_, address in dict.fromkeys(found):
                 sock = _bound(family, address)

@@ -15,7 +15,6 @@ from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store.audit_trail import heads, retention
 from vitale_reader.daemon.store.audit_trail.entries import LOST, RESUMED, AuditEntry, link, number_of
 from vitale_reader.daemon.store.audit_trail.heads import ChainHead
-from vitale_reader.daemon.store.audit_trail.relinking import adopt
 from vitale_reader.daemon.store.audit_trail.verification import Verifier
 from vitale_reader.daemon.store.audit_trail.walk import Broken
 from vitale_reader.daemon.store.local_anchor import Anchor, Remembered
@@ -92,6 +91,8 @@ class Chain:
         known = None if memory is None else memory.anchor
         last = heads.last_number(connection, self.station)
         if row is None and known is None and last is None:
+            from vitale_reader.daemon.store.audit_trail.relinking import adopt  # noqa: PLC0415  once in its life
+
             head = heads.first_head(self.vault, self.station, 1)
             heads.put(connection, self.vault, head)
             adopt(connection, self.vault, head, self._told)
