@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from vitale_reader.client.pairing import Pairing
 from vitale_reader.daemon.process import kill
 from vitale_reader.home import Home
 
-__all__ = ["compiling", "measure_all", "until_serving", "without_byte_code"]
+__all__ = ["bare_core", "compiling", "measure_all", "serving", "until_line", "until_serving", "without_byte_code"]
 
 ROUNDS = 5
 PATIENCE = 60.0
@@ -39,6 +39,8 @@ IMAGE = "adulte"
 
 ALLOWED = Allowance(0.003, 0.005)
 """What a token may take more than bare pyscard takes to read the same card."""
+
+BARE = t("ses bibliothèques seules", "its libraries alone")
 
 MOST_MEMORY = 60
 SERVING, HELP, IMPORT = 0.400, 0.100, 0.100
@@ -205,12 +207,16 @@ def _idle(demo: DemoEnvironment, seconds: int) -> list[Measure]:
 
 def _memory(demo: DemoEnvironment) -> list[Measure]:
     lines: list[Measure] = []
+    with tempfile.TemporaryDirectory(prefix="vitale-bench-") as folder, serving(bare_core(folder), compiling()) as bare:
+        floor = resident(bare.pid) / MEBIBYTE
     for number, (name, pid) in enumerate(_processes(demo)):
         size = resident(pid) / MEBIBYTE
         lines.append(
             Measure(
                 name=t("mémoire résidente", "resident memory"),
                 unit="MiB",
+                baseline="" if number else BARE,
+                baseline_p50=None if number else floor,
                 ours=name,
                 p50=size,
                 promise="" if number else f"≤ {MOST_MEMORY} MiB",
@@ -221,12 +227,15 @@ def _memory(demo: DemoEnvironment) -> list[Measure]:
 
 
 def _start() -> list[Measure]:
+    bare: tuple[list[float], list[float]] = [], []
     first: list[float] = []
     again: list[float] = []
     uncompiled: list[float] = []
     with without_byte_code() as environment:
         for _ in range(ROUNDS):
             with tempfile.TemporaryDirectory(prefix="vitale-bench-") as folder:
+                for times in bare:
+                    times.append(until_line(bare_core(folder), compiling()))
                 first.append(until_serving(folder, compiling()))
                 again.append(until_serving(folder, compiling()))
                 uncompiled.append(until_serving(folder, environment))
@@ -234,16 +243,19 @@ def _start() -> list[Measure]:
         Measure(
             name=t("démarrage → en service", "start to serving"),
             unit="ms",
+            baseline=BARE,
+            baseline_p50=p50(floor) * MILLISECONDS,
+            baseline_p95=max(floor) * MILLISECONDS,
             ours=what,
             p50=p50(times) * MILLISECONDS,
             p95=max(times) * MILLISECONDS,
             promise=f"< {SERVING * MILLISECONDS:g} ms",
             kept=p50(times) < SERVING,
         )
-        for what, times in (
-            (t("le premier, qui fait ses clés", "the first, which makes its keys"), first),
-            (t("les suivants", "the following"), again),
-            (t("sans notre bytecode", "without byte code of ours"), uncompiled),
+        for what, floor, times in (
+            (t("le premier, qui fait ses clés", "the first, which makes its keys"), bare[0], first),
+            (t("les suivants", "the following"), bare[1], again),
+            (t("sans notre bytecode", "without byte code of ours"), bare[1], uncompiled),
         )
     ]
 
@@ -273,13 +285,31 @@ def without_byte_code() -> Generator[dict[str, str]]:
 def until_serving(home: str, environment: Mapping[str, str]) -> float:
     """Seconds from the start of a daemon until it says that it serves."""
     command = (sys.executable, "-m", "vitale_reader", "serve", "--json", "--tls-port", "0", "--home", home)
+    return until_line(command, environment)
+
+
+def until_line(command: Sequence[str], environment: Mapping[str, str]) -> float:
+    """Seconds from the start of a program until its first line."""
     before = time.perf_counter()
+    with serving(command, environment):
+        return time.perf_counter() - before
+
+
+def bare_core(folder: str) -> tuple[str, ...]:
+    """The command of the libraries of a core, with nothing of ours."""
+    return (*baseline("core"), folder)
+
+
+@contextmanager
+def serving(command: Sequence[str], environment: Mapping[str, str]) -> Generator[subprocess.Popen[bytes]]:
+    """A program that has said its first line; it is ended with the context."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as process:
         if process.stdout is not None:
             process.stdout.readline()
-        taken = time.perf_counter() - before
-        process.terminate()
-    return taken
+        try:
+            yield process
+        finally:
+            process.terminate()
 
 
 def _commands() -> list[Measure]:

@@ -24,6 +24,15 @@ def test_without_byte_code_means_without_ours(monkeypatch: pytest.MonkeyPatch) -
         assert not Path(cache, *ours).exists()
 
 
+@pytest.mark.posix
+def test_the_libraries_of_a_core_serve_alone(tmp_path: Path) -> None:
+    for _ in ("the first, which makes a certificate", "the following"):
+        (tmp_path / "bare.sock").unlink(missing_ok=True)
+        with measures.serving(measures.bare_core(str(tmp_path)), measures.compiling()) as process:
+            assert process.poll() is None
+    assert (tmp_path / "bare.pem").exists()
+
+
 def test_byte_code_is_written_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     assert "PYTHONDONTWRITEBYTECODE" not in measures.compiling()
