@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vitale_protocol.catalogue import Entry, Language
-    from vitale_protocol.claims import Claims, ContextClaim, Evidence, ReaderClaim
+    from vitale_protocol.claims import Claims, ContextClaim, Evidence, ReaderClaim, Seen
     from vitale_protocol.diagnosis.findings import Finding
     from vitale_protocol.errors import Choice, VitaleError
     from vitale_protocol.events import (
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
         ProofMethod,
         Record,
     )
-    from vitale_protocol.tokens import Check, Seen
+    from vitale_protocol.tokens import Check
     from vitale_reader import aio, errors
     from vitale_reader.client.blocking import Connection, Lease, PendingRead, Presentation, connect
     from vitale_reader.client.pairing import Pairing
@@ -200,7 +200,7 @@ _PLACES = {
     "ClockHealth": "vitale_protocol.methods",
     "ResolverHealth": "vitale_protocol.methods",
     "Scope": "vitale_protocol.methods",
-    "Seen": "vitale_protocol.tokens",
+    "Seen": "vitale_protocol.claims",
     "SeenTokens": "vitale_reader.client.verification",
     "SessionOpened": "vitale_protocol.methods",
     "Station": "vitale_protocol.methods",

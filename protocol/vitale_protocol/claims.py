@@ -1,11 +1,13 @@
-"""Types of the claims in a token, without cryptography, for programs that only pass tokens on."""
+"""Types of the claims in a token and of the memory of tokens, without cryptography, for programs that verify none."""
+
+from typing import Protocol
 
 import msgspec
 
 from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Medium, Origin, Proof, Record
 
-__all__ = ["Claims", "ContextClaim", "Evidence", "ReaderClaim"]
+__all__ = ["Claims", "ContextClaim", "Evidence", "ReaderClaim", "Seen"]
 
 
 class ReaderClaim(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,3 +68,15 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     payload: str | None = None
     payload_b64: str | None = None
     warnings: tuple[str, ...] = ()
+
+
+class Seen(Protocol):
+    """The memory of tokens that were used."""
+
+    def use(self, jti: str, expires_at: float) -> None:
+        """Marks a token as used; it may be forgotten after ``expires_at``, seconds since the epoch.
+
+        Raises:
+            TokenInvalid: it was used before; ``data.check`` is ``replayed``.
+        """
+        ...

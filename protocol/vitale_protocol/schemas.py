@@ -9,11 +9,11 @@ from typing import Any, Final, cast
 import msgspec
 
 from vitale_protocol import catalogue
+from vitale_protocol.claims import Claims
 from vitale_protocol.errors import VitaleError, concrete_errors
 from vitale_protocol.events import EVENTS
 from vitale_protocol.methods import METHODS, PROTOCOL_VERSION, Method
 from vitale_protocol.records import Record
-from vitale_protocol.tokens import Claims
 
 __all__ = ["documents", "json_schema", "openrpc"]
 

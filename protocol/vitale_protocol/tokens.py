@@ -10,7 +10,7 @@ import json
 from base64 import urlsafe_b64encode
 from collections.abc import Collection, Mapping
 from functools import lru_cache
-from typing import Any, Final, Literal, NoReturn, Protocol, cast, get_args
+from typing import Any, Final, Literal, NoReturn, cast, get_args
 
 import msgspec
 from joserfc import jws
@@ -18,7 +18,7 @@ from joserfc.errors import BadSignatureError, JoseError
 from joserfc.jwk import ECKey
 from joserfc.util import urlsafe_b64decode
 
-from vitale_protocol.claims import Claims, ContextClaim, Evidence, ReaderClaim
+from vitale_protocol.claims import Claims, ContextClaim, Evidence, ReaderClaim, Seen
 from vitale_protocol.documents import once
 from vitale_protocol.errors import LimitExceeded, LocalMisuse, ParseError, TokenInvalid
 from vitale_protocol.records import Origin, ProofMethod
@@ -68,18 +68,6 @@ Check = Literal[
     "replayed",
 ]
 CHECKS: tuple[Check, ...] = get_args(Check)
-
-
-class Seen(Protocol):
-    """The memory of tokens that were used."""
-
-    def use(self, jti: str, expires_at: float) -> None:
-        """Marks a token as used; it may be forgotten after ``expires_at``, seconds since the epoch.
-
-        Raises:
-            TokenInvalid: it was used before; ``data.check`` is ``replayed``.
-        """
-        ...
 
 
 # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────────────────

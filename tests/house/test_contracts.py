@@ -117,6 +117,10 @@ FORBIDDEN: dict[str, list[str]] = {
     ],
     "zxingcpp: where pictures are decoded": ["vitale_drivers.camera.opencv imports zxingcpp"],
     "pyzbar: a second decoder, where pictures are decoded": ["vitale_drivers.decoding.stages imports pyzbar.pyzbar"],
+    "joserfc: where integrators verify tokens": [
+        "vitale_protocol.signing imports joserfc.jws",
+        "vitale_reader.daemon.keystore.station_keys imports joserfc.jwk",
+    ],
     "lxml: the parsers of a format": [
         "vitale_protocol.tlv imports lxml.etree",
         "vitale_reader.daemon.config imports lxml.etree",

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Ite
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, Literal, ParamSpec, Self
 
+from vitale_protocol.claims import Claims
 from vitale_protocol.errors import (
     Cancelled,
     DaemonUnreachable,
@@ -63,7 +64,6 @@ from vitale_protocol.methods import (
     Transport,
 )
 from vitale_protocol.records import Medium
-from vitale_protocol.tokens import Claims
 from vitale_reader.client import pending_requests, presentation
 from vitale_reader.client.leasing import Lease, Leases
 from vitale_reader.client.pending_requests import PendingRequests

@@ -8,6 +8,7 @@ from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 
+from vitale_protocol.claims import Claims
 from vitale_protocol.errors import (
     Cancelled,
     DaemonUnreachable,
@@ -24,7 +25,6 @@ from vitale_protocol.methods import (
     PresentationSubmit,
     StationKeys,
 )
-from vitale_protocol.tokens import Claims
 from vitale_reader.client.reconnecting import (
     FIRST_DELAY,
     LONGEST_DELAY,

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar, overload
 
+from vitale_protocol.claims import Claims, ContextClaim
 from vitale_protocol.errors import ContextUnknown
 from vitale_protocol.events import Reader
 from vitale_protocol.records import Beneficiaire, Medium, Origin, Proof
-from vitale_protocol.tokens import Claims, ContextClaim
 
 __all__ = ["InvoiceSignature", "Presentation", "ReaderChange", "context_of", "several"]
 

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
 
+from vitale_protocol.claims import Claims
 from vitale_protocol.errors import Cancelled, DaemonUnreachable, LocalMisuse, ShuttingDown, TokenInvalid
 from vitale_protocol.events import CodeRead, Event, PresentationFailed, PresentationProgress, PresentationToken
 from vitale_protocol.methods import (
@@ -17,7 +18,6 @@ from vitale_protocol.methods import (
     PresentationsSubscribed,
     PresentationsUnsubscribe,
 )
-from vitale_protocol.tokens import Claims
 from vitale_reader.client.pending_requests import PendingRequests
 from vitale_reader.client.reconnecting import FIRST_DELAY, LONGEST_DELAY, ReconnectingTransport
 

@@ -5,10 +5,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from vitale_protocol import tokens
+from vitale_protocol.claims import Claims, Seen
 from vitale_protocol.errors import TokenInvalid
 from vitale_protocol.records import Origin, ProofMethod
-from vitale_protocol.tokens import Claims, Seen
 from vitale_reader.client.presentation import several
 
 __all__ = ["SeenTokens", "verify"]
@@ -89,6 +88,8 @@ def verify(
             claims = vitale_reader.verify(token, jwks=jwks, audience="c-7f3a…", nonce=nonce)
             print(claims.medium, claims.proof.method)
     """
+    from vitale_protocol import tokens  # noqa: PLC0415  joserfc, for those who have a token
+
     return tokens.verify(
         token,
         jwks,

@@ -10,10 +10,10 @@ from typing import Literal
 
 import msgspec
 
+from vitale_protocol.claims import Claims
 from vitale_protocol.errors import ReaderUnavailable, TokenInvalid
 from vitale_protocol.events import PresentationProgress
 from vitale_protocol.methods import Scope
-from vitale_protocol.tokens import Claims
 from vitale_reader import aio
 from vitale_reader.cli.demo.codes import Glances
 from vitale_reader.cli.demo.environment import DemoEnvironment

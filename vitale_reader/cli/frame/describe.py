@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 
 from vitale_protocol import catalogue
+from vitale_protocol.claims import Claims
 from vitale_protocol.records import Assure, Beneficiaire, Record
-from vitale_protocol.tokens import Claims
 from vitale_reader.cli.frame.language import language, t
 from vitale_reader.cli.frame.output import warning_text
 

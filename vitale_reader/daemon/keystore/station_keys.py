@@ -33,6 +33,9 @@ __all__ = ["DeskClock", "Keys", "Time"]
 #: The order of P-256 (SEC 2, section 2.4.2).
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
+#: Bytes of a private number (RFC 7518, section 6.2.2.1).
+_NUMBER = 32
+
 
 class SigningKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A P-256 key as a private JWK; signs until ``retired_at``, verifies for the overlap after it (epoch seconds)."""
@@ -238,7 +241,7 @@ class Keys:
     def _make_key(self) -> SigningKey:
         key = ec.generate_private_key(ec.SECP256R1())
         public, number = public_jwk(key), key.private_numbers().private_value
-        private = {"d": base64url(number.to_bytes(32, "big")), "kid": public.thumbprint}
+        private = {"d": base64url(number.to_bytes(_NUMBER, "big")), "kid": public.thumbprint}
         return SigningKey(jwk=msgspec.structs.asdict(public) | private, created_at=self._time.now())
 
     def _replace(self, secrets_: Secrets) -> None:
