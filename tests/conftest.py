@@ -11,11 +11,16 @@ import tempfile
 import threading
 import time
 import traceback
+from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from sqlalchemy import Dialect, Engine
+from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy.util import LRUCache
 
 from tests.postgres_server import PostgresServer
 from tests.rig.proxy import Proxy
@@ -65,6 +70,9 @@ POSIX_ROOMS = {"benchmarks", "end_to_end", "examples"}
 
 #: Objects after which garbage is looked for, instead of 700.
 COLLECTED_AFTER = 10_000
+
+#: Compiled statements that are kept for a kind of database: more than all tests have.
+STATEMENTS = 5_000
 
 #: Rooms with files that take long: begun first, so that none is left for one process while the others are done.
 LONG_FIRST = ("end_to_end", "rig", "daemon", "cli", "examples", "platforms", "drivers", "benchmarks", "house")
@@ -271,6 +279,41 @@ def databases_are_closed() -> Iterator[None]:
     left = ["".join(place.format()) for connection, place in _opened if _is_open(connection)]
     _opened.clear()
     assert not left, "opened here and never closed:\n" + "\n".join(left)
+
+
+# ── compiled statements ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+_compiled: dict[type[Dialect], LRUCache[Any, Any]] = defaultdict(lambda: LRUCache(STATEMENTS))
+
+
+def _compiled_of(engine: Engine) -> LRUCache[Any, Any]:
+    return _compiled[type(engine.dialect)]
+
+
+def _keep_none(_engine: Engine, _own: object) -> None:
+    """Keeps nothing: an engine has what all have."""
+
+
+def _is_same(one: Dialect, other: object) -> bool:
+    return type(one) is type(other)
+
+
+def _hash(one: Dialect) -> int:
+    return hash(type(one))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _statements_are_compiled_once() -> Iterator[None]:
+    """Shares compiled statements between databases of one kind: each daemon in this process would compile all anew.
+
+    SQLAlchemy keeps them for each engine, by its dialect.
+    """
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Engine, "_compiled_cache", property(_compiled_of, _keep_none), raising=False)
+        patched.setattr(DefaultDialect, "__eq__", _is_same)
+        patched.setattr(DefaultDialect, "__hash__", _hash)
+        yield
 
 
 # ── the database of a site ───────────────────────────────────────────────────────────────────────────────────────

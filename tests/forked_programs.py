@@ -68,6 +68,7 @@ LOADED = (
     "vitale_firmware_sim.phone",
     "vitale_firmware_sim.pn532.reader",
     "vitale_firmware_sim.scenario",
+    "vitale_protocol.tokens",
     "vitale_reader.cli.config",
     "vitale_reader.cli.doctor.command",
     "vitale_reader.cli.read",
@@ -458,6 +459,9 @@ def main(descriptor: str, _room: str) -> None:
     gc.disable()  # all that is loaded stays
     for name in LOADED:
         importlib.import_module(name)
+    texts = importlib.import_module("vitale_protocol.catalogue")
+    for language in texts.LANGUAGES:
+        texts.load(language)
     for name in [*sys.modules]:
         if name.startswith(IN_A_LANGUAGE):
             del sys.modules[name]
