@@ -75,7 +75,8 @@ COLLECTED_AFTER = 10_000
 STATEMENTS = 5_000
 
 #: Rooms with files that take long: begun first, so that none is left for one process while the others are done.
-LONG_FIRST = ("end_to_end", "rig", "daemon", "cli", "examples", "platforms", "drivers", "benchmarks", "house")
+#: What is first of all is taken from no process: it has interpreters of its own, and loads them once.
+LONG_FIRST = ("platforms", "end_to_end", "rig", "daemon", "cli", "examples", "drivers", "benchmarks", "house")
 
 
 @pytest.fixture(autouse=True)

@@ -110,10 +110,15 @@ def statements(tree: ast.AST, *, late: bool) -> Iterator[ast.Import | ast.Import
 
 
 @cache
+def tree_of(module: str) -> ast.Module:
+    return ast.parse(modules()[module].read_text("utf-8"))
+
+
+@cache
 def imports(module: str, *, late: bool) -> frozenset[str]:
     """What a module imports by name: modules, and the packages that they are in."""
     named = set[str]()
-    for node in statements(ast.parse(modules()[module].read_text("utf-8")), late=late):
+    for node in statements(tree_of(module), late=late):
         if isinstance(node, ast.Import):
             named.update(alias.name for alias in node.names)
         else:

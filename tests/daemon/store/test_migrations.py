@@ -15,7 +15,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, delete, insert, inspect, text
+from sqlalchemy import Connection, create_engine, delete, event, insert, inspect, select, text
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.app import running
@@ -282,3 +282,22 @@ def test_a_long_trail_is_brought_forward_piece_by_piece_and_tells_how_far_it_is(
     assert [f"{count} lines of the audit trail were brought forward" for count in (100, 200, 250)] == few
     assert 50 == len(many)
     assert large < 2 * small, (small, large)
+
+
+def test_what_a_new_database_has_is_asked_once_and_kept() -> None:
+    looks: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        looks.extend([statement] * statement.startswith(("PRAGMA", "SELECT")))
+
+    engine = create_engine("sqlite://")
+    event.listen(engine, "before_cursor_execute", note)
+    with engine.begin() as connection:
+        tables.site.create(connection)
+        connection.execute(insert(tables.site), {"name": "key", "value": "kept", "seal": b""})
+        looks.clear()
+        migrate.prepare(connection)
+        assert len(looks) < len(metadata.tables)
+        assert "kept" == connection.execute(select(tables.site.c.value)).scalar()
+        assert migrate.is_current(connection)
+    engine.dispose()

@@ -4,7 +4,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,12 @@ INS = b"IS010000000000000000000000S1277010115400329S21.2.250.1.213.1.4.8\x1dS3SA
 def qr(content: str | bytes, **options: str | bool) -> segno.QRCode:
     """A QR code, not a Micro QR code, which segno makes of what is short."""
     return segno.make(content, micro=False, **options)  # type: ignore[arg-type]
+
+
+@cache
+def in_parts(version: int, error: str) -> tuple[segno.QRCode, ...]:
+    """A message in several codes of a version."""
+    return (*segno.make_sequence("abcdef0123_" * (8 * version), version=version, error=error, boost_error=False),)
 
 
 def drawn(code: segno.QRCode, module: int = 4) -> Grey:
@@ -150,8 +156,7 @@ class TestBytes:
 class TestStructuredAppend:
     @pytest.mark.parametrize(("version", "error"), [(1, "l"), (5, "h"), (7, "q"), (14, "m"), (23, "h"), (40, "l")])
     def test_each_part_tells_its_place(self, version: int, error: str) -> None:
-        content = "abcdef0123_" * (8 * version)
-        parts = segno.make_sequence(content, version=version, error=error, boost_error=False)[:3]
+        parts = in_parts(version, error)[:3]
         symbols = [only(decode(drawn(part, 3))) for part in parts]
 
         places = [symbol.sequence for symbol in symbols]
@@ -162,8 +167,7 @@ class TestStructuredAppend:
     @pytest.mark.parametrize("turns", range(4))
     @pytest.mark.parametrize(("version", "error"), [(2, "l"), (6, "q"), (7, "h"), (14, "l")])
     def test_each_part_tells_its_place_in_a_mirror_too(self, version: int, error: str, turns: int) -> None:
-        content = "abcdef0123_" * (8 * version)
-        part = segno.make_sequence(content, version=version, error=error, boost_error=False)[1]
+        part = in_parts(version, error)[1]
         upright, mirrored = drawn(part, 3), np.rot90(drawn(part, 3)[:, ::-1], turns)
 
         assert only(decode(mirrored)).sequence == only(decode(upright)).sequence is not None

@@ -46,7 +46,9 @@ def prepare(connection: Connection, told: Callable[[], None] = lambda: None) -> 
         connection.execute(select(text(f"pg_advisory_xact_lock({LOCK})")))
     found = _revision(connection)
     if found is None:
-        metadata.create_all(connection)
+        there = inspect(connection).get_table_names()  # once for all, as each look is a round trip
+        missing = [table for table in metadata.sorted_tables if table.name not in there]
+        metadata.create_all(connection, tables=missing, checkfirst=False)
         connection.execute(insert(revision), {"version_num": REVISION})
     elif found != REVISION:
         upgrade(connection, found, told)
