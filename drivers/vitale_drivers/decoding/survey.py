@@ -3,7 +3,8 @@
 A second phone may be smaller, farther and darker than the first, and the stage that read the first stops at that. So
 before one of the codes is believed to be the only one:
 
-- all of the picture is looked at, at full resolution, for QR codes and Datamatrix;
+- all of the picture is looked at, at full resolution, for QR codes and Datamatrix, and for Aztec and PDF417, of which
+  none is presented: an INS code or a 2D-Doc may be printed so;
 - what was read is covered, and the likeliest regions of the rest are looked at as if the first code were not there.
 """
 
@@ -20,12 +21,12 @@ from vitale_drivers.decoding.regions import Region
 from vitale_drivers.decoding.repairs import lightened, smoothed, thresholded
 from vitale_drivers.decoding.stages import STAGES, Stage
 from vitale_drivers.decoding.symbol import Symbol
-from vitale_drivers.decoding.zxing import DATAMATRIX, GLOBAL, QR, READY
+from vitale_drivers.decoding.zxing import AZTEC, DATAMATRIX, GLOBAL, PDF417, QR, READY
 
 __all__ = ["Look", "Looked", "distinct", "one_by_one", "survey"]
 
 WHOLE = (
-    Stage(name="survey", where="whole", formats=(QR, DATAMATRIX), thorough=True),
+    Stage(name="survey", where="whole", formats=(QR, DATAMATRIX, AZTEC, PDF417), thorough=True),
     Stage(name="survey-global", where="whole", binarizer=GLOBAL, thorough=True),
     Stage(name="survey-datamatrix", where="whole", binarizer=GLOBAL, formats=(DATAMATRIX,)),
     Stage(name="survey-threshold", where="whole", repair=lambda pixels: thresholded(pixels, 24, 2), binarizer=READY),

@@ -1,8 +1,8 @@
 """The one place where zxing-cpp is called: from the pixels of a view to symbols.
 
 Formats are restricted to what a patient may show, which is the biggest lever on speed. ``QRCodeModel2``, not the family
-``QRCode``: Micro QR and rMQR are so small that textures pass for them. For the same reason a Datamatrix of fewer than
-``LEAST_BYTES`` counts for nothing; those of INS and 2D-Doc have a hundred and more.
+``QRCode``: Micro QR and rMQR are so small that textures pass for them. For the same reason anything else of fewer than
+``LEAST_BYTES`` counts for nothing; INS and 2D-Doc have a hundred and more.
 """
 
 import numpy as np
@@ -13,10 +13,12 @@ from vitale_drivers.decoding.appended import sequence_of
 from vitale_drivers.decoding.picture import Grey, View
 from vitale_drivers.decoding.symbol import Corners, Symbol
 
-__all__ = ["DATAMATRIX", "GLOBAL", "LOCAL", "QR", "READY", "find_damaged", "read", "read_drawn"]
+__all__ = ["AZTEC", "DATAMATRIX", "GLOBAL", "LOCAL", "PDF417", "QR", "READY", "find_damaged", "read", "read_drawn"]
 
 QR = BarcodeFormat.QRCodeModel2
 DATAMATRIX = BarcodeFormat.DataMatrix
+AZTEC = BarcodeFormat.AztecCode
+PDF417 = BarcodeFormat.PDF417
 
 GLOBAL = Binarizer.GlobalHistogram
 LOCAL = Binarizer.LocalAverage
@@ -28,7 +30,15 @@ LEAST_BYTES = 12
 DRAWN = 3
 """Pixels of a module that is drawn."""
 
-_NAMES = {QR: "qr", BarcodeFormat.QRCode: "qr", DATAMATRIX: "datamatrix"}
+_NAMES = {
+    QR: "qr",
+    BarcodeFormat.QRCode: "qr",
+    DATAMATRIX: "datamatrix",
+    AZTEC: "aztec",
+    BarcodeFormat.Aztec: "aztec",
+    PDF417: "pdf417",
+    BarcodeFormat.CompactPDF417: "pdf417",
+}
 
 
 def read(
@@ -57,7 +67,7 @@ def read(
         try_invert=True,
         text_mode=TextMode.Plain,
     )
-    return [_symbol(one, view, stage) for one in found if one.format != DATAMATRIX or len(one.bytes) >= LEAST_BYTES]
+    return [_symbol(one, view, stage) for one in found if _NAMES[one.format] == "qr" or len(one.bytes) >= LEAST_BYTES]
 
 
 def find_damaged(view: View, binarizer: Binarizer, *, formats: tuple[BarcodeFormat, ...] = (QR,)) -> list[Corners]:

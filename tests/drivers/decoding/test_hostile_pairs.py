@@ -16,6 +16,8 @@ from vitale_drivers.decoding import StreamDecoder, decode
 Grey = npt.NDArray[np.uint8]
 
 FIRST = b"VITALESIM.first-patient-" + b"a1" * 40
+INS = b"IS01" + b"0" * 22 + b"S1277010115400329S21.2.250.1.213.1.4.10\x1dS3SARAH\x1dS4GARCIA\x1dS5FS601-01-1977S701154"
+TWO_D_DOC = b"DC04FR0000011F3E1F3E01FR62NATACHA\x1d60GARCIA\x1d\x1f" + b"MFRGGZDF" * 12
 SECOND = b"VITALESIM.second-" + b"b2" * 30
 
 
@@ -112,6 +114,18 @@ def test_a_datamatrix_on_paper_beside_a_phone_is_another_one() -> None:
     for module in (3, 4):
         frame = laid(laid(desk(), drawn(FIRST, 6), 100, 80), enlarged(datamatrix(content) > 0, module), 850, 250)
         assert {FIRST, content} == taken_down(photographed(frame))
+
+
+@pytest.mark.parametrize("module", [3, 4])
+@pytest.mark.parametrize("content", [INS, TWO_D_DOC], ids=["ins", "2d-doc"])
+@pytest.mark.parametrize("name", ["Aztec", "PDF417", "DataMatrix", "QRCode"])
+def test_a_printed_code_in_whatever_symbology_beside_a_phone_is_another_one(
+    name: str, content: bytes, module: int
+) -> None:
+    kind = zxingcpp.BarcodeFormat.__members__[name]
+    made = zxingcpp.create_barcode(content, kind)  # pyright: ignore[reportUnknownMemberType]
+    other = np.array(made.to_image(scale=module, add_quiet_zones=True), dtype=np.uint8)
+    assert {FIRST, content} == taken_down(photographed(laid(laid(desk(), drawn(FIRST, 5), 60, 60), other, 540, 100)))
 
 
 @pytest.mark.parametrize("name", ["Aztec", "PDF417", "MicroQRCode", "RMQRCode", "Code128"])
