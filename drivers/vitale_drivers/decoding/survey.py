@@ -37,8 +37,11 @@ WHOLE = (
         repair=lambda pixels: lightened(smoothed(pixels)),
         formats=(DATAMATRIX,),
     ),
+    Stage(name="survey-zbar", where="whole", by_zbar=True, smaller=1000),
+    Stage(name="survey-zbar-half", where="half", by_zbar=True, larger=1000),
 )
-"""Those after the first take ten milliseconds, and tell modules of two pixels from each other where it cannot."""
+"""Those after the first take fifteen milliseconds, and tell modules of two pixels from each other where it cannot; or
+have another way with a finder that a finger touches."""
 
 _QR = {"region", "sharp", "smooth-threshold", "region-global", "threshold", "squared-sharp", "zbar"}
 _MATRIX = {"light-datamatrix", "coarse-datamatrix", "sharp-datamatrix"}

@@ -1,6 +1,6 @@
 """Two codes in view: while any way to look reads both, no camera may take one of them for the only one."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,7 @@ from tests.benchmarks.several import Pair, frame_of, pairs
 from vitale_drivers.decoding import StreamDecoder, decode
 from vitale_drivers.decoding.picture import Picture
 from vitale_drivers.decoding.stages import STAGES
+from vitale_drivers.decoding.survey import Look, Looked, survey
 
 if TYPE_CHECKING:
     from vitale_drivers.decoding import Symbol
@@ -91,6 +92,19 @@ def test_decoding_gives_all_that_can_be_seen() -> None:
 def test_the_first_reading_is_enough_where_this_is_asked() -> None:
     (pair,) = pairs(1, 3)
     assert 1 <= len(decode(pair.picture, first=True)) <= len(decode(pair.picture))
+
+
+def test_both_decoders_look_at_the_whole() -> None:
+    """Of a code with a finger at its finder that lies in no likely region, zbar alone reads some."""
+    looks = list[Look]()
+
+    def note(_: Looked, whole: Sequence[Look], around: Iterable[Look]) -> list[list["Symbol"]]:
+        looks.extend(whole)
+        return []
+
+    picture = Picture(frame_of(0).picture)
+    survey(picture, [], note)
+    assert {False, True} == {stage.by_zbar for place, stage in looks if place is picture}
 
 
 def test_before_any_frame_there_is_nothing() -> None:
