@@ -55,7 +55,7 @@ def _faults(locator: Sequence[int], size: int) -> list[int]:
 
 
 def _magnitude(syndromes: Sequence[int], locator: Sequence[int], place: int) -> int:
-    """What a fault has added, by Forney."""
+    """The value that a fault has added, by Forney."""
     inverse = GALIOS_EXP[-place % 255]
     evaluator = [0] * len(syndromes)
     for power in range(len(syndromes)):

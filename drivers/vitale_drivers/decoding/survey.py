@@ -3,8 +3,8 @@
 A second phone may be smaller, farther and darker than the first, and the stage that read the first stops at that. So
 before one of the codes is believed to be the only one:
 
-- all of the picture is looked at, at full resolution, for QR codes and Datamatrix, and for Aztec and PDF417, of which
-  none is presented: an INS code or a 2D-Doc may be printed so;
+- all of the picture is looked at, at full resolution, for QR codes and Datamatrix;
+- so it is for Aztec and PDF417, of which none is presented: an INS code may be printed so;
 - what was read is covered, and the likeliest regions of the rest are looked at as if the first code were not there.
 """
 
