@@ -42,9 +42,11 @@ ALLOWED = Allowance(0.003, 0.005)
 
 BARE = t("ses bibliothèques seules", "its libraries alone")
 
-MOST_MEMORY = 60
-SERVING, HELP, IMPORT = 0.400, 0.100, 0.100
-"""MiB of the core with SQLite; seconds from a start to serving, to the help, and to the SDK imported."""
+MORE_MEMORY = 10
+"""MiB that the core with SQLite may hold more than its libraries do."""
+
+SERVING, COMPILED, HELP, IMPORT = 0.400, 0.500, 0.100, 0.100
+"""Seconds from a start to serving, to serving where our modules are compiled, to the help, and to the SDK imported."""
 
 
 def measure_all(readings: int, idle: int, taps: int, store: str | None, say: Callable[[str], None]) -> list[Measure]:
@@ -219,8 +221,8 @@ def _memory(demo: DemoEnvironment) -> list[Measure]:
                 baseline_p50=None if number else floor,
                 ours=name,
                 p50=size,
-                promise="" if number else f"≤ {MOST_MEMORY} MiB",
-                kept=None if number else size <= MOST_MEMORY,
+                promise="" if number else f"{BARE} + {MORE_MEMORY} MiB",
+                kept=None if number else size <= floor + MORE_MEMORY,
             )
         )
     return lines
@@ -249,13 +251,13 @@ def _start() -> list[Measure]:
             ours=what,
             p50=p50(times) * MILLISECONDS,
             p95=max(times) * MILLISECONDS,
-            promise=f"< {SERVING * MILLISECONDS:g} ms",
-            kept=p50(times) < SERVING,
+            promise=f"< {most * MILLISECONDS:g} ms",
+            kept=p50(times) < most,
         )
-        for what, floor, times in (
-            (t("le premier, qui fait ses clés", "the first, which makes its keys"), bare[0], first),
-            (t("les suivants", "the following"), bare[1], again),
-            (t("sans notre bytecode", "without byte code of ours"), bare[1], uncompiled),
+        for what, most, floor, times in (
+            (t("le premier, qui fait ses clés", "the first, which makes its keys"), SERVING, bare[0], first),
+            (t("les suivants", "the following"), SERVING, bare[1], again),
+            (t("sans notre bytecode", "without byte code of ours"), COMPILED, bare[1], uncompiled),
         )
     ]
 
