@@ -76,6 +76,7 @@ COMPUTED: dict[tuple[str, str], frozenset[str] | str] = {
     ("vitale_reader/daemon/store/store.py", "cause.variant"): OF_ERROR,
     ("vitale_reader/daemon/store/spool.py", "cause.variant"): OF_ERROR,
     ("vitale_reader/daemon/site/open_store.py", "cause.variant"): OF_ERROR,
+    ("vitale_reader/daemon/site/backup.py", "error.variant"): OF_ERROR,
     ("vitale_reader/daemon/conversation.py", "error.variant or None"): OF_ERROR,
     ("vitale_reader/daemon/workers/worker.py", "problem.variant or None"): OF_ERROR,
     ("vitale_reader/resolvers/guarded.py", "self._last.variant or None if self._last else None"): OF_ERROR,

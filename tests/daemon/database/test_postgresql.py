@@ -149,6 +149,7 @@ SETTINGS = {
     "default_transaction_deferrable": ("on", "off"),
     "transform_null_equals": ("on", "off"),
     "idle_session_timeout": ("1s", "0"),
+    "synchronous_commit": ("off", "on"),
 }
 
 

@@ -32,11 +32,12 @@ KEEPALIVE = {
 }
 
 #: What every session says for itself, whatever role, database or server were given: seals are over numbers in all their
-#: digits, single statements are committed each by itself, and whoever rests is not ended for it. Two of these settings
-#: are younger than the oldest PostgreSQL.
+#: digits, single statements are committed each by itself, what was committed survives a power cut, and whoever rests is
+#: not ended for it. Two of these settings are younger than the oldest PostgreSQL.
 SETTINGS = (
     "SET extra_float_digits = 1; SET default_transaction_isolation = 'read committed';"
     "SET default_transaction_deferrable = off; SET transform_null_equals = off;"
+    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';"
     "SELECT set_config(name, '0', false) FROM unnest(ARRAY['idle_session_timeout', 'transaction_timeout']) AS name"
     " WHERE current_setting(name, true) IS NOT NULL;"
 )
