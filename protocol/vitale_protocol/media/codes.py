@@ -18,7 +18,7 @@ Rules, the first that fits:
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
@@ -58,7 +58,7 @@ _TWO_D_DOC_DAMAGED = re.compile(_TWO_D_DOC.pattern, re.IGNORECASE)
 _TWO_D_DOC_CUT = re.compile(rb"DC0[1-4][0-9A-Z]{8}(?:[0-9A-F]{4,8}|[0-9A-F]{8}[0-9A-Z])", re.IGNORECASE)
 # What only ever begins a code. A French certificate has an R, which no hexadecimal string has.
 _BEGINS = re.compile(rb"IS[0-9]{2}0{22}|DC0[1-4]FR[0-9A-Z]{6}[0-9A-F]{8}[0-9A-Z]{2}|" + re.escape(SIMULATED_PREFIX))
-# What imagers put around scans: none of it stands within a patient's code.
+# What imagers put around scans. An opaque string may have it within; nobody knows that who has no licence.
 _BETWEEN_CODES = re.compile(rb"[\0\x02\x03\t\n\r]+")
 # CIP13, the article number of medicines: 34009, a number and a key.
 _MEDICINE = re.compile(rb"\A34009[0-9]{8}|34009[0-9]{8}\Z")
@@ -117,8 +117,7 @@ def classify(data: bytes, symbology: str = "", formats: Collection[str] = ()) ->
     plain = _undressed(data)
     if within := _BEGINS.search(plain, 1):
         return _begun_within(within)
-    lines = _BETWEEN_CODES.split(plain)
-    if len(lines) > 1 and all(classify(line, symbology, formats).medium for line in lines):
+    if _is_several(_BETWEEN_CODES.split(plain), symbology, formats):
         return _SEVERAL
     if _INS.match(plain):
         return Code("ins-datamatrix", "ins-datamatrix", _evidence("code", plain, symbology))
@@ -137,6 +136,13 @@ def classify(data: bytes, symbology: str = "", formats: Collection[str] = ()) ->
         return Code("apcv-qr", "apcv-qr", _evidence("string", data, symbology))
     problem = Problem(MediumUnsupported.reason, kind, data={"medium": kind})
     return Code(kind, problem=problem, format=published if kind == "other" else "")
+
+
+def _is_several(lines: Sequence[bytes], symbology: str, formats: Collection[str]) -> bool:
+    """True if each line may be a patient's code, and one surely is."""
+    if len(lines) < 2 or not any(map(_BEGINS.match, lines)):
+        return False
+    return all(classify(line, symbology, formats).medium for line in lines)
 
 
 def _begun_within(header: re.Match[bytes]) -> Code:

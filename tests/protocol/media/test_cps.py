@@ -17,7 +17,7 @@ from vitale_protocol.media import WARNINGS, Recognised, reading_script, recognis
         ("3BDC18FF0000122500648000040100" + "9000", "cps4"),
         ("3B8F80010031B86404B0ECC1739401808290000E", "cps3-contactless"),
         ("3B8F80010031B8640000ECFF7394018082900000", "cps3-contactless"),
-        ("3BFF0012250064809999", ""),
+        ("3B8800122500648099990A", ""),
     ],
 )
 def test_a_cps_is_recognised_and_cannot_be_read(atr: str, generation: str) -> None:

@@ -31,7 +31,7 @@ __all__ = [
     "HIGHEST",
     "MEBIBYTE",
     "REVISION",
-    "Sealed",
+    "SealedBytes",
     "audit",
     "audit_heads",
     "clients",
@@ -60,7 +60,7 @@ HIGHEST = 2_000_000_000
 MEBIBYTE = 1_048_576
 
 
-class Sealed(LargeBinary):
+class SealedBytes(LargeBinary):
     """Sealed bytes, of which so many are read at most: what is longer was not written by a desk, and does not open."""
 
     def __init__(self, most: int = MEBIBYTE) -> None:
@@ -84,8 +84,8 @@ table_heads = Table(
     metadata,
     Column("name", String(50), primary_key=True),
     Column("revision", Integer, nullable=False),
-    Column("rows", Sealed(16 * MEBIBYTE), nullable=False),
-    Column("seal", Sealed(), nullable=False),
+    Column("rows", SealedBytes(16 * MEBIBYTE), nullable=False),
+    Column("seal", SealedBytes(), nullable=False),
 )
 
 #: What the daemons of one store agree on: ``key`` is a keyed digest that tells whether they hold the same site key.
@@ -94,7 +94,7 @@ site = Table(
     metadata,
     Column("name", String(50), primary_key=True),
     Column("value", String(200), nullable=False),
-    Column("seal", Sealed()),
+    Column("seal", SealedBytes()),
 )
 
 #: The stations that share the store. Sealed are the public keys of their tokens, and the certificate of the authority
@@ -104,8 +104,8 @@ stations = Table(
     metadata,
     Column("station", String(36), primary_key=True),
     Column("name", String(100), nullable=False),
-    Column("sealed", Sealed(), nullable=False),
-    Column("seal", Sealed()),
+    Column("sealed", SealedBytes(), nullable=False),
+    Column("seal", SealedBytes()),
 )
 
 #: Paired clients. Secrets are kept as digests only.
@@ -122,7 +122,7 @@ clients = Table(
     Column("credential_sha256", String(64), unique=True),
     Column("created_at", Float, nullable=False),
     Column("revoked_at", Float),
-    Column("seal", Sealed()),
+    Column("seal", SealedBytes()),
 )
 
 #: Tokens that their client has not acknowledged, sealed. At most one token for one presentation and client.
@@ -133,8 +133,8 @@ outbox = Table(
     Column("client_id", String(100), nullable=False),
     Column("presentation", String(36), nullable=False),
     Column("exp", Integer, nullable=False),
-    Column("sealed", Sealed(), nullable=False),
-    Column("seal", Sealed()),
+    Column("sealed", SealedBytes(), nullable=False),
+    Column("seal", SealedBytes()),
     UniqueConstraint("presentation", "client_id"),
     # A page is read in its order, and from any place on.
     Index("outbox_client", "client_id", "exp", "jti"),
@@ -150,7 +150,7 @@ seen = Table(
     Column("state", String(10), nullable=False),
     Column("expires_at", Float, nullable=False),
     Column("claim", String(32)),
-    Column("seal", Sealed()),
+    Column("seal", SealedBytes()),
     Index("seen_expires_at", "expires_at"),
 )
 
@@ -163,9 +163,9 @@ contexts = Table(
     Column("notice_at", Float, nullable=False),
     Column("noticed", Boolean, nullable=False),
     Column("ends_at", Float, nullable=False),
-    Column("sealed", Sealed(), nullable=False),
+    Column("sealed", SealedBytes(), nullable=False),
     Column("station", String(36)),
-    Column("seal", Sealed()),
+    Column("seal", SealedBytes()),
     Index("contexts_ends_at", "ends_at"),
 )
 
@@ -184,7 +184,7 @@ audit = Table(
     Column("jti", String(36)),
     Column("station", String(36)),
     Column("number", Integer),
-    Column("mac", Sealed()),
+    Column("mac", SealedBytes()),
     # Why an administrator let a broken trail go on; of no other act.
     Column("reason", String(500)),
     Index("audit_chain", "station", "number", unique=True),
@@ -197,10 +197,10 @@ audit_heads = Table(
     metadata,
     Column("station", String(36), primary_key=True),
     Column("first", Integer, nullable=False),
-    Column("before", Sealed(), nullable=False),
+    Column("before", SealedBytes(), nullable=False),
     Column("last", Integer, nullable=False),
-    Column("mac", Sealed(), nullable=False),
-    Column("seal", Sealed(), nullable=False),
+    Column("mac", SealedBytes(), nullable=False),
+    Column("seal", SealedBytes(), nullable=False),
 )
 
 #: The opposition lists of a site, and how far their import has come.
@@ -212,7 +212,7 @@ opposition_lists = Table(
     Column("entries", Integer, nullable=False),
     Column("parts", Integer, nullable=False),
     Column("imported_at", Float, nullable=False),
-    Column("seal", Sealed()),
+    Column("seal", SealedBytes()),
 )
 
 #: Keyed digests of card serials, sorted, sealed piece by piece: not even their digests can be read in the store.
@@ -221,7 +221,7 @@ opposition_parts = Table(
     metadata,
     Column("generation", String(32), primary_key=True),
     Column("part", Integer, primary_key=True),
-    Column("sealed", Sealed(), nullable=False),
+    Column("sealed", SealedBytes(), nullable=False),
 )
 
 #: The desks that serve now: when they last said so, by the database's clock. Sealed is what they are and have.
@@ -232,7 +232,7 @@ site_desks = Table(
     Column("incarnation", String(32), nullable=False),
     Column("version", Integer, nullable=False),
     Column("beat_at", Float, nullable=False),
-    Column("sealed", Sealed(), nullable=False),
+    Column("sealed", SealedBytes(), nullable=False),
 )
 
 #: Requests for readers of other desks, from when they are asked until their answer has arrived. ``asked_by`` and
@@ -245,8 +245,8 @@ site_requests = Table(
     Column("asked_at", Float, nullable=False),
     Column("ends_at", Float, nullable=False),
     Column("taken_by", String(32)),
-    Column("sealed", Sealed(), nullable=False),
-    Column("answer", Sealed()),
+    Column("sealed", SealedBytes(), nullable=False),
+    Column("answer", SealedBytes()),
 )
 
 #: How such requests get on, until whoever asked has read it.
@@ -255,6 +255,6 @@ site_steps = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("request", String(36), ForeignKey("site_requests.id", ondelete="CASCADE"), nullable=False),
-    Column("sealed", Sealed(), nullable=False),
+    Column("sealed", SealedBytes(), nullable=False),
     Index("site_steps_request", "request"),
 )
