@@ -106,7 +106,8 @@ class SealedTable:
             else:
                 good.append(row)
         faults += [self._fault(digest.hex(), "missing") for digest in left]
-        self._remembered.saw_revision(self._name, found.revision)
+        if not copy:
+            self._remembered.saw_revision(self._name, found.revision)
         return self._contents(found.revision, tuple(map(dict, good)), tuple(faults), trusted=True)
 
     def put(self, connection: Connection, *rows: Row) -> int:
