@@ -168,6 +168,33 @@ def test_no_setting_of_role_or_database_changes_how_a_desk_works(site_database: 
     assert {name: own for name, (_, own) in SETTINGS.items()} == shown
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("strange, pg_catalog, public", "strange, public"),
+        ('strange, public, "pg_catalog"', "strange, public"),
+        ("strange, pg_catalogue, public", "strange, pg_catalogue, public"),
+        ("strange, public", "strange, public"),
+    ],
+)
+def test_no_function_of_another_schema_takes_the_place_of_the_servers(
+    site_database: str, postgres: PostgresServer, given: str, kept: str
+) -> None:
+    with psycopg.connect(site_database, autocommit=True) as writer:
+        writer.execute("CREATE SCHEMA strange")
+        writer.execute(
+            "CREATE FUNCTION strange.clock_timestamp() RETURNS timestamptz LANGUAGE sql RETURN timestamptz 'infinity'"
+        )
+    postgres.execute(f"ALTER DATABASE {make_url(site_database).database} SET search_path = {given}")
+    desk = Connections(Target.of(site_database), most=1, reading=False)
+
+    with desk.engine.connect() as connection:
+        path = connection.execute(text("SHOW search_path")).scalar()
+        is_known = connection.execute(text("SELECT clock_timestamp() < 'infinity'")).scalar()
+    desk.forget()
+    assert (kept, True) == (path, is_known)
+
+
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
 def test_what_is_written_is_read_as_it_was_whatever_the_role_was_given(
     site_database: str, postgres: PostgresServer, encoding: str

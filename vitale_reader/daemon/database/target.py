@@ -33,8 +33,11 @@ KEEPALIVE = {
 
 #: What every session says for itself, whatever role, database or server were given: seals are over numbers in all their
 #: digits, single statements are committed each by itself, what was committed survives a power cut, and whoever rests is
-#: not ended for it. Two of these settings are younger than the oldest PostgreSQL.
+#: not ended for it. Two of these settings are younger than the oldest PostgreSQL. Functions are the server's own before
+#: anybody else's, since its schema comes first where the path does not name it.
 SETTINGS = (
+    "SELECT pg_catalog.set_config('search_path', pg_catalog.btrim(pg_catalog.regexp_replace("
+    "pg_catalog.current_setting('search_path'), '(^|,) *\"?pg_catalog\"? *(?=,|$)', '', 'g'), ', '), false);"
     "SET extra_float_digits = 1; SET default_transaction_isolation = 'read committed';"
     "SET default_transaction_deferrable = off; SET transform_null_equals = off;"
     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';"
