@@ -25,13 +25,15 @@ def pinned_context(certificate: str, private_key: str, daemon_certificate: str |
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.check_hostname = False  # the pin says more than any name
     if daemon_certificate:
+        if not daemon_certificate.isascii():
+            raise ValueError("a certificate in PEM is ASCII")
         # The handshake then ends before the client's certificate is sent, where a stranger holds the port.
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         context.load_verify_locations(cadata=daemon_certificate)
     else:
         context.verify_mode = ssl.CERT_NONE
     with _files(certificate, private_key) as (certificate_file, key_file):
-        context.load_cert_chain(certificate_file, key_file)
+        context.load_cert_chain(certificate_file, key_file, password="")  # nobody is asked at a terminal
     return context
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 import vitale_reader
 from tests.client.fake_daemon import FakeDaemon
@@ -141,6 +143,33 @@ def test_a_pairing_without_its_material_is_misuse(daemon: FakeDaemon, home: Path
 def test_material_that_is_no_key_is_misuse(daemon: FakeDaemon, home: Path) -> None:
     poor = msgspec.structs.replace(pairing(daemon), private_key="no key")
     with pytest.raises(LocalMisuse), vitale_reader.connect(home=home, pairing=poor):
+        pass
+
+
+LOCKED = (
+    ec.generate_private_key(ec.SECP256R1())
+    .private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"secret")
+    )
+    .decode()
+)
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"certificate": "-----BEGIN CERTIFICAT\u00c9-----"},
+        {"private_key": "-----BEGIN CL\u00c9-----"},
+        {"daemon_certificate": "-----BEGIN CERTIFICAT\u00c9-----"},
+        {"daemon_certificate": "-----BEGIN CERTIFICATE-----\0"},
+        {"daemon_certificate": "\ud800"},
+        {"private_key": LOCKED},  # nobody is asked for its password at a terminal
+    ],
+    ids=lambda spoilt: next(iter(spoilt)),
+)
+def test_material_that_cannot_be_used_is_told_as_that(spoilt: dict[str, str], home: Path, daemon: FakeDaemon) -> None:
+    bad = msgspec.structs.replace(pairing(daemon, anchored=True), **spoilt)
+    with pytest.raises(LocalMisuse, match="cannot be used"), vitale_reader.connect(home=home, pairing=bad):
         pass
 
 
