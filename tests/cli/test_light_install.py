@@ -200,11 +200,7 @@ NEEDS: Mapping[tuple[str, ...], Extra] = {
     ("audit", "verify"): "daemon",
     ("service", "install"): "daemon",
     ("service", "install", "--system", "--dry-run"): "daemon",
-    ("sim", "card"): "sim",
     ("sim", "camera", "--serve", "0"): "sim",
-    ("sim", "imager", "--phone", "claire"): "sim",
-    ("sim", "phone"): "sim",
-    ("sim", "reader"): "sim",
     ("sim", "service"): "sim",
 }
 

@@ -42,7 +42,7 @@ from vitale_protocol.session.jsonrpc import member_names
 from vitale_protocol.session.wire_errors import to_wire
 from vitale_reader.daemon import config
 from vitale_reader.daemon.issuing.contexts import Kept
-from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.keystore.station_keys import DeskClock, Keys
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.log_output import LineFormatter
 from vitale_reader.daemon.site.outgoing_requests import Answer
@@ -209,7 +209,8 @@ class UnwrittenKeys(Keys):
 def station_file(data: bytes) -> None:
     """``station.json`` and the anchor: opened or damaged, and no secret in the error."""
     with only(StoreUnavailable, read=data):
-        keys = UnwrittenKeys(File(data), overlap=600, clock=lambda: 1_800_000_000.0)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        clock = DeskClock(lambda: 1_800_000_000.0)
+        keys = UnwrittenKeys(File(data), overlap=600, clock=clock)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         keys.open()
         assert keys.signing[0]
         assert msgspec.json.encode(keys.jwks)
