@@ -322,9 +322,9 @@ DESKS: dict[str, Desk] = {
     ),
     "the folder is another user's": Desk(
         "folder_refused",
-        "sudo chown -R paul",
-        "sudo chown -R paul",
-        prepare=replaced(writable=closed),
+        "sudo chown -R quelqu-un-d-autre",
+        "sudo chown -R quelqu-un-d-autre",
+        prepare=replaced(writable=closed, user="quelqu-un-d-autre"),
         status=1,
     ),
     "the folder's own user may not write there": Desk(

@@ -110,7 +110,7 @@ def test_every_text_of_a_reading_is_shown_by_a_situation() -> None:
 @pytest.mark.parametrize("one", ALL, ids=[one.english for one in ALL])
 def test_a_situation_is_told_as_the_page_says(at: Counter, one: Situation, request: pytest.FixtureRequest) -> None:
     if not can_be_played(at, one):
-        pytest.skip("umockdev is not installed: apt-get install umockdev")
+        pytest.skip("umockdev is not installed (apt-get install umockdev), or this user may not write to /run/lock")
     heard = request.getfixturevalue("together")[one.english] if one.together else play(at, playing(one))
     found = row(heard, playing_language(one))
     said = expected(one)

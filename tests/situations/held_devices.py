@@ -21,6 +21,10 @@ from pathlib import Path
 __all__ = ["CAMERA", "CAMERA_NODE", "READER", "HeldDevices", "held_devices"]
 
 PRELOADED = "libumockdev-preload.so.0"
+
+#: A driver that is confined may write there, as libumockdev has to.
+SHARED = "/run/lock"
+
 MODULE = "pn533_usb 45056 0 - Live 0x0000000000000000\n"
 
 #: The ACR122U, which PC/SC takes where it runs.
@@ -111,12 +115,11 @@ class HeldDevices:
 
 @contextmanager
 def held_devices() -> Generator[HeldDevices | None]:
-    """The mock; None where umockdev is not installed."""
-    if ctypes.util.find_library("umockdev") is None:
+    """The mock; None where umockdev is not installed, or this user may not write where a confined driver may."""
+    if ctypes.util.find_library("umockdev") is None or not os.access(SHARED, os.W_OK):
         yield None
         return
-    # A driver that is confined may write there, as libumockdev has to.
-    environment = {**os.environ, "TMPDIR": "/run/lock"}
+    environment = {**os.environ, "TMPDIR": SHARED}
     command = [sys.executable, "-m", __name__]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
