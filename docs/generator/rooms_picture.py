@@ -1,9 +1,11 @@
 """docs/pictures/rooms.svg: the rooms of the house on their floors, drawn from the imports.
 
 Each part of the house is a panel. In it a box is a room or a single module, and an arrow an import that does not follow
+import math
 from others. A long arrow takes a place of its own on each floor that it passes, so that it crosses no box.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -115,12 +117,12 @@ def lay_out(panel: Panel) -> None:
 
 def mean(numbers: Sequence[float]) -> float:
     """Rounded, so that every machine puts the same order."""
-    return round(sum(numbers) / len(numbers), 3)
+    return round(math.fsum(numbers) / len(numbers), 3)
 
 
 def place(panel: Panel, row: Sequence[Node]) -> None:
     """Stands a row in the middle of its panel."""
-    x = panel.x + (panel.width - sum(map(panel.breadth, row)) - GAP * (len(row) - 1)) / 2
+    x = panel.x + (panel.width - math.fsum(map(panel.breadth, row)) - GAP * (len(row) - 1)) / 2
     for node in row:
         panel.middles[node] = x + panel.breadth(node) / 2
         x += panel.breadth(node) + GAP

@@ -40,6 +40,24 @@ def test_what_is_begun_meanwhile_is_waited_for_and_a_fault_is_logged(caplog: pyt
     assert 1 == len([message for message in caplog.messages if message.startswith("incident ")])
 
 
+def test_work_that_is_over_and_not_yet_told_of_is_waited_for() -> None:
+    """From Python 3.12 on a gather of what is over gives nobody else a turn."""
+
+    async def main() -> None:
+        tasks, loop = BackgroundTasks(), asyncio.get_running_loop()
+
+        async def over() -> None:
+            """Ends at once."""
+
+        task = tasks.spawn(over())
+        while not task.done():
+            await asyncio.sleep(0)
+        await tasks.finish()
+        assert 0 == len(tasks)
+
+    asyncio.run(main())
+
+
 def test_a_task_that_is_cancelled_is_no_incident(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         tasks = BackgroundTasks()

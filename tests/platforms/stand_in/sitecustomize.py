@@ -21,7 +21,6 @@ import builtins
 import codecs
 import ctypes
 import fcntl
-import functools
 import importlib
 import os
 import signal
@@ -271,9 +270,16 @@ def _note_flags() -> None:
     popen.__init__ = noted
 
 
-def in_steps(real: Callable[[], Any], step: Any) -> Any:
-    """What a clock says, without what has passed of its step."""
-    return real() // step * step
+class InSteps:
+    """A clock that goes on in steps. No function: classes that keep one as an attribute would make a method of it."""
+
+    def __init__(self, real: Callable[[], Any], step: Any) -> None:
+        self._real = real
+        self._step = step
+
+    def __call__(self) -> Any:
+        """What the clock says, without what has passed of its step."""
+        return self._real() // self._step * self._step
 
 
 def coarsen(step: float) -> None:
@@ -281,9 +287,8 @@ def coarsen(step: float) -> None:
 
     made: dict[Any, Any] = {}
     for name in ("time", "monotonic", "perf_counter"):
-        # No functions: classes that keep one as an attribute would make methods of them.
-        made[getattr(time, name)] = functools.partial(in_steps, getattr(time, name), step)
-        made[getattr(time, f"{name}_ns")] = functools.partial(in_steps, getattr(time, f"{name}_ns"), round(step * 1e9))
+        made[getattr(time, name)] = InSteps(getattr(time, name), step)
+        made[getattr(time, f"{name}_ns")] = InSteps(getattr(time, f"{name}_ns"), round(step * 1e9))
     for module in tuple(sys.modules.values()):
         for name, value in tuple(vars(module).items()):
             if isinstance(value, types.BuiltinFunctionType) and value in made:

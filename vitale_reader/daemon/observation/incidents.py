@@ -44,7 +44,8 @@ class BackgroundTasks:
     async def finish(self) -> None:
         """Waits until all have ended, also those that they begin."""
         while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            # A gather of tasks that are over is over at once, from Python 3.12 on: they would never be let go.
+            await asyncio.wait(self._tasks)
 
     def _ended(self, task: asyncio.Task[object]) -> None:
         self._tasks.discard(task)
