@@ -44,14 +44,14 @@ def test_work_that_is_over_and_not_yet_told_of_is_waited_for() -> None:
     """From Python 3.12 on a gather of what is over gives nobody else a turn."""
 
     async def main() -> None:
-        tasks, loop = BackgroundTasks(), asyncio.get_running_loop()
+        tasks = BackgroundTasks()
 
         async def over() -> None:
             """Ends at once."""
 
         task = tasks.spawn(over())
-        while not task.done():
-            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert (True, 1) == (task.done(), len(tasks))
         await tasks.finish()
         assert 0 == len(tasks)
 
