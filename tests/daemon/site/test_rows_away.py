@@ -384,7 +384,7 @@ def test_what_is_owed_for_a_request_that_is_gone_is_forgotten() -> None:
         visitor(host).fail(1, MediumMute())
         await settled(host)
         rows.fault = None
-        await host.hear(NOTHING, host.names)
+        await host.hear(NOTHING, host.names, host.doubtful)
         assert (host._owed, rows.answered) == ({}, {})
 
     run(work)
@@ -397,9 +397,9 @@ def test_a_request_that_is_called_while_the_rows_are_looked_at_is_not_sent_away(
         host._desk = cast("Any", SimpleNamespace(withdraw=withdrawn.append))
         known = host.names
         come = host._visitors["request-1"] = visitor(host)
-        await host.hear(NOTHING, known)
+        await host.hear(NOTHING, known, host.doubtful)
         assert (withdrawn, host.names) == ([], frozenset({"request-1"}))
-        await host.hear(NOTHING, host.names)
+        await host.hear(NOTHING, host.names, host.doubtful)
         assert (withdrawn, host.names) == ([come], frozenset())
 
     run(work)
@@ -495,7 +495,7 @@ def test_a_request_that_is_over_and_put_back_reads_nothing(
             case "ended":
                 host.over("request-1", for_good=True)
             case "gone":
-                await host.hear(NOTHING, host.names)
+                await host.hear(NOTHING, host.names, host.doubtful)
                 host._there = frozenset({"theirs"})
             case "answered":
                 host._visitors["request-1"].reply(1, cast("Any", None))

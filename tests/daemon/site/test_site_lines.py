@@ -31,6 +31,7 @@ from vitale_reader.daemon.site.remote_readers import Names
 from vitale_reader.daemon.site.rows.messages import Wanted
 from vitale_reader.daemon.site.rows.requests import RequestRows
 from vitale_reader.daemon.site.rows.sealing import RowSeals
+from vitale_reader.daemon.site.rows.site_rows import SiteRows
 from vitale_reader.daemon.store.notifications import CHANNEL, MOST, heard
 from vitale_reader.home import Home
 
@@ -488,25 +489,38 @@ def test_a_listener_that_is_stopped_before_the_server_answers_asks_it_nothing_mo
 
 
 @pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("is_late", [False, True], ids=["", "while rows are looked at"])
 def test_a_request_whose_taking_was_not_heard_of_is_given_back(
-    kinds: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, site_database: str
+    kinds: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, site_database: str, is_late: bool
 ) -> None:
     """The answer to the commit is lost: the row is this desk's, and nobody at this desk knows."""
-    plain = RequestRows.take
-    lost = [True]
+    plain, plain_look = RequestRows.take, SiteRows.look
+    lost = asyncio.Event()
+    waiting: list[Callable[[], bool]] = []
 
     async def take(self: RequestRows, *args: Any) -> None:
         await plain(self, *args)
-        if lost:
-            lost.clear()
+        if not lost.is_set():
+            lost.set()
             raise StoreUnavailable("the answer was lost")
 
+    async def look(self: SiteRows, *args: Any, **options: Any) -> Any:
+        """One that began before the taking may end after it: what it saw is of before."""
+        holds = is_late and any(one() for one in waiting)
+        seen = await plain_look(self, *args, **options)
+        if holds:
+            await lost.wait()
+            await asyncio.sleep(0)
+        return seen
+
     monkeypatch.setattr(RequestRows, "take", take)
+    monkeypatch.setattr(SiteRows, "look", look)
     monkeypatch.setattr(listener, "BEAT", 0.2)
     monkeypatch.setattr("vitale_reader.daemon.site.rows.desks.LOST", 600.0)
 
     async def main() -> None:
         async with Site(kinds, monkeypatch, tmp_path, site_database).open("a", "b") as (here, there):
+            waiting.append(lambda: bool(there.desk.desk._hub.waiting))
             request = here.send_call(
                 "presentation.request",
                 {"nonce": NONCE, "media": ["apcv-nfc"], "readers": [f"nfc:counter@{there.station}"]},

@@ -167,15 +167,25 @@ class Answering:
         """The ids of the requests that visit, are owed an answer, or may have been taken."""
         return frozenset(self._visitors) | frozenset(self._owed) | frozenset(self._doubtful)
 
+    @property
+    def doubtful(self) -> frozenset[str]:
+        """The ids of the requests that may have been taken: the answer to that was not heard."""
+        return frozenset(self._doubtful)
+
     # ── for the rows ──
 
-    async def hear(self, seen: SeenRows, known: frozenset[str]) -> None:
-        """Takes over what was seen: who comes, and who goes; ``known`` visited before the look.
+    async def hear(self, seen: SeenRows, known: frozenset[str], doubtful: frozenset[str]) -> None:
+        """Takes over what was seen: who comes, and who goes.
+
+        Args:
+            seen: the rows.
+            known: the requests that visited before the look.
+            doubtful: those that were in doubt before it.
 
         One that was called while the rows were looked at may have come too late to be among them.
         """
         self._there = frozenset(desk.incarnation for desk in seen.desks.values())
-        await self._give_back(seen.requests, known)
+        await self._give_back(seen.requests, doubtful)
         opened = [row for row in seen.requests if self._is_open(row)]
         names = {row.id for row in opened}
         there = {row.id for row in seen.requests}
@@ -238,13 +248,13 @@ class Answering:
             logger.error("a request of station %s that is over was put back: it is refused", wanted.station)
         return True
 
-    async def _give_back(self, rows: Iterable[RequestRow], known: frozenset[str]) -> None:
+    async def _give_back(self, rows: Iterable[RequestRow], doubtful: frozenset[str]) -> None:
         """Gives back what this desk took without hearing of it: nobody is at it."""
         by_id = {row.id: row for row in rows}
-        for name, wanted in [(name, wanted) for name, wanted in self._doubtful.items() if name in known]:
+        for name in doubtful & self._doubtful.keys():
             row = by_id.get(name)
             if row is not None and row.taken_by == self._rows.incarnation and not row.answered:
-                await self._rows.give_back(name, self._audience(wanted))
+                await self._rows.give_back(name, self._audience(self._doubtful[name]))
             del self._doubtful[name]
 
     def away(self) -> None:

@@ -227,7 +227,7 @@ class RemoteDesks:
             await self._stations.tell()  # keys are renewed from time to time
         if self._changed:
             await self._tell()
-        written, visiting = self._asking.names, self._answering.names
+        written, visiting, doubtful = self._asking.names, self._answering.names, self._answering.doubtful
         there, seen = await self._rows.look(written, beat=beat)
         self._changed = self._changed or not there or self._told_status != self._status()
         if not self._stations.knows(seen.desks):
@@ -239,7 +239,7 @@ class RemoteDesks:
         self._announce(known)
         self._asking.hear(seen, written)
         self._asking.watch_readers()
-        await self._answering.hear(seen, visiting)
+        await self._answering.hear(seen, visiting, doubtful)
         await self._asking.clear()
 
     async def _tell(self) -> None:
