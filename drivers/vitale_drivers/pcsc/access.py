@@ -192,6 +192,7 @@ class CardAccess:
             try:
                 task.blocked = True
                 card.begin()
+                task.blocked = False  # what lasts from here on is ours: the service may take its time for each step
                 self._refresh()
                 if task.reads and self._control.mute:
                     raise MediumMute("the card gives no whole answer to reset")

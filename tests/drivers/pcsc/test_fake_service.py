@@ -33,6 +33,7 @@ from vitale_drivers.pcsc import api as pcsc_api
 from vitale_drivers.pcsc import device_examination as pcsc_examination
 from vitale_drivers.pcsc import driver as pcsc_driver
 from vitale_drivers.pcsc import monitor as pcsc_monitor
+from vitale_drivers.pcsc.access import CardAccess
 from vitale_drivers.pcsc.api import PNP, CardReset, ExchangeFailed, PcscCard, PcscContext
 from vitale_drivers.pcsc.driver import PcscDriver
 from vitale_drivers.pcsc.state import ReaderState
@@ -334,6 +335,48 @@ def test_a_connection_that_lasts_is_told_as_busy_only_where_somebody_uses_the_ca
         assert reasons == reasons_told | {problem.reason for problem in progress if problem is not None}
     finally:
         told.set()
+        driver.close()
+
+
+@pytest.mark.parametrize("step", ["look", "release"])
+def test_a_step_that_lasts_once_the_card_was_obtained_is_not_told_as_busy(
+    service: Service, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """pcscd 2.3 answers only at its next look at a reader whose mute card was powered: up to 0.4 s later."""
+    asked, waits = threading.Semaphore(0), CardAccess.waits
+    wait, release = FakeContext.wait, FakeCard.release
+
+    def ask(access: CardAccess, limit: float) -> bool:
+        asked.release()
+        return waits(access, limit)
+
+    def last() -> None:
+        for _ in range(2 if service.connects == 1 else 0):  # the second comes after what the first told
+            asked.acquire(timeout=10)
+
+    def look(context: FakeContext, known: Iterable[ReaderState], timeout: float | None) -> tuple[ReaderState, ...]:
+        if step == "look" and timeout == 0:
+            last()
+        return wait(context, known, timeout)
+
+    def let_go(card: FakeCard, *, reset: bool = False) -> None:
+        if step == "release":
+            last()
+        release(card, reset=reset)
+
+    monkeypatch.setattr(CardAccess, "waits", ask)
+    monkeypatch.setattr(FakeContext, "wait", look)
+    monkeypatch.setattr(FakeCard, "release", let_go)
+    monkeypatch.setattr(pcsc_access, "SETTLE", 0.02)
+    driver, inbox = PcscDriver({"busy_notice": 0.02, "busy_timeout": 0.1, "transmit_limit": 600.0}, service), Inbox()
+    service.set(TWIN_A, PRESENT | MUTE, count=1)
+    driver.open(inbox)
+    try:
+        driver.arm(Arm(media=("vitale-card",), deadline=time.monotonic() + 600))
+        assert inbox.wait(Failed).problem.reason == "medium_mute"
+        assert not [report for report in inbox.reports if isinstance(report, Progress) and report.problem is not None]
+        assert "busy" not in {report.reader.state for report in inbox.reports if isinstance(report, ReaderChanged)}
+    finally:
         driver.close()
 
 
