@@ -1,4 +1,4 @@
-"""The words between the hub and the desk: the pending requests that go in, and the actions that come out."""
+"""Messages between the hub and the desk: pending requests go in, actions come out."""
 
 from collections.abc import Hashable
 

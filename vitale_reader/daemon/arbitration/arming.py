@@ -10,10 +10,10 @@ __all__ = ["arm_for"]
 
 
 def arm_for(pending_requests: RequestQueue, media: frozenset[str], readers: frozenset[str]) -> Arm | None:
-    """Returns the arming of a driver with these media and readers; None where no request waits for any of them.
+    """Returns the arming of a driver with these media and readers; None if nothing waits for them.
 
-    Only for readers that it has: names that clients made up never reach a driver. The deadline is that of the longest
-    request of its kind so far: the driver is disarmed before it, when nobody waits any more.
+    Only for readers that it has: names that clients made up never reach a driver. The deadline is the latest that any
+    request of these kinds has had. The driver is disarmed before it when nobody waits any more.
     """
 
     def concerns(pending: Pending) -> bool:

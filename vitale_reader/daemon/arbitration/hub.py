@@ -4,43 +4,44 @@ Events go in, with the time; actions come out. No socket, no process, no clock: 
 
 Rules (``docs/explanation/arbitration.md`` names the test of each; a stateful one is for all of them together):
 
-1.  A presentation goes to at most one client: to the oldest waiting request that matches its medium and its reader,
-    and where no request does, to a subscription.
-2.  A card that was in the slot before the request answers at once: it is read once more for each such request.
-3.  A request that was already waiting when the card came, and was not the oldest, asks for the card to be removed and
-    presented again.
-4.  Two media present for one request are not resolved by chance: ``ambiguous_medium`` with the choices, unless the
-    request named one reader.
+1.  A presentation goes to at most one client: the oldest waiting request that matches its medium and its reader. Where
+    no request matches, it goes to a subscription.
+2.  A card that was in the slot before the request answers at once. It is read once more for each such request.
+3.  A request that waited before the card came, and was not the oldest, is not answered by it. It asks for the card to
+    be removed and presented again.
+4.  Two media present for one request are not resolved by chance. The request is answered with ``ambiguous_medium`` and
+    the choices, unless it named one reader.
 5.  A failed reading answers the oldest matching request, as a presentation would have. A reader or a service that goes
-    away only delays it: the reading starts again when the reader is back.
-6.  A request without any reader waits for ``GRACE_NEW`` seconds, and for as long as drivers have not told their readers
-    since they were started. One that lost all its readers waits for ``GRACE_LOST``, and likewise for drivers that are
-    started anew. Then ``no_reader``, ``reader_gone``, or why a reader that is there is of no use.
+    away only delays the answer. The reading starts again when the reader is back.
+6.  A request without any reader waits for ``GRACE_NEW`` seconds. It also waits for as long as drivers have not reported
+    their readers since they were started. One that lost all its readers waits for ``GRACE_LOST``, and likewise for
+    drivers that are started anew. Then ``no_reader``, ``reader_gone``, or why a reader that is there is of no use.
 7.  A request ends once: by a presentation, an error, its deadline, its cancellation or the end of its session.
 8.  Drivers are armed only while a request or a subscription matches, and only for readers that they have. Reader names
     that a client invents never reach a driver.
 9.  A one-time code (``apcv-qr``) answers one request. While it still lies there, or is shown again at the same reader,
-    it is no choice and is not ordered once more. A waiting request asks for a new one (``retry``, ``replayed``), which
-    is a presentation like any other. A code that was returned, because it was not sent, counts as if it had not been
-    presented.
-10. Subscriptions are served in turns. Of those that match, the client that got something longest ago gets the
-    presentation; of its subscriptions, the one that was served longest ago.
+    it is no choice. No further reading of it is ordered. A waiting request asks for a new one (``retry``,
+    ``replayed``), which is a presentation like any other. A code that was returned, because it was not sent, counts as
+    if it had not been presented.
+10. Subscriptions are served in turns. Among the clients with a matching one, the client served longest ago gets the
+    presentation. Of its subscriptions, the one served longest ago is chosen.
 11. A subscription takes what comes: nothing is read once more for it, and two media are two presentations. A failure is
     reported to the one whose turn it would have been, and ends nothing. A subscription waits without a limit, with
     readers or without, until it or its session ends.
 12. What lies in a leased reader is read when the lease has ended. Until then waiting requests are notified (``retry``,
     ``reader_busy``).
-13. A presentation delivered to a request of another desk that has ended is reassigned: to the oldest request that
-    waited at its delivery, or to a subscription. It is not reassigned while its reader is leased.
+13. A presentation delivered to a request of another desk that has ended is reassigned. It goes to the oldest request
+    that waited at its delivery, or to a subscription. It is not reassigned while its reader is leased.
 14. Waiting requests are notified when their reader disappears (``retry``, ``reader_gone``). One that ends while a
     reader of its own is in trouble says so (rule 17).
-15. A page's request gets what is presented for it: nothing that had lain there for ten seconds when it asked, and
-    nothing that a page has had its token of. It is notified (``reinsert``), and waits for it to come again.
-16. Clients are served in turns. At a reader, what a client has waiting counts as asked when it was answered there last;
-    its own requests keep their order.
-17. A request whose time runs out says what it wanted for: a reader (``no_reader``, ``reader_gone``), one that others
-    hold (``reader_busy``), or something at all (``timeout``). Where a reader did not work, or something could not be
-    read, it says that (``timeout``, ``unread``, ``data.last``).
+15. A page's request gets only what is presented for it. A medium that had lain there for more than ten seconds when the
+    page asked does not count. Neither does one for which a page has had its token. The page is notified (``reinsert``),
+    and its request waits for the medium to come again.
+16. Clients are served in turns. At a reader, a client's waiting requests count as made when it was last answered there.
+    Among themselves they keep their order.
+17. The error of a request whose time runs out says what was missing. That is a reader (``no_reader``, ``reader_gone``),
+    a reader that others hold (``reader_busy``), or any presentation (``timeout``). Where a reader did not work, or
+    something could not be read, it says that (``timeout``, ``unread``, ``data.last``).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -432,7 +433,7 @@ class Hub(msgspec.Struct):
         return max([end, *(state.settles_by for state in self._drivers.values())]) if end < inf else end
 
     def _reader_missing(self, key: Key) -> VitaleError:
-        """The error of a request that has no reader: why one that is there is of no use, or the trouble of drivers."""
+        """The error of a request without a reader: why those present are of no use, or the drivers' trouble."""
         _, error = self._without_reader[key]
         told = [problem for (reader, _), problem in self._unread.get(key, {}).items() if reader in self._slots]
         if told and told[-1].reason in TROUBLES - {ReaderGone.reason}:
@@ -498,7 +499,7 @@ class Hub(msgspec.Struct):
         return wanted and (slot.reader.id, slot.since) not in request.stale
 
     def _stale(self, now: float) -> frozenset[tuple[str, float]]:
-        """Rule 15: what lay there before a page asked, or gave a page its token, does not count for it."""
+        """Rule 15: media that do not count for a page's request, lying there for long or already served."""
         return frozenset(
             (slot.reader.id, slot.since)
             for slot in self._slots.values()
@@ -534,9 +535,9 @@ class Hub(msgspec.Struct):
         ]
 
     def _unsuited_to(self, pending: Pending, reader: Reader) -> list[Action]:
-        """Notices about an unknown card, or a card that is wanted by others: a professional's in place of a patient's.
+        """Notices about a card that is unknown or of the wrong kind: a professional's in place of a patient's.
 
-        Of what lies on an antenna its driver says more, since a phone may become readable while it lies there.
+        An unknown medium on an antenna gets none. Its driver says more, since a phone there may still become readable.
         """
         if reader.medium == "unknown-card" and reader.media != ("apcv-nfc",):
             problem = Problem(MediumUnsupported.reason)
@@ -603,7 +604,7 @@ class Hub(msgspec.Struct):
             yield ArmDriver(driver, msgspec.structs.replace(arm, again=again))
 
     def _reread(self, slot: Slot) -> bool:
-        """Rule 2: whether a request came after a medium that was already read, and is to have it read once more."""
+        """True if a medium is to be read once more for a request that came later (rule 2)."""
         if slot.occupied and slot.answered and slot.usable and not slot.again and not slot.spent:
             slot.again = self._pending.any_since(slot.since, slot.reader, slot.reader.medium)
             return slot.again

@@ -4,11 +4,11 @@ Rules (``docs/explanation/arbitration.md`` names the test of each):
 
 1.  A reader has one lease at most. A client names the lease that it believes current, or none. If that is wrong, the
     answer is ``lease_conflict``, without further details.
-2.  A lease is replaced by another session of the same client only: its name is of no use to other clients.
+2.  A lease is replaced by another session of the same client only. Its name is of no use to other clients.
 3.  The time of a lease begins when the card is held, and can be renewed. A lease that is not renewed ends.
-4.  A lease ends with its session, with its card and with its reader, and is not taken up again by any of them.
+4.  A lease ends with its session, with its card and with its reader. None of them takes it up again.
 5.  The holder is notified of an end once (``lease.ended``), unless it asked for it. Every later use of the lease by
-    this client is answered with ``lease_expired`` and the reason of the end, by other clients with ``lease_conflict``.
+    this client is answered with ``lease_expired`` and the reason of the end. Other clients get ``lease_conflict``.
 6.  A driver that holds a card without a lease is ordered to release it.
 """
 

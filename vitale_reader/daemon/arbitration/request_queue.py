@@ -2,11 +2,11 @@
 
 Requests of one client are served in the order in which they came, and clients in turns. At a reader, what a client has
 waiting counts as asked when it was answered there last. Whoever has one request waits for one of each other client,
-however many those have. Subscriptions are served in turns likewise: the client that got something goes behind the
-others, and so does its subscription behind its own.
+however many those have. Subscriptions are served in turns likewise. The client that got something goes behind the
+others, and that subscription goes behind its client's others.
 
 Of a thousand programs most want the same. The questions of each event (the next request, the arming) are answered by
-*kinds* of requests, of which there are few, and not by looking at each request.
+*kinds* of requests. These are few, so that not every request is looked at.
 """
 
 import itertools
@@ -23,7 +23,7 @@ __all__ = ["RequestKind", "RequestQueue"]
 
 
 class RequestKind(msgspec.Struct):
-    """Requests that want the same media at the same readers, oldest first, each with its number in the order of all.
+    """Requests that want the same media at the same readers, oldest first, each with its overall number.
 
     ``deadline`` is that of the longest so far: whoever is gone may have had it. ``clients`` has the same requests, with
     the client of each.
@@ -128,7 +128,7 @@ class RequestQueue(msgspec.Struct):
         return (pending for pending in self.waiting.values() if _matches(pending, reader, medium))
 
     def any_since(self, since: float, reader: Reader, medium: str | None) -> bool:
-        """True if one of these requests came at that time or later, and what lies there since then counts for it."""
+        """True if one of these requests came at ``since`` or later, and the medium there counts for it."""
         return any(
             _matches(kind.pending, reader, medium)
             and kind.newest.asked_at >= since
@@ -160,7 +160,7 @@ class RequestQueue(msgspec.Struct):
         return None if first is None else first[1]
 
     def _turn(self, numbered: tuple[int, PendingRequest], reader: Reader) -> tuple[int, int]:
-        """The place of a request at a reader: behind who waited when its client was answered there, then by age."""
+        """Place of a request at a reader: behind those waiting at its client's last answer there, then by age."""
         number, request = numbered
         return max(number, self._turns.get(request.client, {}).get(reader.id, 0)), number
 

@@ -18,9 +18,9 @@ ONE_TIME = frozenset({"apcv-qr"})
 class Slot(msgspec.Struct):
     """A reader and what the hub knows of the medium in it.
 
-    ``since`` is the beginning of this presence. ``answered`` is true once the driver has reported an outcome for it,
-    and ``again`` while one more reading was ordered. ``broken``: the reader failed in a reading, and is of no use until
-    a new report of its driver.
+    ``since`` is the beginning of this presence. ``answered`` is true once the driver has reported an outcome for it.
+    ``again`` is true while one more reading is ordered. ``broken``: the reader failed in a reading, and is of no use
+    until a new report of its driver.
 
     ``shown`` is the fingerprint of the one-time code that was read in this presence, empty where it was none. ``used``
     is that of the last one that was read at this reader and answered a request.
@@ -63,9 +63,10 @@ class Slot(msgspec.Struct):
 
 
 class DriverState(msgspec.Struct):
-    """A driver: what it can read, what it is armed for, and the catalogue reason of what is wrong with it.
+    """A driver: the media it can read, its arming, and the catalogue reason of its trouble.
 
-    ``settles_by`` is when all its readers are taken to be known, at the latest; the past once it said so.
+    ``settles_by`` is the latest time at which all its readers are taken to be known. It lies in the past once the
+    driver has reported them.
     """
 
     media: frozenset[str]
