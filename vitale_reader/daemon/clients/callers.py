@@ -1,4 +1,4 @@
-"""Whoever speaks to the daemon: the peer as its transport proves it, and the client as which it has authenticated."""
+"""Callers of the daemon: the peer as its transport proves it, and the client once it has authenticated."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -42,7 +42,7 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def owner(self) -> str:
-        """The peer as far as can be told before it says who it is: a certificate's holder, a site, or a process."""
+        """The peer as far as known before it authenticates: a certificate's holder, a site, or a process."""
         if self.channel is not None:
             return self.channel.site
         return self.certificate_sha256 or f"process {self.pid} of user {self.uid}"

@@ -49,7 +49,8 @@ Found = tuple[Contents, Mapping[str, Any] | None]
 class ClientRegistry:
     """The registry of clients. They are few, and kept in memory; of what is written elsewhere ``refresh`` hears.
 
-    A row counts as it was sealed, and never for administration: whoever can write to the database lets nobody in.
+    A row counts only as it was sealed, and never for administration. So whoever can write to the database cannot let
+    anybody in.
     """
 
     def __init__(
@@ -127,7 +128,7 @@ class ClientRegistry:
         return tuple(sorted(client_id for client_id in before if not self._speaks(client_id)))
 
     def authenticate(self, peer: Peer, credential: str | None) -> Caller:
-        """The client behind a peer: by its certificate, by the credential that it shows, or as the daemon's own user.
+        """The client behind a peer, found by its certificate, its credential, or as the daemon's own user.
 
         Raises:
             NotAuthenticated: none of them is known here and now.
@@ -351,7 +352,7 @@ class ClientRegistry:
 
     @property
     def clients(self) -> tuple[ClientSummary, ...]:
-        """The clients: those that may speak before those that may not any more, each in the order of their pairing."""
+        """The clients: first those that may speak, then the revoked ones, each in order of pairing."""
         rows = sorted(self._rows.values(), key=lambda row: (row.revoked_at is not None, row.created_at))
         return tuple(row.summary for row in rows)
 
