@@ -1,4 +1,7 @@
-"""The observers: metrics and spans, for those who want them; a desk whose figures nobody gets serves all the same."""
+"""The observers: metrics and spans, for those who want them.
+
+A desk whose figures nobody can have serves all the same.
+"""
 
 import logging
 from collections.abc import Sequence

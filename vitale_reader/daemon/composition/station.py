@@ -74,7 +74,7 @@ async def open_station(
     ending: lifecycle.Ending,
     told: Callable[[], None],
 ) -> OpenStation:
-    """Opens the station; ``told`` is called at each step by which a store of a version before is brought forward.
+    """Opens the station; ``told`` is called at each step of upgrading a store of an earlier version.
 
     Raises:
         StoreUnavailable: its state folder or its store cannot be used.
