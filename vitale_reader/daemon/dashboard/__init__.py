@@ -1,4 +1,4 @@
-"""The dashboard at the core: who is let in and for how long, and what goes on at the desk, told as it changes.
+"""The dashboard at the core: who is let in, for how long, and the desk's changes as they happen.
 
 For other rooms: ``desk_view``, ``entrance``, ``passes``, ``simulators``.
 """

@@ -1,4 +1,4 @@
-"""The desk as those see it who administer it: told as it changes, and worked out only while somebody looks.
+"""The desk as its administrators see it: updated as it changes, worked out only while somebody looks.
 
 Nothing here says whose medium it was: names of clients, kinds of media, outcomes.
 """

@@ -1,11 +1,11 @@
-"""Passes into the dashboard: a ticket or a typed code is good once, the bearer that it gives for a while.
+"""Passes into the dashboard: tickets and codes good once, and the bearers that they give for a while.
 
 A state machine; the clock is an argument. Secrets are kept as digests.
 
-- An invitation is a ticket, which a file of the owner hands in, and a code, which a person types. Either spends both.
+- An invitation is a ticket, handed in by the owner's file, and a code, typed by a person. Either spends both.
 - A new invitation takes the place of the one before. A few wrong codes end it.
 - A bearer is over after half an hour in which nobody did anything, and after eight hours.
-- While the patient screen is shown, it lasts without that; after half an hour it is good for that screen alone. Whoever
+- While the patient screen is shown, it lasts without use. After the half hour it is good for that screen alone. Whoever
   touches the screen then does not come to the dashboard behind it.
 """
 
