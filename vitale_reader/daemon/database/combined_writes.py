@@ -1,9 +1,9 @@
-"""Writes that go with a row of the audit trail, on PostgreSQL in one statement: one round trip in place of seven.
+"""Writes that go with an audit row: on PostgreSQL one statement, so one round trip in place of seven.
 
-The head of the chain is moved if it is what the writer believes it to be and its last row is there; everything else
-hangs on that. Where it is not so, nothing is written, and the writer looks at it again. Where one of the writes
-concerns no row though it has to, the statement fails, and with it all of it (SQLSTATE 22012). So it does where nothing
-was inserted or changed (2201F): a trigger that somebody put there may say yes and keep nothing, or a row be gone.
+The chain's head is moved if it is what the writer believes and its last row is there. Everything else depends on that.
+Where it is not so, nothing is written, and the writer looks at it again. If a write that must concern a row concerns
+none, the whole statement fails (SQLSTATE 22012). It also fails where nothing was inserted or changed (2201F). A trigger
+that somebody put there may say yes and keep nothing, or a row may be gone.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,7 @@
 """The answers of a database that does not take something: its SQLSTATE, or what libpq says of a connection.
 
-PostgreSQL lists the SQLSTATEs in appendix A of its manual. Of a connection that is refused libpq gives no SQLSTATE,
-only the words of the server, in the server's language: the words of English and French servers are known here.
+PostgreSQL lists the SQLSTATEs in appendix A of its manual. For a refused connection libpq gives no SQLSTATE, only the
+words of the server, in the server's language. Those of English and French servers are known here.
 """
 
 import re
@@ -144,13 +144,13 @@ def yielded(error: SQLAlchemyError) -> bool:
 
 
 def began_twice(error: SQLAlchemyError) -> bool:
-    """True if two connections put the same head or line where there was none: the second one's may be begun anew."""
+    """True if two connections began the same head or line at once; the second may be begun anew."""
     constraint = getattr(getattr(getattr(error, "orig", None), "diag", None), "constraint_name", None)
     return constraint in {"audit_heads_pkey", "table_heads_pkey", "audit_chain"}
 
 
 def is_fault_of_ours(error: SQLAlchemyError) -> bool:
-    """True if the database works, and what it was asked is wrong: what it refused here it would refuse anywhere."""
+    """True if the database works, but the request is wrong: it would be refused anywhere."""
     state = _sqlstate(error)
     if state is None:
         return isinstance(error, IntegrityError)

@@ -1,4 +1,4 @@
-"""The last time that the database of a site was away from a station, and why, as the station itself saw it.
+"""The last time that a station saw its site's database away, and the reason as it saw it.
 
 It is written into the station's spool, so that it can be told while nobody reaches the database.
 """

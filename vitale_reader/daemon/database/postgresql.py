@@ -2,10 +2,10 @@
 
 - The server ends a statement and a lock by limits of its own. The caller's thread is freed by severing its connection
   (``thread_pool``). Otherwise whoever waits behind something that acknowledges everything waits for ever.
-- A connection that rested is looked at before it is used, without asking: whatever lies in its socket is an end. One
-  that rested for long is made anew.
-- A pooler that gives each transaction another server process is recognised, and refused: settings, prepared
-  statements and notifications are lost behind it.
+- A connection that rested is checked before it is used, without a query. Anything to read in its socket means that it
+  has ended. One that rested for long is made anew.
+- A pooler that gives each transaction another server process is recognised, and refused. Settings, prepared statements
+  and notifications are lost behind it.
 """
 
 import contextlib

@@ -1,8 +1,8 @@
-"""The lock by which the database of a site knows who serves: every connection of a serving desk shares it.
+"""The lock by which a site's database knows who serves; every connection of a serving desk shares it.
 
-A restore and a new key take it alone, and so do not begin while a desk has a connection. One that is stopped or
-suspended keeps its connections, though its beat is missing. A desk that connects meanwhile is refused, and goes on with
-its spool as in any outage. So it is after a restore that was not carried to its end: a table says so until it is.
+A restore and a new key take it alone. So neither begins while a desk has a connection. One that is stopped or suspended
+keeps its connections, though its beat is missing. A desk that connects meanwhile is refused, and goes on with its spool
+as in any outage. The same holds after a restore that was not finished: a table says so until it is.
 
 The server lets go of the lock with the connection. It asks the machine at the other end whether it lives. So a desk
 whose machine was switched off holds a site up for a minute at most.
@@ -82,9 +82,10 @@ def share(connection: "psycopg.Connection[Any]") -> None:
 
 
 def hold_alone(connection: Connection) -> tuple[str, ...]:
-    """Takes the lock for this connection alone, for as long as it lasts; who serves, where it cannot be had.
+    """Takes the lock for this connection alone, for as long as it lasts.
 
-    The server needs a moment to let go of a desk that has just stopped.
+    Gives the names of those who serve where it cannot be had; none once it is taken. The server needs a moment to let
+    go of a desk that has just stopped.
     """
     end = time.monotonic() + MOMENT
     while not connection.execute(_ALONE, {"key": KEY}).scalar():
@@ -100,9 +101,10 @@ def hold_alone(connection: Connection) -> tuple[str, ...]:
 
 @contextmanager
 def reserving(url: str) -> Generator[Callable[[], tuple[str, ...]]]:
-    """Takes the lock alone on a connection of its own; gives what takes it, and says who serves where it cannot.
+    """Takes the lock alone, on a connection of its own.
 
-    To be called once more after what lasted long: a connection that was lost meanwhile has let a desk in, perhaps.
+    Gives a function that takes it, and says who serves where it cannot. Call it once more after anything that lasted
+    long. A connection that was lost meanwhile may have let a desk in.
 
     Raises:
         StoreUnavailable: the database cannot be asked.

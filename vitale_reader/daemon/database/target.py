@@ -1,8 +1,9 @@
-"""The PostgreSQL that ``store`` names, as libpq is told of it: by everything that connects there, in the same way.
+"""The PostgreSQL that ``store`` names, as libpq is told of it.
 
-Several hosts may be named as libpq does (``postgresql://desk@a:5432,b:5432/db``, ``?host=a,b&port=5432,5433``).
-They may be named as SQLAlchemy does, too (``?host=a:5432&host=b:5432``, ``postgresql+psycopg://…``). Of several, the
-one that takes writes is meant, unless the URL says otherwise: after a failover it is another one.
+Everything that connects there does so in the same way. Several hosts may be named as in libpq:
+``postgresql://desk@a:5432,b:5432/db``. Its parameters work as well: ``?host=a,b&port=5432,5433``. They may be named as
+SQLAlchemy does, too (``?host=a:5432&host=b:5432``, ``postgresql+psycopg://…``). Of several, the one that takes writes
+is meant, unless the URL says otherwise. After a failover it is another one.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,9 +1,9 @@
-"""The threads of a store: few, and each can be given up when what it waits for does not come.
+"""The threads of a store: few, and each can be given up if what it waits for never comes.
 
-A piece of work has a time limit from when a thread takes it up, not from when it was handed in. That there is much to
-do is no sign that the database is away. Every sign of life begins the limit anew. When it is over, the connection is
-severed from outside, which ends the wait of the thread. A thread that does not even end then is left behind, and
-another one takes its place. They are daemon threads: none keeps the process from ending.
+The time limit of a piece of work begins when a thread takes it up, not earlier. That there is much to do is no sign
+that the database is away. Every sign of life begins the limit anew. When it is over, the connection is severed from
+outside, which ends the wait of the thread. A thread that does not even end then is left behind, and another one takes
+its place. They are daemon threads: none keeps the process from ending.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ class Job(Generic[T]):
         return limit if self.alive_at is None else self.alive_at + limit - time.monotonic()
 
     def hold(self, sever: Callable[[], None]) -> None:
-        """Says how to sever what the thread is about to wait for; severs it at once where that is due."""
+        """Says how to sever what the thread is about to wait for; severs it at once if due."""
         with self._lock:
             self._severs = sever
             due = self.severed
