@@ -1,6 +1,6 @@
 """Subscriptions to the codes at imagers that are no patient's.
 
-- Each subscription to a reader gets each of its codes: a box is nobody's secret, and no token is made of it.
+- Each subscription to a reader gets each of its codes. A box is nobody's secret, and no token is made of it.
 - A code is sent once, and kept nowhere: what is scanned while nobody listens is gone.
 - A subscription ends with its session.
 """

@@ -326,8 +326,8 @@ class Coordinator:
     def _do(self, actions: list[Action]) -> None:
         """Each action for itself: a fault in one does not take with it the answers that others wait for.
 
-        Orders go first: whoever hears that it is armed has a code scanned at once, which the driver must not find
-        unasked for.
+        Orders go first. A client that hears of the arming may have a code scanned at once. The driver must know by then
+        that it was asked for.
         """
         for action in sorted(actions, key=lambda action: not isinstance(action, ArmDriver | DisarmDriver)):
             try:

@@ -20,7 +20,7 @@ class Deliveries:
     Args:
         delivery: makes a token of each.
         observe: hears of requests that end without one.
-        shares: a token costs its client what an answer would: it is made, kept and sent in the client's name.
+        shares: a token costs its client what an answer would. It is made, kept and sent in the client's name.
         on_end: called when a task has ended.
     """
 

@@ -1,4 +1,4 @@
-"""Reports of drivers: each goes to whom it concerns, be it the hub, a preview, a lease or a subscription to codes."""
+"""Reports of drivers, each passed on to the hub, a preview, a lease or a subscription to codes."""
 
 import logging
 from collections.abc import Callable
@@ -131,5 +131,5 @@ class DriverReports:
 
 
 def _named(problem: Problem) -> str:
-    """A problem as the log has it: by its name alone, since its detail may quote a device or a medium."""
+    """A problem as logged: by its name alone, since its detail may quote a device or a medium."""
     return f"{problem.reason}.{problem.variant}" if problem.variant else problem.reason

@@ -1,7 +1,7 @@
 """Pictures of what cameras see, handed on to the sessions that asked for them, and kept nowhere.
 
 - A preview opens no camera: its driver gives pictures while it is armed, and only then.
-- A session gets those of the reader that it named, at its own pace; the driver is told the quickest pace wanted.
+- A session gets those of the reader that it named, at its own pace. The driver is told the quickest pace wanted.
 - A picture for a session that has still to read what it was sent is dropped, never queued.
 - A preview ends when it is stopped, with its session, and with its reader.
 """

@@ -1,8 +1,8 @@
 """A subscription, as its deliveries see it: what a request is answered with becomes a notification.
 
-Its nonce is in every token of it, from its first to its last. It ties a token to this subscription of this client, so
-that a token of another one is not taken for it. It does not date the token: ``iat`` and ``exp`` do, which the station
-signs, and a token is good for one use, by its ``jti``.
+Its nonce is in every token of it, from its first to its last. It ties a token to this subscription of this client. So a
+token of another subscription is not taken for it. It does not date the token: ``iat`` and ``exp`` do, which the station
+signs. A token is good for one use, by its ``jti``.
 """
 
 from collections.abc import Hashable
