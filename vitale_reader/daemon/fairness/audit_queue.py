@@ -1,7 +1,7 @@
-"""Lines of the audit trail that wait to be written behind everybody's reading: bounded, and told in sums under a flood.
+"""Audit lines that wait to be written behind everybody's readings: bounded, and summed up in a flood.
 
 The first lines of a kind (who, what, which outcome, where) in a minute are written one by one. What comes beyond is
-counted, and the count is written as one line, ``OUTCOME*COUNT``, when the minute is over.
+counted. When the minute is over, the count is written as one line, ``OUTCOME*COUNT``.
 """
 
 import asyncio

@@ -1,9 +1,9 @@
-"""The turns that connections take: a little of what each sent is read, then it is the next one's turn.
+"""The turns of connections: a little of what each sent is read, then it is the next one's turn.
 
 - Turns go round by owner (a client; before that, a process), then by connection. A hundred connections of one owner
   have one turn as any other owner's single connection has.
-- The processor time of a turn is the owner's. Whoever has used up its share waits until it has filled again, while
-  the kernel holds what it sends; nothing of it is lost and nobody else waits for it.
+- The processor time of a turn is the owner's. Whoever has used up its share waits until it has filled again. The kernel
+  holds what it sends meanwhile. Nothing of it is lost, and nobody else waits for it.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
-"""A store whose work is done in turn: one client's work before another's second, and what was read before audit lines.
+"""A store whose work is done in turns, client by client; audit lines come after other work.
 
-The payer of a piece of work is a context variable, so that nothing between a call and the store has to pass it on.
+The payer of a piece of work is a context variable. So nothing between a call and the store has to pass it on.
 """
 
 import asyncio

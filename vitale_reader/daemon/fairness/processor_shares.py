@@ -1,8 +1,8 @@
 """The processor time that each owner may use: what reads its calls takes of it, and what answers them.
 
-- Work in an owner's name is charged to it step by step, in the event loop (``charged``, for what it begins ``alike``)
-  and in the store's threads (``spend``).
-- Work whose length a client decides is done ``one_at_a_time`` for each owner: what it gathers is in memory once,
+- Work in an owner's name is charged to it step by step. In the event loop ``charged`` does this, and ``alike`` for what
+  it begins. In the store's threads ``spend`` does.
+- Work whose length a client decides is done ``one_at_a_time`` for each owner. What it gathers is in memory once,
   however many such calls are under way. It goes in slices, with ``give_way`` between them, and waits while the owner is
   in debt.
 """
@@ -77,7 +77,7 @@ class Shares:
 
     @contextlib.asynccontextmanager
     async def alone(self, owner: Hashable) -> AsyncGenerator[None]:
-        """Has this work of an owner done after its other work of this kind, in the order in which it came.
+        """Has this work of an owner done after its other work of this kind, in order of arrival.
 
         Raises:
             ShuttingDown: ``end`` was called before its turn came.
@@ -136,20 +136,20 @@ _account: ContextVar[_Account | None] = ContextVar("account", default=None)
 
 
 def alike(work: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T]:
-    """The same work for a task of its own, charged to the owner of this task; to nobody where it has none."""
+    """The same work for a task of its own, charged to this task's owner, if it has one."""
     account = _account.get()
     return work if account is None else _Charged(account, work)
 
 
 def spend(seconds: float) -> None:
-    """Charges what was used elsewhere, in a thread, to the owner of this task; to nobody where it has none."""
+    """Charges what was used elsewhere, in a thread, to this task's owner, if it has one."""
     if (account := _account.get()) is not None:
         account.shares.spend(account.owner, account.group, seconds)
 
 
 @contextlib.asynccontextmanager
 async def one_at_a_time() -> AsyncGenerator[None]:
-    """Has the long work of this task's owner done after what the owner asked for before; nobody's is done at once.
+    """Has the long work of this task's owner done after its earlier work; without an owner, at once.
 
     Raises:
         ShuttingDown: the daemon stops, and the task has an owner.

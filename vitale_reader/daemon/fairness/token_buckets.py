@@ -1,7 +1,7 @@
 """The shares that nobody exceeds: of the daemon's time, of openings, of places.
 
-Whoever is slowed or refused here, slows nobody else. Every share belongs to one client, to one process that has not
-said yet who it is, or to one user of the machine.
+Whoever is slowed or refused here, slows nobody else. Every share belongs to one client, to one process not yet
+identified, or to one user of the machine.
 """
 
 from collections import OrderedDict
@@ -24,7 +24,7 @@ class Rate(msgspec.Struct, frozen=True):
 
 
 class Bucket:
-    """A token bucket (ITU-T I.371): it fills at a rate up to a burst, and may go into debt."""
+    """A token bucket (ITU-T I.371), filled at a rate up to a burst, that may go into debt."""
 
     def __init__(self, rate: Rate, clock: Callable[[], float]) -> None:
         self._rate = rate
@@ -101,7 +101,10 @@ class UnreadBytes:
         self._owner_of: dict[Buffered, Hashable] = {}
 
     def exceeded(self, owner: Hashable, connection: Buffered) -> bool:
-        """True if too much waits, and this connection has a part in it; to be asked whenever it was given something."""
+        """True if too much waits for this owner, and this connection has a part in it.
+
+        To be asked whenever the connection was given something.
+        """
         if connection.get_write_buffer_size() <= self._least:
             self.forget(connection)
             return False
