@@ -1,4 +1,4 @@
-"""Limits of pages: a script in a page can call all that the page may, and must not empty a card by itself."""
+"""Rate limits of pages: a script can make any call of its page, but not read cards at will."""
 
 import time
 from collections.abc import Callable

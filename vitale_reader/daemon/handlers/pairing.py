@@ -1,4 +1,4 @@
-"""Calls of the pairing of a page: those of the page before it is paired, those of the desk where a person types."""
+"""Calls that pair a page: the page's own before it is paired, and the desk's, where a person types."""
 
 import asyncio
 import secrets
