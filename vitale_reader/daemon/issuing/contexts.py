@@ -3,8 +3,8 @@
 - A context belongs to the client whose token told it; to every other it is unknown.
 - A new reading at a client releases its former contexts. Where nothing comes of it, those that the service did not
   release are held on.
-- Its owner is told once that it ends soon: ``NOTICE`` seconds before, or after three quarters of a shorter life. If no
-  session of the owner is open then, the first one that opens is told.
+- Its owner is told once that it ends soon, ``NOTICE`` seconds before. For a shorter life that is after three quarters
+  of it. If no session of the owner is open then, the first one that opens is told.
 - At its end a context is forgotten. What lives is known across restarts.
 """
 
@@ -75,7 +75,7 @@ _LIVING = select(contexts).where(
 
 
 class Kept(ContextClaim, frozen=True, kw_only=True):
-    """Sealed content of a context: the claims that its client got, and the kind of service that vouched for it."""
+    """Sealed content of a context: the claims its client got, and the kind of service that vouched for them."""
 
     origin: Origin = "unknown"
 
@@ -172,7 +172,10 @@ class Contexts:
                 await self._forget_released(held)
 
     async def release_taken(self, taken: Iterable[HeldContext]) -> None:
-        """Releases what nobody holds any more, as well as can be: what the service does not hear ends by itself."""
+        """Releases what nobody holds any more, as far as possible.
+
+        What the service does not hear of ends by itself.
+        """
         for held in taken:
             await self.let_go(self._open(held).identifiant)
             await self._forget_released(held)
@@ -191,7 +194,7 @@ class Contexts:
     # ── the client's calls ──
 
     async def restore(self, client_id: str, identifiant: str) -> ContextRestored:
-        """A context of a client once more: from the service, or where that does not answer, as it is held.
+        """Restores a context of a client: from the service, or as it is held if that does not answer.
 
         Raises:
             ContextUnknown: not a context of this client, or not any more.
@@ -328,7 +331,7 @@ class Contexts:
         await self._update(again)
 
     def _opens(self, held: HeldContext) -> bool:
-        """True if it was sealed with the keys that the station has now, and may be used in its mode of now."""
+        """True if it was sealed with the station's present keys, and may be used in its present mode."""
         try:
             kept = self._open(held)
         except InvalidTag:

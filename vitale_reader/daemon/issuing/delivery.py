@@ -5,14 +5,14 @@ Whether the hub gave it to the request, or a client submitted it itself, is all 
 Each delivery is a task of its own, and waits for nobody else's. The order of its steps is what its promises rest on:
 
 1. A string is reserved before it is sent anywhere, so that it counts once.
-2. The release of the client's former contexts is asked for before a new one, which waits for no answer to it. Where it
-   gets none, it keeps those that the service did not release.
-3. While the service is asked, the client may cancel, go away, or run out of time. It is answered at once; the service
+2. The release of the client's former contexts is asked for before a new one, without waiting for the answer. A client
+   that gets no new one keeps those that the service did not release.
+3. While the service is asked, the client may cancel, go away, or run out of time. It is answered at once. The service
    is heard to its end, and a context that comes then is released.
-4. A reading that is told once ends here: no token is made, nothing is kept of it, and its context is released. Those
+4. A reading that is told once ends here: no token is made, and nothing is kept of it. Its context is released. Those
    that the client holds stay.
-5. The token, the mark of the string, the context and the audit line are kept in one transaction, before the reply.
-   Where that fails, the context is released.
+5. The token, the mark of the string, the context and the audit line are kept in one transaction. This happens before
+   the reply. Where that fails, the context is released.
 """
 
 import asyncio
@@ -67,7 +67,10 @@ Fate = Literal["used", "unused", "declined"]
 
 
 class DeliveryClient(Owner, Protocol):
-    """A session, as a delivery sees it; each call goes to the other end at once, if that is still there."""
+    """A session, as a delivery sees it.
+
+    Each call goes to the other end at once, if that is still there.
+    """
 
     def reply(self, request: RequestId, result: PresentationResult) -> None:
         """The presentation that a request waited for."""
@@ -108,7 +111,7 @@ class RequestContext(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         given_up: gets the error with which the request is to end early.
         action: the method, for the audit trail.
         claim: for a request of another desk.
-        tell: where the reading is to be told once and not kept: takes it, in the place of a token.
+        tell: takes a reading that is to be told once and not kept, in place of a token.
         timeline: the stages of its delivery.
     """
 

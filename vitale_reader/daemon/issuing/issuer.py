@@ -1,4 +1,4 @@
-"""From a presentation to a token: the reading, cut to what was asked for, in claims, signed for one client."""
+"""Tokens of presentations: the reading, cut to what was asked for, in claims signed for one client."""
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
@@ -106,7 +106,10 @@ def _only(part: PartT, needs: dict[str, str], scopes: Sequence[str]) -> PartT:
 
 
 def uuid7(milliseconds: int, randomness: bytes) -> str:
-    """A UUID of version 7 (RFC 9562 section 5.7): 48 bits of time, then 74 of the 80 random bits given."""
+    """A UUID of version 7 (RFC 9562 section 5.7): 48 bits of time and 74 random bits.
+
+    The 74 are taken from the 80 bits given.
+    """
     value = (milliseconds & (1 << 48) - 1) << 80 | int.from_bytes(randomness[:10], "big")
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62

@@ -1,10 +1,10 @@
 """The site's opposition lists: serials of cards that are not to be taken, from files that the site imports.
 
-- A serial is kept as the first 64 bits of a keyed digest. With a list of a million, one other card in some eighteen
-  million million would be taken for a listed one.
-- In the store the digests lie sorted and sealed, in pieces: nothing can be read, looked for or added there.
+- A serial is kept as the first 64 bits of a keyed digest. With a million entries, one unlisted card in some eighteen
+  million million is taken for a listed one.
+- In the store the digests lie sorted and sealed, in pieces. Nothing can be read, looked for or added there.
 - In memory they are one array of 8 bytes each, in which a look-up is a binary search.
-- A list takes the place of the former one of its name in one transaction; daemons that run find it by its generation.
+- A list takes the place of the former one of its name in one transaction. Daemons that run find it by its generation.
 """
 
 import asyncio
@@ -148,7 +148,7 @@ def replace(
 ) -> Callable[[Connection], int]:
     """Returns the write that replaces a list by its name; it gives the number of its entries.
 
-    The serials are read here, one after the other: what is held of each are the eight bytes of its digest.
+    The serials are read here, one after the other. Of each, only the eight bytes of its digest are held.
 
     Args:
         vault: seals it.
@@ -156,7 +156,8 @@ def replace(
         serials: as ``serials_of`` gives them.
         at: now, epoch seconds.
         remembered: what the station knows of the store.
-        told: called now and then: entries that were read, or written of how many; of 0 while that is not known.
+        told: called now and then with the number of entries read or written, and their total. The total is 0 while it
+            is not known.
     """
     table = SealedTable(opposition_lists, vault, remembered or Remembered())
     telling = _Telling(told)
@@ -193,7 +194,10 @@ class _Telling:
 
 
 def _sorted(vault: Vault, serials: Iterable[str], telling: _Telling) -> "array[int]":
-    """The digests of serials in their order, each once; sorted bucket by bucket, for a list of numbers is large."""
+    """The digests of serials in their order, each once.
+
+    They are sorted bucket by bucket, since a list of numbers is large.
+    """
     buckets = [array("Q") for _ in range(256)]
     for count, serial in enumerate(serials, 1):
         digest = _digest(vault, serial)
@@ -238,7 +242,7 @@ def _drop_parts(connection: Connection, generations: Mapping[str, str]) -> None:
 def summaries(vault: Vault, *, remembered: Remembered | None = None) -> Callable[[Connection], list[ListSummary]]:
     """Returns the look that gives the public facts of every list.
 
-    It raises ``StoreUnavailable`` where one was changed, as at a desk that serves: nobody can tell what was on it.
+    It raises ``StoreUnavailable`` where one was changed, as at a desk that serves. Nobody can tell what was on it.
     """
     table = SealedTable(opposition_lists, vault, remembered or Remembered())
 
@@ -257,7 +261,9 @@ def _changed() -> StoreUnavailable:
 
 
 def serials_of(lines: Iterable[str]) -> Iterator[str]:
-    """The serials in the lines of a file: the first column each; blank lines, ``# comments`` and a heading are none.
+    """The serials in the lines of a file: the first column of each.
+
+    Blank lines, ``# comments`` and a heading are skipped.
 
     Raises:
         LocalMisuse: a line is no serial; ``data.line`` says which. What it holds is not repeated.
@@ -288,12 +294,12 @@ def holds(digests: "array[int]", digest: int) -> bool:
 
 
 def _place(generation: str, part: int, parts: int) -> str:
-    """Context under which a piece is sealed: no piece can be left out, moved or taken from another list unseen."""
+    """Context under which a piece is sealed: none can be omitted, moved or taken from another list unseen."""
     return f"opposition:{generation}:{part}/{parts}"
 
 
 def _swapped(digests: "array[int]") -> "array[int]":
-    """In the store the bytes of a digest are in the order of the network; on most machines they are turned round."""
+    """Swaps the bytes of digests on little-endian machines: the store has them in network order."""
     if sys.byteorder == "little":
         digests.byteswap()
     return digests

@@ -67,7 +67,7 @@ class Outbox:
 
     @property
     def degraded(self) -> bool:
-        """True if a token that is kept now is kept at this station only, because the database of the site is away."""
+        """True if a token kept now is kept at this station only, since the site's database is away."""
         return self._store.degraded
 
     async def put(
@@ -92,7 +92,7 @@ class Outbox:
 
         Raises:
             IntegrityError: this presentation already gave this client a token.
-            StoreUnavailable: it could not be kept, or the clock of the desk is wrong: it must not be handed over.
+            StoreUnavailable: it could not be kept, or the clock of the desk is wrong. It must not be handed over.
         """
         self._clock.right()
         sealed = self._vault.seal(token.token.encode(), token.jti)
@@ -162,7 +162,7 @@ class Outbox:
     async def acknowledge(self, client_id: str, jtis: Sequence[str]) -> int:
         """Forgets tokens of a client; returns how many there were.
 
-        While the database of the site is away, nobody knows which of them it holds: what is in the spool may be on its
+        While the database of the site is away, nobody knows which of them it holds. What is in the spool may be on its
         way. They are noted there and count as forgotten, and are so before they could be listed again.
 
         Raises:
@@ -194,7 +194,7 @@ class Outbox:
         return await forget_ended(self._store.run, self._clock.purging, _PURGE)
 
     def _opened(self, row: RowMapping) -> OutboxToken | None:
-        """A token for whom it was made; a row that somebody else wrote, or that is damaged, costs that row only."""
+        """The token in a row; None for a row that is damaged or that somebody else wrote."""
         if row_seals.holds(self._vault, outbox, row):
             with contextlib.suppress(InvalidTag):
                 token = self._vault.unseal(row["sealed"], row["jti"]).decode()

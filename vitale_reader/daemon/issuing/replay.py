@@ -1,13 +1,13 @@
 """The replay guard: an apCV string counts once, at all the stations of a store, across restarts.
 
 A string is reserved before it is resolved and marked as used together with its token. Whatever dies in between, it
-counts as used: nobody can know how far the service got. Kept is the keyed digest of its canonical form, which is the
-same however the string was dressed; never the string.
+counts as used: nobody can know how far the service got. Kept is the keyed digest of its canonical form, never the
+string. That form is the same however the string was dressed.
 
-A desk knows by itself, too, what was used there since it was started: whoever removes the row makes it forget nothing.
+A desk also knows by itself what was used there since it was started. Whoever removes the row makes it forget nothing.
 
-After a restore nobody may know which strings were used since the backup, and after a new key of the site nobody can
-know which were used before. Then none is taken until those that were in circulation have ended (``close_until``).
+After a restore nobody may know which strings were used since the backup. After a new key of the site nobody can know
+which were used before. Then none is taken until those that were in circulation have ended (``close_until``).
 """
 
 import logging
@@ -65,7 +65,7 @@ _ASKED = "vitale-reader closed"
 
 
 class Claimed(msgspec.Struct, frozen=True, kw_only=True):
-    """A string that is reserved for one presentation: the row that says so, but for its state and its seal."""
+    """A string reserved for one presentation: the row that says so, without its state and its seal."""
 
     digest: str
     expires_at: float
@@ -170,7 +170,7 @@ class ReplayGuard:
     def settle(self, claimed: Claimed) -> Write:
         """Returns the write that marks a reserved string as used, within the transaction that keeps its token.
 
-        The same however often it is asked for: a token that the database did not take is kept in the spool.
+        It is the same however often asked for: a token not taken by the database goes to the spool.
         """
         seal = self._row(claimed, "used")["seal"]
         return Write(_SETTLE, {"of_digest": claimed.digest, "settled": "used", "settled_seal": seal})
@@ -222,7 +222,9 @@ def _closed_here(connection: Connection, vault: Vault) -> Closed:
 
 
 def close_until(connection: Connection, vault: Vault, until: float, why: Reason) -> Closed:
-    """Has no string taken until then, by any daemon that starts from now on; a longer time that runs goes on.
+    """Has no string taken until then, by any daemon that starts from now on.
+
+    A longer time that already runs goes on.
 
     Returns:
         What holds now.
