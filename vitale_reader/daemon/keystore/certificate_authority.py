@@ -1,4 +1,6 @@
-"""The X.509 certificates of the station's authority: its own, and those that it makes (RFC 5280 profiles, P-256 keys).
+"""The X.509 certificates of the station's authority: its own, and those that it makes.
+
+They follow the profiles of RFC 5280, with P-256 keys.
 
 Apart from ``certificates``, since they are made at the first start and at pairings only: else nobody loads x509.
 """
@@ -96,7 +98,10 @@ def _builder(
 
 
 def _usage(*, authority: bool) -> x509.KeyUsage:
-    """RFC 5280 §4.2.1.3; programs that check strictly, as Python does from 3.13 on, refuse an authority without it."""
+    """The key usage of a certificate (RFC 5280 §4.2.1.3).
+
+    Programs that check strictly, as Python does from 3.13 on, refuse an authority without it.
+    """
     return x509.KeyUsage(
         digital_signature=not authority,
         content_commitment=False,

@@ -1,7 +1,7 @@
 """The station's small certificate authority: the daemon's certificate, and those of clients made at pairing.
 
-Nobody else trusts this authority and it trusts nobody else: clients pin the daemon's certificate by its digest, the
-daemon knows each client's by its digest. They lie in ``state/tls/`` (0600).
+Nobody else trusts this authority, and it trusts nobody else. Clients pin the daemon's certificate by its digest, and
+the daemon knows each client's by its digest. They lie in ``state/tls/`` (0600).
 """
 
 import datetime as dt

@@ -1,4 +1,6 @@
-"""Refuses a private folder in which others have a hand, so that what is kept there would not be this station's alone.
+"""Refuses a private folder in which others have a hand.
+
+What is kept there would not be this station's alone.
 
 | a private folder, or what leads to it | refused |
 |---|---|
@@ -7,8 +9,8 @@
 | itself a symbolic link | of another user; for root, always |
 | in a folder of another user, or that all may write to (not as ``/tmp`` is) | for root |
 
-On Windows access lists say the same. A folder that others may read is given a list of its own (``access_lists``), as
-its mode is set elsewhere. It is refused where that is of no avail, as on a medium without lists.
+On Windows access lists say the same. A folder that others may read gets a list of its own (``access_lists``), as its
+mode is set elsewhere. It is refused where that is of no avail, as on a medium without lists.
 """
 
 import os

@@ -1,7 +1,7 @@
 """The station's secrets under a key that the keyring of the operating system holds (``[keys] keyring``).
 
 The keyring gets 32 bytes and no more: those of some systems take no more than a password. Without its key the file of
-the secrets tells nothing, and a copy of it is worth nothing on another machine. Needs the extra ``[keyring]``.
+the secrets tells nothing. A copy of it is worth nothing on another machine. Needs the extra ``[keyring]``.
 """
 
 import secrets

@@ -1,4 +1,4 @@
-"""Private files of the station: folders that are closed to other users, and what others may do with a file."""
+"""Private files of the station: folders closed to other users, and what others may do with a file."""
 
 import stat
 import sys

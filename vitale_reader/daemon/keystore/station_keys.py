@@ -4,8 +4,8 @@ They live in ``state/station.json`` (0600), made at first start and written whol
 configured to keep them under a key of the operating system's keyring.
 
 The overlap of a rotated key goes by the time of the station's store. A clock that jumped forward hides no key before
-that much time can have passed, and one that was set back keeps none for longer than a second overlap. What a clock
-hides is not thrown away: it counts again when the clock is right.
+that much time can have passed. One that was set back keeps none for longer than a second overlap. What a clock hides is
+not thrown away: it counts again when the clock is right.
 """
 
 import hashlib
@@ -230,7 +230,7 @@ class Keys:
         return self._secrets
 
     def _lives(self, key: SigningKey, now: float, believed: float) -> bool:
-        """True of a key that signs, or was retired not too long ago; nor in a year that has not come."""
+        """True for a key that signs, or whose retirement is neither too long ago nor too far ahead."""
         if key.retired_at is None:
             return True
         return key.retired_at - now < self._overlap and not self._is_over(key, believed)

@@ -75,7 +75,7 @@ class Vault(msgspec.Struct, frozen=True, kw_only=True):
         return AESGCM(self.sealing).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound_to.encode())
 
     def digest(self, kind: str, value: bytes) -> str:
-        """HMAC-SHA-256 in hex under which a used string, or the name of a context, is known again and not shown.
+        """HMAC-SHA-256 in hex by which a used string or a context's name is recognised, without being shown.
 
         Args:
             kind: what the value is; values of different kinds never share a digest.
