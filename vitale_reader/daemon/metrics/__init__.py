@@ -1,6 +1,6 @@
-"""Metrics of the daemon: what is counted, what is looked up when somebody asks, and the process that shows it.
+"""Metrics of the daemon: counters, gauges that are looked up on request, and the process that shows them.
 
-The core parses no HTTP and makes no text for Prometheus: it hands plain figures to the exporter, a process of its own.
+The core parses no HTTP and makes no text for Prometheus. It hands plain figures to the exporter, a process of its own.
 
 For other rooms: ``bearer``, ``exporter``, ``gauges``, ``tally``.
 """

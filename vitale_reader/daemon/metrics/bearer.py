@@ -1,6 +1,6 @@
-"""The bearer of the metrics: the secret that a scraper shows, in a file that its user or group may read.
+"""The bearer of the metrics: the scraper's secret, in a file that its user or group may read.
 
-One that is there is taken as it is: whoever looks after the machine has written it, for the group of the scraper. One
+One that is there is taken as it is. Whoever looks after the machine has written it, for the group of the scraper. One
 that everybody may read is refused.
 """
 
@@ -28,7 +28,9 @@ def bearer_file(state: Path, configured: str | None) -> Path:
 
 
 def bearer_digest(file: Path) -> bytes:
-    """SHA-256 of the bearer in a file, which is made where there is none: the exporter need not know more.
+    """SHA-256 of the bearer in a file, which is made where there is none.
+
+    The exporter need not know more.
 
     Raises:
         ConfigurationInvalid: the file cannot be read or made, everybody may read it, or no bearer is in it.

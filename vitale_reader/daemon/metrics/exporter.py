@@ -1,4 +1,4 @@
-"""The core's side of the exporter: the port it listens on, its bearer, and the line on which it asks for the figures.
+"""The core's side of the exporter: its port, its bearer, and its line for requesting figures.
 
 The exporter inherits its sockets and its line, and knows only the digest of the bearer. Whoever takes it over can ask
 for figures, which identify nobody.

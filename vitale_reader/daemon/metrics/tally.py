@@ -1,7 +1,7 @@
 """The tally: counts and distributions of what was observed since the start.
 
 Labels are words of the catalogue, of the configuration and of this program. Whoever sends a new one each time, as a
-plug-in might, fills ``MOST_SERIES`` and no more: what is beyond counts as ``other``.
+plug-in might, fills no more than ``MOST_SERIES``. What is beyond counts as ``other``.
 """
 
 from bisect import bisect_left
