@@ -1,4 +1,7 @@
-"""Subjects of log lines that are told once each, and so many in all: whoever makes up new ones fills no disk."""
+"""Subjects of log lines that are told once each, and so many in all.
+
+So whoever makes up new ones fills no disk.
+"""
 
 from collections.abc import Hashable
 
