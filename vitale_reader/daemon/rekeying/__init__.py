@@ -1,4 +1,4 @@
-"""A new key of a site: what its database, its spools and its desks keep goes from one key to another.
+"""A new key of a site, to which its database, its spools and its desks change over.
 
 For other rooms: ``procedure``.
 """

@@ -1,8 +1,10 @@
-"""The steps by which a site takes a new key, at each desk; interrupted anywhere, they go on where they were.
+"""The steps by which a site takes a new key, at each desk.
 
-1. The new key lies beside the former one, as ``site.key.new``: made here, or brought from the desk that began.
+Interrupted anywhere, they go on where they were.
+
+1. The new key lies beside the former one, as ``site.key.new``. It is made here, or brought from the desk that began.
 2. The database is resealed in one transaction, by whoever comes first. From then on no desk starts with the former key.
-   No string of an apCV is taken until those of before have ended: which were used cannot be known any more.
+   No string of an apCV is taken until those of before have ended. Which of them were used cannot be known any more.
 3. What this desk keeps by itself is taken over: its spool, and its memory of the trail.
 4. The new key takes the place of the former one, which is kept beside it under its date.
 """
@@ -73,7 +75,9 @@ class Rekeyed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def rekey(home: Home, config: Config, *, key: Path | None, apcv_after: float, at: float) -> Rekeyed:
-    """Has a desk take a new key, and the site with it where this desk is the first; its daemon does not run.
+    """Has a desk take a new key, and the site with it where this desk is the first.
+
+    The daemon of the desk must not run.
 
     Args:
         home: the desk.

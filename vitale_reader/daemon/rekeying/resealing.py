@@ -2,8 +2,8 @@
 
 - Only what bears a seal of the former key is taken over. A store that is not whole is not resealed: nobody could tell
   afterwards what was changed before.
-- What is known by a keyed digest alone cannot be found again under another key: used strings and opposition lists are
-  removed, and told.
+- What is known by a keyed digest alone cannot be found again under another key. Used strings and opposition lists are
+  removed, and this is told.
 - The chains of the audit trail are linked anew. What an administrator let go on before is let go on still.
 """
 
