@@ -1,7 +1,7 @@
 """Backs a store up, and puts a backup back: SQLite by its own backup, PostgreSQL by its own tools.
 
-A backup is a file as the database knows it (of SQLite, or ``pg_dump --format=custom``), and worth nothing without the
-keys. What happened after it is unknown when it is back, so ``restored`` closes what could be used once more:
+A backup is a file in the database's own format (SQLite's, or ``pg_dump --format=custom``). It is worth nothing without
+the keys. What happened after it is unknown when it is back, so ``restored`` closes what could be used once more:
 
 | unknown since the backup | what is done |
 |---|---|
@@ -117,9 +117,10 @@ def back_up(store: Path | str, file: Path) -> None:
 
 @contextlib.contextmanager
 def put_back(store: Path | str, file: Path) -> Generator[Path | str]:
-    """Puts a backup in the place of what the store holds, whole or not at all; no daemon may use it.
+    """Puts a backup in place of what the store holds, whole or not at all.
 
-    Gives where it is: a file, which takes the place of the store if all went well with it, or the database itself.
+    No daemon may use the store meanwhile. Gives where it is: a file, or the database itself. The file takes the place
+    of the store if all went well with it.
 
     Raises:
         LocalMisuse: the file is no backup of such a store.

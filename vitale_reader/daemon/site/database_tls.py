@@ -1,7 +1,7 @@
-"""Requires that the line to a site's database is encrypted and its server checked, unless it stays on this machine.
+"""Requires an encrypted line to a site's database and a checked server, unless the line stays on this machine.
 
-Read as libpq reads it: the URL before the environment (``PGHOST``, ``PGSSLMODE`` …). A service file is not looked into,
-so that what it might say is taken for a remote host without TLS.
+Read as libpq reads it: the URL before the environment (``PGHOST``, ``PGSSLMODE`` …). A service file is not looked into.
+So what it might say is taken for a remote host without TLS.
 """
 
 import ipaddress

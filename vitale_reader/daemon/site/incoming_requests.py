@@ -1,13 +1,14 @@
-"""Requests of other desks for the readers here: each visits this desk's hub like one of its own sessions would.
+"""Requests of other desks for the readers here.
 
-A request visits while it is open at the site, this desk's readers are meant, and one of them may read for it. To the
-hub it is one request more, in the order of its coming. Before anything is read for it, it is taken, by one statement of
-the database: of two desks that could read for it, one does. Its token, the line in the audit trail and its answer are
-written in one transaction, which fails if the request is over.
+Each visits this desk's hub like one of its own sessions would. A request visits while it is open at the site and means
+readers of this desk. At least one of these must be able to read for it. To the hub it is one request more, in the order
+of its coming. Before anything is read for it, one statement of the database takes it. Of two desks that could read for
+it, only one does. Its token, the line in the audit trail and its answer are written in one transaction. That fails if
+the request is over.
 
-The asking desk is trusted within the site. Its row is sealed with the key of the site, its client is one of the
-registry, and it has checked the scopes. A desk that cannot serve the request (no reader, stopping) does not answer:
-another one may.
+The asking desk is trusted within the site. Its row is sealed with the key of the site, and its client is one of the
+registry. The scopes were checked by the asking desk. A desk that cannot serve the request (no reader, stopping) does
+not answer: another one may.
 """
 
 import asyncio
@@ -63,7 +64,7 @@ RequestId = int | str
 
 
 class Visitor(msgspec.Struct, eq=False):
-    """A request of another desk, as the desk and the delivery here see it: a client, and what its delivery needs."""
+    """A request of another desk, seen here as a client, with what its delivery needs."""
 
     number: int
     id: str
@@ -206,7 +207,7 @@ class Answering:
         """A request was asked, in the words of the call: comes, if this desk can answer it.
 
         Returns:
-            False where the call does not say what is asked for, and the row has to be looked at.
+            False where the call does not say what is asked for. The row has to be looked at then.
         """
         found = self._rows.heard_request(request, told)
         if found is None:

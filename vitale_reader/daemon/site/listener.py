@@ -1,8 +1,8 @@
-"""Hears what the other desks of a site say: looks at the rows at each beat, and at once when a notification comes.
+"""Hears the other desks of a site: reads the rows at each beat, and at once upon a notification.
 
-Notifications come on a connection of their own. Where there is none (the database is away, or the event loop cannot
-wait for its socket, as on Windows), the beat alone is heard. That it works is known by what comes: with each beat a
-desk calls itself, and where that was not heard by the next one, the connection is made anew.
+Notifications come on a connection of their own. Where there is none, the beat alone is heard. The database may be away,
+or the event loop unable to wait for its socket, as on Windows. That it works is known by what comes: with each beat a
+desk calls itself. Where that was not heard by the next one, the connection is made anew.
 """
 
 import asyncio
@@ -111,7 +111,10 @@ class SiteListener:
                 self._beaten()
 
     def _beaten(self) -> None:
-        """A beat was called to this desk itself; it comes before the next one, or the connection is not believed."""
+        """A beat was called to this desk itself.
+
+        It has to come before the next one, or the connection is not believed.
+        """
         self._unheard += 1
         if self.listens and self._unheard > MISSED:
             self._readable.set()

@@ -1,8 +1,8 @@
-"""Storage of a station: a file of its own, or the database of its site, under the key of the site.
+"""Storage of a station: a file of its own, or its site's database under the site's key.
 
-The desks of a site share one key, made at the first desk and carried to the others by their installer. The database has
-a keyed digest of it, and a desk with another key is refused at its start. Such a desk would keep what the others cannot
-read, and let pass what they have seen.
+The desks of a site share one key. It is made at the first desk, and carried to the others by their installer. The
+database has a keyed digest of it, and a desk with another key is refused at its start. Such a desk would keep what the
+others cannot read, and let pass what they have seen.
 """
 
 import contextlib
@@ -166,7 +166,7 @@ async def open_store(
 
 
 def check(home: Home, config: Config) -> None:
-    """Looks at what can be looked at without a database: its URL and line, its driver, the site's key if there is one.
+    """Checks what needs no database: its URL and line, its driver, and the site's key, if any.
 
     Raises:
         ConfigurationInvalid: one of them cannot be used.
@@ -184,7 +184,7 @@ def site_key_file(home: Home, config: Config) -> Path:
 
 
 def anchor_file(home: Home, config: Config) -> Path:
-    """Path at which the station notes the end of its chain in the audit trail: one file for each of the two stores."""
+    """Path at which the station notes the end of its chain in the audit trail: one file a store."""
     return home.state / ("audit.anchor" if config.store == "sqlite" else "audit-site.anchor")
 
 
@@ -199,7 +199,7 @@ def spool_anchor(home: Home) -> Path:
 
 
 def look_into(home: Home, config: Config, keys: Keys, *, reading: bool) -> tuple[Store, Vault]:
-    """The store of a station and the keys of what is in it, for work beside the daemon; nothing is made.
+    """The store of a station and the keys of its content, for work beside the daemon; nothing is made.
 
     Raises:
         ConfigurationInvalid: the key of the site cannot be used.
@@ -258,7 +258,7 @@ def require_own_store(connection: Connection, vault: Vault, home: Home, config: 
 
 
 def spooled(home: Home) -> int:
-    """Number of tokens and lines of the audit trail that wait at this desk for the database of its site.
+    """Number of tokens and audit lines that wait at this desk for the database of its site.
 
     Raises:
         StoreUnavailable: the spool cannot be read.
@@ -268,7 +268,7 @@ def spooled(home: Home) -> int:
 
 
 def last_outage(home: Home) -> Outage | None:
-    """The last time that the database of the site was away from this desk, and why; None where nothing is known.
+    """The last time that the site's database was away from this desk, and why; None if unknown.
 
     Raises:
         StoreUnavailable: the spool cannot be read.
@@ -331,7 +331,8 @@ async def _agree(store: Store, vault: Vault, file: Path) -> None:
 async def _agree_on_closing(store: Store, spool: Store, vault: Vault) -> None:
     """Has site and station know, both, until when no string is taken: whichever was told so for longer.
 
-    A station that starts on its spool would not hear of it otherwise, nor a site that somebody took the row from.
+    A station that starts on its spool would not hear of it otherwise. Nor would a site from which somebody took the
+    row.
     """
     shut = await store.run(lambda connection: closed(connection, vault))
     known = await spool.run(lambda connection: close_until(connection, vault, shut.until, shut.why))

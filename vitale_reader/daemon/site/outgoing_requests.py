@@ -1,12 +1,12 @@
 """Requests of this desk's sessions for readers of other desks: asked, followed, answered, ended.
 
-Each request is a task of its own. It ends once: with what another desk answered, or early, by its client, its time, or
-because nobody is left who could answer. Ending it early takes its row away; where an answer was in it already, the
-token is in the outbox and the answer is given.
+Each request is a task of its own. It ends once: with the answer of another desk, or early. It ends early when its
+client ends it, its time is over, or nobody is left who could answer. Ending it early takes its row away. Where an
+answer was in it already, the token is in the outbox and the answer is given.
 
-A desk that took a request and died has presented something to nobody: ``reader_gone``, at once. A request whose
-readers are all gone waits for them as a local one does (``hub.GRACE_NEW``, ``hub.GRACE_LOST``). One that never had a
-reader waits also for as long as drivers of a desk that is meant have not told their readers since they were started.
+A desk that took a request and died has presented something to nobody: ``reader_gone``, at once. A request whose readers
+are all gone waits for them as a local one does (``hub.GRACE_NEW``, ``hub.GRACE_LOST``). One that never had a reader
+also waits for drivers just started at the desks that are meant. It waits until they have told their readers.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The other desks of the site, put together: their readers, what is asked of them, and what they ask of this one."""
+"""The other desks of the site, put together: their readers, requests to them, and requests from them."""
 
 import asyncio
 import json
@@ -264,7 +264,7 @@ class RemoteDesks:
             self._meet(found)
 
     def _meet(self, row: DeskRow) -> None:
-        """Another run of a daemon tells under this station's id: one that died, or one of a copy of this station."""
+        """Meets another run of a daemon under this station's id: one that died, or one of a copy."""
         if row.incarnation == self._rows.incarnation:
             return
         if not self._rows.desks.is_elder(row):

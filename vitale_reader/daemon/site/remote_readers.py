@@ -2,7 +2,7 @@
 
 Pure: what was heard goes in, what has to be announced comes out.
 
-- A reader of another desk is named ``<its id there>@<the station's id>``: ids of readers are those of devices, and two
+- A reader of another desk is named ``<its id there>@<the station's id>``. Ids of readers are those of devices, and two
   desks may have the same one. One's own readers may be named so as well.
 - ``group:<name>`` means every reader of every desk that is in the group, whenever it comes.
 """
@@ -32,7 +32,7 @@ class DeskTold(msgspec.Struct, frozen=True, kw_only=True):
         version: of its software; empty of one that does not tell.
         host: the machine that it runs on.
         started: when this run of its daemon first told something, by the database's clock.
-        rival: the run of a daemon whose row under the same station's id this one took the place of; empty for none.
+        rival: the run of a daemon whose row under the same station's id this one replaced; empty for none.
         status: how it is; absent of one that does not tell.
     """
 
@@ -53,7 +53,7 @@ class DeskStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         listens: whether it hears notifications.
         clock_offset: seconds by which its clock is ahead of the database's.
-        away_since: when it last lost the database, by its own clock in epoch seconds; 0 for never since its start.
+        away_since: when it last lost the database, by its own clock in epoch seconds. 0 means never since its start.
         away_until: when it had it back.
         away_why: the variant of ``store_unavailable`` that says why it lost it.
         away_sqlstate: the answer of the database then, where it gave one.

@@ -1,4 +1,4 @@
-"""Restores the store of a station or of a site: the steps in their order, with no daemon at it."""
+"""Restores the store of a station or of a site: the steps in order, with no daemon running."""
 
 import asyncio
 from collections.abc import Callable, Generator

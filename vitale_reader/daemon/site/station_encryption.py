@@ -1,4 +1,4 @@
-"""Sealing for one station of a site: only that station opens it, and only a station of the site can have made it.
+"""Sealing for one station of a site, which alone opens it; only stations of the site can make it.
 
 X25519 with a key of the sender's for one message, HKDF-SHA-256, AES-256-GCM. The derivation includes a digest of the
 message's context under the key of the site. So a writer of the database that knows a station's public key makes nothing
@@ -44,8 +44,8 @@ def open_box(private: bytes, sealed: bytes, *, vault: Vault, bound_to: str) -> b
     """Decrypts what was sealed for the holder of a private key.
 
     Raises:
-        cryptography.exceptions.InvalidTag: for somebody else, by somebody without the key of the site, bound to
-            something else, or damaged.
+        cryptography.exceptions.InvalidTag: it is for somebody else, bound to something else, or damaged. Or somebody
+            without the key of the site sealed it.
     """
     theirs, nonce = sealed[:PUBLIC_BYTES], sealed[PUBLIC_BYTES : PUBLIC_BYTES + NONCE_BYTES]
     own = X25519PrivateKey.from_private_bytes(private)

@@ -1,6 +1,6 @@
 """The stations of a site as they know one another: whose tokens are genuine, and whose clients.
 
-A token that was made at one desk may be fetched and verified at another; a client that was paired at one desk may show
+A token that was made at one desk may be fetched and verified at another. A client that was paired at one desk may show
 its certificate at another. Each station announces its public keys and its authority, sealed with the key of the site.
 With them comes the key for sealing what only this station is to read.
 """

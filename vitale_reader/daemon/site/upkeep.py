@@ -1,6 +1,6 @@
-"""Looks after a site, beside its daemons: how its desks are, and one that is to be one of them no more.
+"""Looks after a site, beside its daemons: the state of its desks, and the removal of one.
 
-A desk that was stolen has the key of the site. Its removal ends what the others believe of it; the key is to be changed
+A desk that was stolen has the key of the site. Its removal ends what the others believe of it. The key is to be changed
 as well, and the password of the database.
 """
 
@@ -108,7 +108,9 @@ def site_state(connection: Connection, vault: Vault, remembered: Remembered) -> 
 
 
 def remove_station(connection: Connection, vault: Vault, remembered: Remembered, station: str) -> Removed:
-    """Ends what the desks of the site believe of a station, and tells them; it does not come back by itself.
+    """Ends what the desks of the site believe of a station, and tells them.
+
+    It does not come back by itself.
 
     Raises:
         StoreUnavailable: the table of the stations was changed by somebody else.

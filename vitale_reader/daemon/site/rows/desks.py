@@ -1,4 +1,7 @@
-"""The rows of the desks: one says that it is there, once a beat, and what it has; the others look."""
+"""The rows of the desks: each says once a beat that it is there, and what it has.
+
+The others look at them.
+"""
 
 import asyncio
 import contextlib
@@ -47,7 +50,7 @@ class DeskRows:
         self.incarnation = incarnation
 
     async def tell(self, told: DeskTold, version: int) -> DeskRow | None:
-        """Says what this desk is and has; gives the row of another daemon that stood there under this station's id.
+        """Says what this desk is and has; gives another daemon's row found under this station's id, if any.
 
         Such a row may be of a run that died, or of a living copy of this station. The announcement names that run
         (``rival``), so that a living copy learns of this one.

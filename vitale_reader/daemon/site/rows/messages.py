@@ -1,4 +1,4 @@
-"""Messages between the desks of a site, as their rows hold them, sealed, and what one look at the rows finds."""
+"""Messages between the desks of a site, as sealed rows hold them, and the result of one look."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Request of a desk to the others, in the name of one of its clients.
 
     Attributes:
-        until: when it ends, epoch seconds by the clock of the site; 0 where a desk of a version before asks.
+        until: when it ends, in epoch seconds by the site's clock; 0 from a desk of an older version.
     """
 
     __repr__ = concealed
@@ -62,7 +62,7 @@ class DeskRow(msgspec.Struct, frozen=True):
 
 
 class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A request: its id, who asks, for how many seconds more, and who is at it; its answer where it is ours."""
+    """A request: its id, who asks, its seconds left, and who is at it; its answer if ours."""
 
     id: str
     asked_by: str
@@ -74,7 +74,7 @@ class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SeenRows(msgspec.Struct, frozen=True, kw_only=True):
-    """Result of one look: the desks, the requests in the order in which they were asked, new steps of ours."""
+    """Result of one look: the desks, the requests in the order asked, and new steps of ours."""
 
     desks: Mapping[str, DeskRow]
     requests: tuple[RequestRow, ...]

@@ -110,7 +110,7 @@ class RequestRows:
     # ── of the desk that answers ──
 
     def heard_request(self, request: str, told: str) -> tuple[RequestRow, Wanted] | None:
-        """The request in a call, as it was asked; None where the call has none of this site in it."""
+        """The request in a call, as it was asked; None where it holds none of this site."""
         asked_by, _, encoded = told.partition(":")
         try:
             sealed = b64decode(encoded, validate=True)
@@ -174,7 +174,7 @@ class RequestRows:
             raise Cancelled("the request is over, or another desk has it")
 
     async def give_back(self, request: str, audience: Collection[str]) -> None:
-        """Leaves a request to whoever takes it: that this desk took it was not known here, and nothing was done."""
+        """Leaves a request to whoever takes it: this desk did not know that it took it, and did nothing."""
         told = ((desk_channel(station), f"asked:{request}") for station in audience)
         await self._do(_GIVE_BACK, {"request": request, "taken_by": self.incarnation} | called(told))
 

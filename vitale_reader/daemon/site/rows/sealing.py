@@ -1,4 +1,4 @@
-"""Seals of the rows: a row made without the key of the site is no row of this site, and is told once."""
+"""Seals of the rows: a row made without the site's key does not count, and is told once."""
 
 import logging
 from typing import TypeVar
