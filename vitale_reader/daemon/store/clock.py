@@ -1,14 +1,14 @@
-"""The time by which a station judges what it keeps: that of the store, and never further than it can have come.
+"""The time by which a station judges what it keeps: the store's, and never further than possible.
 
 - What several desks share is judged by the clock of their database. Between two looks at it, time goes on as the
   machine counts it, which nobody can set.
 - A clock that jumped forward is believed bit by bit, a day an hour. Long-lived data do not vanish because a battery
   died or a wrong year was typed. A desk that was off for a night has caught up in half an hour.
 - A clock that goes back takes nothing back: what was seen is remembered.
-- How far the clock of the desk is off is told, and beyond what a verifier forgives nothing is issued. The difference is
+- How far the clock of the desk is off is told. Beyond what a verifier forgives nothing is issued. The difference is
   taken from what is issued: it bears the time of the site.
-- A desk that starts while its database is away goes on by the time that it heard before, as long as the machine runs.
-  After that its clock is held against that time: it is not earlier, and not much later.
+- A desk that starts while its database is away goes on by the time that it heard before. It does so for as long as the
+  machine runs. After that its clock is held against that time: it is not earlier, and not much later.
 """
 
 import logging
@@ -45,16 +45,17 @@ _DATABASE_NOW = extract("epoch", func.clock_timestamp())
 
 
 def time_of(connection: Connection, wall: Callable[[], float]) -> float:
-    """The time of a store, epoch seconds: that of its database, or of the desk where it is the desk's own file."""
+    """The time of a store, in epoch seconds: its database's, or the desk's for a file of its own."""
     if connection.dialect.name == "postgresql":
         return float(connection.execute(select(_DATABASE_NOW)).scalar_one())
     return wall()
 
 
 def ahead_of(told: float, before: float, after: float) -> float:
-    """Seconds by which a clock is ahead of another, which told its time between two moments of the first: the least.
+    """The least number of seconds by which a clock is ahead of another.
 
-    Where the answer took long the time may have been told at any moment meanwhile; that is no error of a clock.
+    The other told its time between two moments of the first. Where the answer took long, the time may have been told at
+    any moment meanwhile. That is no error of a clock.
     """
     return before - told if told < before else after - told if told > after else 0.0
 
@@ -111,7 +112,7 @@ class StoreClock:
         """The time that something is issued at, epoch seconds: that of the desk, by the site's where they differ.
 
         Raises:
-            StoreUnavailable: the desk's clock is off by more than ``MOST_OFF``, or nothing was heard of the site since
+            StoreUnavailable: the desk's clock is off by more than ``MOST_OFF``. Or nothing was heard of the site since
                 the start and for ``MOST_UNHEARD`` before.
         """
         wall = self._wall()
@@ -133,7 +134,7 @@ class StoreClock:
     def saw(self, told: float, before: float, after: float) -> None:
         """The database told its time, between two moments of ``steady``.
 
-        A look that took long tells little: what it may be wrong by is not called an error of the desk.
+        A look that took long tells little. What it may be wrong by is not called an error of the desk.
         """
         if not self._shared:
             return
@@ -156,7 +157,7 @@ class StoreClock:
         return min(self.read(connection), self.believed())
 
     def lasting(self) -> float:
-        """The time from which what is to be kept for long is counted: not earlier than any that was seen."""
+        """The time from which long-lived data are counted: not earlier than any time that was seen."""
         return max(self.now(), self._remembered.latest)
 
     def believed(self) -> float:
@@ -169,7 +170,10 @@ class StoreClock:
         return min(now, self._remembered.latest)
 
     def look(self) -> None:
-        """Notices that the clock of the desk was set while it ran, also where there is no other to compare it with."""
+        """Notices that the clock of the desk was set while it ran.
+
+        It does so also where there is no other clock to compare it with.
+        """
         if self._shared:
             self._tell()
             return
@@ -180,7 +184,7 @@ class StoreClock:
             self._started = (self._wall(), self._steady())
 
     def _of_this_boot(self) -> tuple[float, float] | None:
-        """The time of the site as an earlier run of the daemon heard it, if the machine has run since."""
+        """The site's time as an earlier run of the daemon heard it, if the machine has run since."""
         heard = self._remembered.heard
         if not self._boot or heard is None or heard.boot != self._boot:
             return None

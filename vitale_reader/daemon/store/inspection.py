@@ -1,4 +1,4 @@
-"""Looks at every sealed row of a store, and lets a store that was put back go on, as an administrator tells."""
+"""Inspects every sealed row of a store; has a restored store go on, as an administrator tells."""
 
 import logging
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """The station's own memory of its store, in its own folder, where no writer of the database reaches.
 
-- Where the chain of the audit trail ended, how far each sealed table had come, and the latest time that was seen.
+- The end of the audit chain, how far each sealed table had come, and the latest time seen.
 - All of it moves forward only. A store that is behind it was put back, cut or lost, and is told so.
 """
 

@@ -5,11 +5,11 @@ is none it is empty, and no time is carried over from one process to another.
 
 - Linux: ``CLOCK_BOOTTIME``, and the ``boot_id`` of the kernel
   (https://docs.kernel.org/admin-guide/sysctl/kernel.html#random).
-- macOS: ``CLOCK_MONOTONIC_RAW``, which goes on in sleep (clock_gettime(3)), and the boot session that XNU draws at each
-  start. Its ``kern.boottime`` moves when the clock is set, and names nothing.
-- Windows: ``GetTickCount64``, which counts sleep and hibernation, and a key of the registry that is in memory alone
-  (``REG_OPTION_VOLATILE``): gone with the run, or with the user's last session. The times of a start that Windows tells
-  move when the clock is set.
+- macOS: ``CLOCK_MONOTONIC_RAW``, which goes on in sleep (clock_gettime(3)). The name is the boot session that XNU draws
+  at each start. Its ``kern.boottime`` moves when the clock is set, and names nothing.
+- Windows: ``GetTickCount64``, which counts sleep and hibernation. The name is in a key of the registry that is in
+  memory alone (``REG_OPTION_VOLATILE``). It is gone with the run, or with the user's last session. The times of a start
+  that Windows tells move when the clock is set.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
-"""Makes or upgrades the tables of a store, within one transaction: a start that dies in the middle changes nothing.
+"""Makes or upgrades the tables of a store, within one transaction.
 
-A current store is recognised by its revision. Alembic, which takes longer to load than the daemon to start, is loaded
-only where there is something to change.
+A start that dies in the middle changes nothing. A current store is recognised by its revision. Alembic is loaded only
+where there is something to change. It takes longer to load than the daemon to start.
 """
 
 import logging

@@ -1,7 +1,7 @@
 """Notifications between the desks of a site through PostgreSQL, so that none has to poll all the time.
 
 A call is heard when its transaction is done; whoever does not hear it looks later. There is a channel for the whole
-site, and one for each desk: a request wakes the desks that can answer it, and no other.
+site, and one for each desk. A request wakes the desks that can answer it, and no other.
 """
 
 from collections.abc import Iterable

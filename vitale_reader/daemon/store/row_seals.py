@@ -1,7 +1,7 @@
 """Seals rows: a keyed hash over all that a row says, with the table that it is of.
 
-A row is compared as its columns mean it: 5 and 5.0 are one number where the column holds floating point numbers, and
-a text is none. What SQLite took in spite of the type of a column is therefore never what was sealed.
+A row is compared as its columns mean it. In a floating-point column, 5 and 5.0 are one number. A text is none. What
+SQLite took in spite of the type of a column is therefore never what was sealed.
 """
 
 import hmac

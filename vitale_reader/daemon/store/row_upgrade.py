@@ -1,6 +1,6 @@
-"""Brings the rows of a store of a version before forward: once, each under a seal, in pieces of bounded memory.
+"""Upgrade of the rows of an older store: once, each under a seal, in pieces of bounded memory.
 
-It is done by a station that used the store before it had seals, and by no other: rows without a seal that turn up later
+It is done by a station that used the store before it had seals, and by no other. Rows without a seal that turn up later
 are somebody else's.
 """
 
@@ -45,7 +45,7 @@ async def bring_forward(
         told: called after each piece.
 
     Raises:
-        StoreUnavailable: the store does not take it; what was done stays done, and the rest is done the next time.
+        StoreUnavailable: the store does not take it. What was done stays done, and the rest is done the next time.
     """
     if not remembered.knows(DONE) and not await store.run(_done):
         if remembered.knows_store or await store.run(lambda connection: connection.dialect.name) == "sqlite":

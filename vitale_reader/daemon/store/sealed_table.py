@@ -1,10 +1,12 @@
-"""Tables that decide who gets in: each has a head, sealed, which holds its revision and the seal of every row.
+"""Tables that decide who gets in.
 
-- A row counts if it bears its seal, and if that is the one that the head holds for it. An older row put back has a seal
-  that the head does not hold. An older head put back with its rows has a revision below the known one.
-- Each change moves the revision, within its own transaction: what is new is known by a number, and by no clock.
+Each has a head, sealed, which holds its revision and the seal of every row.
+
+- A row counts if it bears its seal, and the head holds that seal for it. An older row put back has a seal that the head
+  does not hold. An older head put back with its rows has a revision below the known one.
+- Each change moves the revision, within its own transaction. So what is new is known by a number, and by no clock.
 - A row that does not count costs that row. A head that does not count costs the table, since nobody can say then what
-  is missing in it: an administrator looks at it, and accepts it (``accept``).
+  is missing in it. An administrator looks at it, and accepts it (``accept``).
 """
 
 import hmac
@@ -48,8 +50,9 @@ class TableFault(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         table: its table.
         key: its primary key; empty where it is the head.
-        why: ``changed`` (not as sealed), ``replaced`` (sealed, but not what the table holds now), ``unknown`` (not
-            sealed by this store), ``missing``, or ``older`` (the whole table was put back).
+        why: ``changed`` (not as sealed), ``replaced`` (sealed, but not what the table holds now), ``unknown``,
+            ``missing``, or ``older``. ``unknown`` means not sealed by this store, ``older`` that the whole table was
+            put back.
     """
 
     table: str
@@ -111,7 +114,9 @@ class SealedTable:
         return self._contents(found.revision, tuple(map(dict, good)), tuple(faults), trusted=True)
 
     def put(self, connection: Connection, *rows: Row) -> int:
-        """Writes rows, each in the place of the one of its key; gives the revision, which counts once it is committed.
+        """Writes rows, each in the place of the one of its key.
+
+        Gives the revision, which counts once it is committed.
 
         Raises:
             StoreUnavailable: the head of the table does not count, or the database did something else.
@@ -158,8 +163,8 @@ class SealedTable:
     def establish(self, connection: Connection) -> None:
         """Makes the head where there is none; rows of a version before are brought forward, once.
 
-        Where the station knows that there was one, or has never seen this store of others, nothing is made: somebody
-        took it away, and could have put rows there.
+        Nothing is made where the station knows that there was one, or has never seen this store of others. Somebody
+        took the head away then, and could have put rows there.
         """
         name = self._name
         if connection.execute(_HEADS.where(table_heads.c.name == name)).first() is not None:
@@ -180,9 +185,10 @@ class SealedTable:
             logger.info("%d rows of %s were brought forward", len(rows), name)
 
     def accept(self, connection: Connection) -> int:
-        """Takes the rows that bear their seal for the table, as an administrator told; how many do not and are removed.
+        """Takes the rows that bear their seal for the table, as an administrator told.
 
-        The new head is above every other that the station has seen.
+        Gives the number of those that do not, which are removed. The new head is above every other that the station has
+        seen.
         """
         name = self._name
         found = connection.execute(_HEADS.where(table_heads.c.name == name)).mappings().first()
@@ -262,7 +268,10 @@ class SealedTable:
         return found
 
     def _finish(self, connection: Connection, head: TableHead, rows: Sequence[Row]) -> int:
-        """Writes the head, and looks at what is there then: a trigger, a rule or a view may do otherwise."""
+        """Writes the head, and looks at what is there then.
+
+        A trigger, a rule or a view may do otherwise.
+        """
         self._write(connection, head)
         if connection.dialect.name == "postgresql":
             connection.execute(_TRIGGERS_NOW)

@@ -1,14 +1,16 @@
-"""A station whose site's database may be away: what need not wait is kept in a SQLite file, and brought there later.
+"""A station whose site's database may be away.
 
-- The database is away while it does not answer, and while it answers that it takes nothing (read-only, full, locked,
-  rights that are missing …): why, the log says.
-- While the database is away, every piece of work goes to the spool at once; none tries the database and waits.
-- What guards against replay goes there only if the site says so (``[site] when_away``): while it does, a string could
+What need not wait is kept in a SQLite file, and brought there later.
+
+- The database is away while it does not answer. So it is while it answers that it takes nothing (read-only, full,
+  locked, rights that are missing …). The log says why.
+- While the database is away, every piece of work goes to the spool at once. None tries the database and waits.
+- What guards against replay goes there only if the site says so (``[site] when_away``). While it does, a string could
   be used at two desks. Clients are neither paired nor revoked meanwhile.
 - Work that the database did not answer may have been done there. It is done again in the spool, under the same keys.
 - Since when it is away, and why, stands in the spool as well (``database.outage``).
-- Once the database is back, the spool is emptied before anything else is written there; the last piece of it, while
-  work waits for a moment.
+- Once the database is back, the spool is emptied before anything else is written there. Work waits for a moment while
+  the last piece of it is brought.
 """
 
 import asyncio
@@ -48,7 +50,7 @@ class SpooledStore:
         site: the database.
         spool: the file.
         join: what is to be done with the database before it is used, each time that it was away.
-        bring: brings a piece of the spool to the database; how many rows it had, 0 where nothing is left.
+        bring: brings a piece of the spool to the database; gives its number of rows, 0 for none left.
         strict: whether strings are refused while the database is away.
         note: writes down, outside of the spool, where it ends; called in a thread.
     """

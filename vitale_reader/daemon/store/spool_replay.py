@@ -1,10 +1,10 @@
 """Transfer of a station's spool to the database of its site, piece by piece, once that is back.
 
-A piece is written at the site in one transaction, and forgotten in the spool in another one after it. After a crash in
-between it is brought again, without duplicates. Tokens and marks are known by their keys, lines of the audit trail by
-the number that the site has noted for this spool.
+A piece is written at the site in one transaction. It is forgotten in the spool in another one after it. After a crash
+in between it is brought again, without duplicates. Tokens and marks are known by their keys. Lines of the audit trail
+are known by the number that the site has noted for this spool.
 
-- A string that was used here and elsewhere while nobody could know is told: in the log, and in the audit trail.
+- A string that was used here and elsewhere while nobody could know is told. The log and the audit trail both say so.
 - A token whose line the site has was kept there before: the answer was lost. It is not brought again, since its client
   may have acknowledged it at another desk. Therefore a token and its line are brought together.
 """
@@ -119,7 +119,10 @@ class Bringing:
 
 
 def note_acknowledged(connection: Connection, client_id: str, jtis: Collection[str]) -> int:
-    """Notes in the spool that a client has acknowledged tokens that the site may hold; how many ids can be of such."""
+    """Notes in the spool that a client has acknowledged tokens that the site may hold.
+
+    Gives how many ids can be of such tokens.
+    """
     names = [_note_name(jti, client_id) for jti in jtis if JTI.fullmatch(jti)]
     if names:
         connection.execute(delete(site).where(site.c.name.in_(names)))
@@ -206,7 +209,10 @@ def _kept_before(connection: Connection, chain: Chain, piece: Piece) -> set[str]
 
 
 def _acknowledge(connection: Connection, chain: Chain, told: Sequence[tuple[str, str]], now: float) -> None:
-    """Forgets tokens; one that is not there may wait in the spool of another desk, and is noted for when it comes."""
+    """Forgets tokens that clients have acknowledged.
+
+    One that is not there may wait in the spool of another desk. It is noted for when it comes.
+    """
     pairs = [(_jti_of(name), client) for name, client in told]
     of_pairs = tuple_(outbox.c.jti, outbox.c.client_id).in_(pairs)
     gone = set(connection.execute(delete(outbox).where(of_pairs).returning(outbox.c.jti)).scalars())

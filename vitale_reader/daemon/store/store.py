@@ -1,12 +1,12 @@
-"""The station's database, a SQLite file of its own or the PostgreSQL of a site: opening it, and work in transactions.
+"""The station's database, its own SQLite file or a site's PostgreSQL: opening it, and work in transactions.
 
 One schema and one code path, through SQLAlchemy Core; no work runs in the event loop's thread.
 
 - SQLite: one thread, one connection, WAL mode with ``synchronous=NORMAL``. A commit survives the death of the process
   at any instruction. A power cut can undo the last commits, never tear one (docs/adr/0005).
-- PostgreSQL: a few connections. Whether it is away is decided by what it answers, or does not, to what it was asked;
-  never by how much there is to do. Then callers are told at once why, and for ``RECONNECT`` seconds nobody tries again
-  (docs/adr/0015).
+- PostgreSQL: a few connections. Whether it is away is decided by what it answers, or does not, to what it was asked.
+  How much there is to do never counts. Then callers are told at once why, and for ``RECONNECT`` seconds nobody tries
+  again (docs/adr/0015).
 """
 
 import contextlib
@@ -129,7 +129,7 @@ class Store:
 
     Args:
         place: the file of SQLite, or the URL of PostgreSQL.
-        reading: only to look, for as long as it takes: the work of others, in other processes, is not held up.
+        reading: only to look, for as long as it takes. The work of others, in other processes, is not held up.
         serves: the station whose daemon works in the database of its site; empty for work beside the daemons.
         told: called at each step of an upgrade of the tables.
 
@@ -172,7 +172,9 @@ class Store:
         return self._file is None
 
     async def open(self) -> None:
-        """Opens or creates the database; a SQLite file that is corrupt is set aside, and said so in the log.
+        """Opens or creates the database.
+
+        A SQLite file that is corrupt is set aside, and the log says so.
 
         Raises:
             ConfigurationInvalid: what stands in front of the database cannot be used.

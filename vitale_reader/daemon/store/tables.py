@@ -2,9 +2,10 @@
 
 ``seal`` is a keyed hash over the whole of a row (``row_seals``). A writer of the database without the key cannot add,
 change or swap a row that is believed. A removed row, or an older one put back, is detected by ``table_heads`` where it
-decides who gets in, and by its end where it lives for minutes. It is nullable for rows of versions before only.
+decides who gets in. Where it lives for minutes, it is detected by its end. ``seal`` is nullable for rows of versions
+before only.
 
-Whoever changes them writes a migration (in ``migrations`` beside this module) and moves ``REVISION``; a test compares
+Whoever changes them writes a migration (in ``migrations`` beside this module) and moves ``REVISION``. A test compares
 what the migrations make with what is declared here.
 """
 
@@ -61,7 +62,10 @@ MEBIBYTE = 1_048_576
 
 
 class SealedBytes(LargeBinary):
-    """Sealed bytes, of which so many are read at most: what is longer was not written by a desk, and does not open."""
+    """Sealed bytes, of which so many are read at most.
+
+    What is longer was not written by a desk, and does not open.
+    """
 
     def __init__(self, most: int = MEBIBYTE) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """The audit trail: who asked for what, when, with which outcome; never about whom.
 
 Its rows are a chain (``chain``). Its end is noted in the station's own folder as well, from time to time
-(``local_anchor``). That detects a database that was put back to an earlier state, at the start and at the next act.
+(``local_anchor``). That detects a database put back to an earlier state, at the start and at the next act.
 """
 
 import asyncio
@@ -144,7 +144,9 @@ async def append(
     writes: Sequence[Write] = (),
     also: Sequence[Callable[[Connection], object]] = (),
 ) -> None:
-    """Writes one line and what goes with it, or nothing: on PostgreSQL in one round trip, unless ``also`` needs more.
+    """Writes one line and what goes with it, or nothing.
+
+    On PostgreSQL this takes one round trip, unless ``also`` needs more.
 
     Args:
         store: the store.

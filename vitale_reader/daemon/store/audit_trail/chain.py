@@ -1,4 +1,4 @@
-"""Writing of a chain: lines are appended to the one that the station knows, or to one that says what was lost."""
+"""Writing of a chain: lines are appended to the known one, or to one that says what was lost."""
 
 import asyncio
 import logging
@@ -122,8 +122,8 @@ class Chain:
             writes: what goes with it.
 
         Returns:
-            Whether it was written; else the head is not what this station knows, or moved all the time, and has to be
-            locked and looked into.
+            Whether it was written. Otherwise the head is not what this station knows, or moved all the time. It has to
+            be locked and looked into then.
         """
         for _ in range(BELIEVED):
             head, self._believed = self._believed or self._trusted(connection), None  # until there is an answer
@@ -189,7 +189,7 @@ class Chain:
         return self._remembered if connection.dialect.name == self._dialect else self._spool
 
     def _held_head(self, connection: Connection, *, at: float, whole: bool = False) -> ChainHead:
-        """The head, locked; where it is not that of the chain that the station knows, one that goes on after it.
+        """The head, locked; one that goes on after it where it is not the known chain's.
 
         Args:
             connection: the transaction.
@@ -223,7 +223,7 @@ class Chain:
         return head
 
     def _ends(self, connection: Connection, head: ChainHead, row: RowMapping | None = None) -> bool:
-        """True if the last row is there as the head has it, to be linked with the next, and none is behind it."""
+        """True if the chain ends as its head says: the last row is there, and none is behind it."""
         if row is not None and number_of(row["highest"]) > head.last:
             return False
         if head.last < head.first:
@@ -232,7 +232,7 @@ class Chain:
         return stands or self.verifier.mac(connection, head.last) == head.mac
 
     def _continues(self, connection: Connection, head: ChainHead, known: Anchor, *, whole: bool) -> bool:
-        """True if a chain still passes through the place that the station knows, or says that it was lost after it."""
+        """True if a chain still passes through the known place, or says that it was lost after it."""
         if head.last < known.number:
             return False
         if head.last == known.number:

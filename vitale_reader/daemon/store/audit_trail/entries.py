@@ -1,4 +1,4 @@
-"""The lines of the audit trail, and the keyed hash that links each of them with the one before it."""
+"""Lines of the audit trail, and the keyed hash that links each with the one before it."""
 
 from collections.abc import Mapping
 from typing import Any

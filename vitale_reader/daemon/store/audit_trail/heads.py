@@ -26,7 +26,7 @@ _MOVE = update(audit_heads).where(audit_heads.c.station == bindparam("of_station
 
 
 class ChainHead(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of ``audit_heads``: the first row that is kept and the hash before it, the last row and its hash."""
+    """A row of ``audit_heads``: the first kept row with the hash before it, the last row with its hash."""
 
     station: str
     first: int
@@ -70,7 +70,7 @@ def head_of(row: RowMapping) -> ChainHead:
 
 
 def genuine(vault: Vault, row: RowMapping | None) -> bool:
-    """True if a head bears its seal; what SQLite took in spite of the types of its columns does not."""
+    """True if a head bears its seal; values of wrong types, which SQLite takes, never do."""
     if row is None:
         return False
     head = head_of(row)

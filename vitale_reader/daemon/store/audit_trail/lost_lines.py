@@ -1,6 +1,6 @@
-"""Lines of the audit trail that could not be written, in the log: one a minute, with the number of the others.
+"""Log of audit lines that could not be written: one a minute, with the number of the others.
 
-A disk that is full loses a line at each request; a log on the same disk must not have one for each of them.
+A disk that is full loses a line at each request. A log on the same disk must not have one for each of them.
 """
 
 import logging

@@ -1,6 +1,7 @@
-"""Reads the audit trail page by page, each in a transaction of its own: a slow reader of it holds up nobody else.
+"""Reads the audit trail page by page, each in a transaction of its own.
 
-A transaction that is open keeps PostgreSQL from clearing away what was changed since it began.
+A slow reader of it holds up nobody else. A transaction that is open keeps PostgreSQL from clearing away what was
+changed since it began.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Links rows that are there already: those of another key of the site, and those that version 0.1 wrote."""
+"""Links rows that are there already: those of another key of the site, and those of version 0.1."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence

@@ -16,7 +16,7 @@ _DROP = delete(audit).where(audit.c.station == bindparam("of_station"), audit.c.
 
 
 def purge(connection: Connection, vault: Vault, before: float) -> int:
-    """Forgets, of a station, the rows older than ``before`` up to the first that is not; how many there were.
+    """Forgets a station's rows older than ``before``, up to the first that is not; gives their number.
 
     Not more than a piece of them: there is nothing to forget, of any station, when there was none. Rows that do not
     verify stay.
@@ -42,7 +42,7 @@ def drop(connection: Connection, vault: Vault, head: ChainHead, *, last: int, ma
 
 
 def _purge(connection: Connection, vault: Vault, station: str, before: float) -> int:
-    """A piece of the rows of a station; its head is locked for no longer than it takes to forget them."""
+    """Forgets a piece of a station's rows; its head is locked for no longer than that takes."""
     row = row_of(connection, station)
     if row is None or not genuine(vault, row):
         return 0
@@ -60,7 +60,7 @@ def _purge(connection: Connection, vault: Vault, station: str, before: float) ->
 
 
 def _whole_before(connection: Connection, vault: Vault, head: ChainHead, before: float) -> tuple[bytes, int]:
-    """The last of the first rows that verify, are older, and are a piece at most: its hash and its number.
+    """Hash and number of the last of the first rows that verify, are older, and fit a piece.
 
     What is behind a break is evidence, until an administrator has let the trail go on.
     """

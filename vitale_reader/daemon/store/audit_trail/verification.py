@@ -1,4 +1,4 @@
-"""Verification of the chains of a store: every row of it, a place of it, and whether it was lost and let go on."""
+"""Verification of the chains of a store: every row, one place, and whether a loss was resumed."""
 
 import msgspec
 from sqlalchemy import Connection, RowMapping, bindparam, func, select
@@ -76,7 +76,8 @@ class Verifier:
     def passes(self, connection: Connection, place: Anchor) -> bool:
         """True if the chain passes through a place that was its end once.
 
-        So it does where retention has forgotten the place, or an administrator has let the trail go on after it.
+        So it does where retention has forgotten the place. It also does where an administrator has let the trail go on
+        after it.
         """
         head = self._head(connection)
         if head is None or place.number < head.first - 1:

@@ -1,4 +1,4 @@
-"""A walk along a chain: row by row, whether each is linked with the one before it, and what was broken."""
+"""A walk along a chain, row by row: the links between the rows, and what was broken."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
@@ -19,9 +19,9 @@ class Broken(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         number: the number of the row; for ``unchained`` its id.
-        why: ``changed``, ``missing`` (removed, or never there), ``unchained`` (not written by this store), ``head``
-            (the begin or the end of the chain was changed), or ``lost``. The last means that the daemon found the trail
-            before it put back, cut or lost; it is ``resumed`` where version 0.1 found it.
+        why: ``changed``, ``missing`` (removed, or never there), ``unchained`` (not written by this store), ``head``, or
+            ``lost``. ``head`` means that the begin or the end of the chain was changed. ``lost`` means that the daemon
+            had found the trail put back, cut or lost. It is ``resumed`` where version 0.1 found it.
     """
 
     number: int
@@ -75,7 +75,10 @@ class Walk:
         self.resumed = 0
 
     def step(self, kept: Mapping[Any, Any]) -> None:
-        """One row further; after one that does not hold, the walk goes on from what the row says of itself."""
+        """One row further.
+
+        After a row that does not hold, the walk goes on from what the row says of itself.
+        """
         if not isinstance(kept["number"], int) or kept["number"] <= self.number:  # SQLite keeps whatever is put there
             self.breaks.add(number_of(kept["number"]), "changed")
             return
@@ -97,7 +100,7 @@ class Walk:
 
 
 def pieces(connection: Connection, query: Select[Any], key: Column[int], most: int = PIECE) -> Iterator[RowMapping]:
-    """The rows of a query in the order of a key, of which no more than a piece is in memory."""
+    """The rows of a query in the order of a key, with one piece in memory at most."""
     piece = connection.execute(query.order_by(key).limit(most)).mappings().all()
     while piece:
         yield from piece

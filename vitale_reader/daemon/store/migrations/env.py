@@ -8,7 +8,10 @@ from vitale_reader.daemon.store.tables import metadata
 
 
 def migrate() -> None:
-    """Runs the migrations that are due; tables of version 0.1 say no revision, and are given the first one."""
+    """Runs the migrations that are due.
+
+    Tables of version 0.1 say no revision, and are given the first one.
+    """
     attributes = context.config.attributes
 
     def applied(*_: Any, **__: Any) -> None:

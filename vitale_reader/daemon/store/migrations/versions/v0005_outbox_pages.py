@@ -1,4 +1,7 @@
-"""An index in which a page of the outbox is found and read in its order, also of tokens that end at one second."""
+"""An index in which a page of the outbox is found and read in its order.
+
+Tokens that end in the same second have an order, too.
+"""
 
 from alembic import op
 
