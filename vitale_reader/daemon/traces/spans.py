@@ -1,6 +1,6 @@
 """Spans of a presentation, made when it is over, and sent behind its back.
 
-A span has the medium, the driver, the outcome and whether it was simulated; its resource has the station and the
+A span has the medium, the driver, the outcome and whether it was simulated. Its resource has the station and the
 version. There is no patient, no client, no reader and no token in any. What the collector does not take is dropped.
 """
 
