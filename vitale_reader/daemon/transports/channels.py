@@ -1,6 +1,6 @@
 """Channels of pages: frames from a gateway or a native host, which has no right of its own.
 
-The first frame says who opened the channel. Before it is read nothing is answered, and whoever has opened it without
+The first frame says who opened the channel. Before it is read nothing is answered. Whoever opened the channel without
 proving a key is closed after the first refusal. A native host hears that its channel is taken. A frame
 ``{"close": code}``, the last of a channel, says why it ends.
 """
@@ -81,7 +81,10 @@ def channel_room(turns: Turns) -> Room:
 
 
 def nameless_places() -> Places:
-    """The places of a carrier's channels that do not say yet for whom they are: they count for no site."""
+    """Places for a carrier's channels that do not say yet for whom they are.
+
+    They count for no site.
+    """
     return Places(MOST_NAMELESS)
 
 
@@ -208,7 +211,10 @@ class ChannelConnection(StreamConnection):
         self._framing.seal(keys)
 
     def flush(self) -> None:
-        """Sends what the session has to send; the channel ends with a refusal, and with a frame that is not right."""
+        """Sends what the session has to send.
+
+        The channel ends with a refusal, and with a frame that is not right.
+        """
         super().flush()
         if self._close_code:
             return
@@ -225,7 +231,7 @@ class ChannelConnection(StreamConnection):
     def _end(self, code: int) -> None:
         """Says why, and leaves the carrier to close: what is still under way is read, and forgotten.
 
-        A socket that is closed with something unread in it resets the other end, which might not read the reason then.
+        A socket that is closed with something unread in it resets the other end. That might not read the reason then.
         """
         self._close_code = code
         transport = self._transport

@@ -1,8 +1,8 @@
 """The listener of the dashboard: made when its owner asks for it, gone ten minutes after the last page.
 
-It is a gateway of its own, in a process of its own, on a port that any program may have had before. So its name is
-made anew with each listener, and nobody can guess it. What another program left in a browser under the same port is
-kept there for another site.
+It is a gateway of its own, in a process of its own. Any program may have had its port before. So its name is made anew
+with each listener, and nobody can guess it. What another program left in a browser under the same port is kept there
+for another site.
 
 A browser is let in by a file that only this user can read. It posts the ticket; a link would show it in the list of
 processes, and in the history.

@@ -1,6 +1,6 @@
-"""The core's side of the web gateway: the port it listens on, the line on which it asks, and the channels it is handed.
+"""The core's side of the web gateway: its port, its line for asking, and the channels handed to it.
 
-The gateway has no way to the core but these: whoever takes it over can ask whether a site may come, and open channels
+The gateway has no way to the core but these. Whoever takes it over can ask whether a site may come, and open channels
 as a page.
 """
 
@@ -119,7 +119,7 @@ class Gateway:
 
     @contextmanager
     def _inherit(self) -> Generator[Mapping[str, int]]:
-        """Makes all that a process of the gateway is left: the sockets that listen, and a line of its own."""
+        """Makes all that a process of the gateway inherits: the listening sockets, and a line of its own."""
         self.listen()
         self._end_line()
         ours, theirs = line_pair()

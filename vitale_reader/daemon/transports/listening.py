@@ -168,8 +168,8 @@ def check(home: Home, config: Config) -> None:
     """Looks at the transports without listening.
 
     Raises:
-        ConfigurationInvalid: the path of the socket is too long, a user does not exist, an address reaches other
-            machines and ``lan`` is not set, or nothing would listen.
+        ConfigurationInvalid: the path of the socket is too long, a user does not exist, or nothing would listen. Or an
+            address reaches other machines, and ``lan`` is not set.
     """
     if config.unix.enabled and UNIX_SOCKETS:
         uids(config.unix.users)

@@ -1,8 +1,8 @@
-"""Pairings of the day: the doors of the daemon's own user, and of native hosts, where no Unix socket listens.
+"""Pairings of the day, where no Unix socket listens: doors for the daemon's own user and for native hosts.
 
 A certificate that is made anew at each start lies, with its key, in the private state folder. Whoever can read it there
 could read the station's keys as well. It holds for connections of this machine only. The owner's gives the rights of
-the owner; that of native hosts gives none: it opens channels of pages, which have to prove keys of their own.
+the owner. That of native hosts gives none: it opens channels of pages, which have to prove keys of their own.
 """
 
 import contextlib

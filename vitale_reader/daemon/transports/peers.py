@@ -1,4 +1,4 @@
-"""Users of this machine: which one is at the other end of a Unix socket, by the kernel's word (peer credentials)."""
+"""Users of this machine: the one at the other end of a Unix socket, by the kernel's peer credentials."""
 
 import os
 import socket
@@ -81,7 +81,9 @@ else:
 
 
 def peer(connection: socket.socket) -> tuple[int, int] | None:
-    """The user id and the process at the other end, as it was when it connected; 0 for one of another PID namespace.
+    """The user id and the process at the other end, as it was when it connected.
+
+    The process is 0 for one of another PID namespace.
 
     Returns:
         None where the kernel does not say, as macOS of one that has gone.

@@ -163,7 +163,10 @@ class StreamConnection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
-        """The client will not speak any more: what it said is read, and then nobody is there to be answered."""
+        """The client will not speak any more.
+
+        What it said is read. Then nobody is there to be answered.
+        """
         self._eof = True
         return self._waits
 

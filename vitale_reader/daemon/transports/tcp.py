@@ -1,7 +1,7 @@
 """A TCP port of the daemon's alone, and listened on for as long as it is wanted.
 
-On Windows the event loop closes a socket that listens when one connection is gone before it was accepted (Proactor).
-Then it is listened on again.
+On Windows the event loop closes a listening socket when a connection is gone before it was accepted (Proactor). Then it
+is listened on again.
 """
 
 import asyncio
@@ -85,7 +85,10 @@ class TcpListener:
         self._servers.clear()
 
     def _hear(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Passes a fault of the loop on; of a socket's, looks which it was once the loop has dealt with it."""
+        """Passes a fault of the loop on.
+
+        A socket that failed is looked for once the loop has dealt with it.
+        """
         if self._former is None:
             loop.default_exception_handler(context)
         else:

@@ -1,7 +1,7 @@
 """TLS 1.3 with a client certificate made at pairing; the client pins the daemon's certificate.
 
 A connection is counted when it is accepted, before its handshake, and the handshake has little time. A client without a
-handshake fills the places of this transport for a moment, and those of the others never.
+handshake fills the places of this transport for a moment. It never fills those of the others.
 """
 
 import asyncio
