@@ -1,4 +1,4 @@
-"""Keys of paired pages, as a row of the registry holds them: the site that each counts for, and when it was used."""
+"""Keys of paired pages, as rows of the registry hold them: each with its site and its last use."""
 
 from typing import Final, Literal
 

@@ -1,4 +1,4 @@
-"""Both sides of a pairing while it goes on: the page that waits to be accepted, and the person who is asked to type."""
+"""Both sides of a running pairing: the page that waits, and the person who is asked to type."""
 
 import asyncio
 from collections.abc import Generator

@@ -1,7 +1,7 @@
-"""The window in which one page is paired: opened at the desk, held by the first page that asks, closed for good.
+"""Window for pairing one page: opened at the desk, held by the first page that asks, closed for good.
 
 A state machine; the clock, random values and names are arguments. It closes after two minutes, three wrong codes, an
-accepted one, or when the page that holds it leaves: whoever comes second never has a turn.
+accepted one, or when the page that holds it leaves. Whoever comes second never has a turn.
 """
 
 import hmac

@@ -1,4 +1,4 @@
-"""The identity of a site for the person who decides: its name, the part that its owner registered, what is odd."""
+"""The identity of a site for the person who decides: its name, its registered part, what is odd."""
 
 from collections.abc import Iterable
 
@@ -40,7 +40,7 @@ def second_looks(site: Site, clients: Iterable[ClientSummary], mode: StationMode
 
 
 def _site(text: str | None, mode: StationMode) -> Site | None:
-    """The site of a client; None where it is no page, or of a mode that the station had before."""
+    """The site of a client; None if it is no page, or of the station's former mode."""
     try:
         return parse_site(text or "", mode)
     except ParseError:
