@@ -1,8 +1,8 @@
 """Processes that the daemon begins and whose standard streams its event loop reads and writes.
 
-Not asyncio's own: a loop that ends while those begin a process waits for it without an end (Python 3.11 to 3.14). The
-task that connects their pipes is cancelled with all others, and what waits for the process waits for its pipes.
-Here nothing but the caller waits, and a caller that is cancelled leaves no process behind.
+Not asyncio's own (Python 3.11 to 3.14). A loop that ends while those begin a process waits for it without an end. The
+task that connects their pipes is cancelled with all others. What waits for the process waits for its pipes. Here
+nothing but the caller waits, and a caller that is cancelled leaves no process behind.
 """
 
 import asyncio

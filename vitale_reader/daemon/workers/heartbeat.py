@@ -17,7 +17,7 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         interval: between two pings, while the driver has something to do.
         rest: likewise while it has not; each ping wakes two processes.
-        starting: without a sign of life from a new worker before it is killed; libraries load slowly on old disks.
+        starting: without a sign of life from a new worker before it is killed. Libraries load slowly on old disks.
         patience: without an answer to a ping, before the worker is killed.
         backoff: waited before the second, third … restart in a row; the last one stays.
         settled: a worker that lived this long is restarted at once again.

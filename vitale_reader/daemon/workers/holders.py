@@ -1,8 +1,8 @@
 """Programs that hold a device, looked up for the drivers: a confined worker does not see other processes.
 
 - Only devices are looked up, and PC/SC: a worker that was taken over learns nothing of files.
-- A worker has one look at a time, in a thread of its own: a process that hangs can hold up whoever reads of it. Each
-  look is followed by a rest, so that questions without end cost the daemon a tenth of a processor at most.
+- A worker has one look at a time, in a thread of its own. A process that hangs can hold up whoever reads of it. Each
+  look is followed by a rest. So questions without end cost the daemon a tenth of a processor at most.
 """
 
 import asyncio
@@ -62,9 +62,10 @@ def find_holders(device: str, own: Collection[int], proc: Path = PROC) -> tuple[
 
 
 class DeviceNode(msgspec.Struct, frozen=True):
-    """A device, whatever its nodes are called: by its number, and its file system where that counts its own numbers.
+    """A device by its number, whatever its nodes are called.
 
-    Each container has pseudo-terminals of its own, by the same numbers and the same paths.
+    Its file system counts, too, where that has numbers of its own. Each container has pseudo-terminals of its own, by
+    the same numbers and the same paths.
     """
 
     number: int

@@ -1,8 +1,8 @@
 """Output of native libraries in a driver's process: a little of it reaches the log, through its formatter.
 
-Some print a line for each damaged picture, thirty a second (libjpeg: ``Corrupt JPEG data``, which many webcams cause
-all day long). Others print the reason before they take the process down. So some lines a minute are logged at debug,
-and the last ones are kept for the end of the process. The pipe is always emptied, or the printing would block.
+Some print a line for each damaged picture, thirty a second (libjpeg: ``Corrupt JPEG data``). Many webcams cause that
+all day long. Others print the reason before they take the process down. So some lines a minute are logged at debug. The
+last ones are kept for the end of the process. The pipe is always emptied, or the printing would block.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Programs that use PC/SC, as each system tells them; PC/SC itself names nobody who has a card.
 
-Linux tells which programs have loaded the library. On Windows ``tasklist`` does, of the programs of this user, and
-whether the service CertPropSvc runs, which looks at each card that comes for certificates.
+Linux tells which programs have loaded the library. On Windows ``tasklist`` does, of the programs of this user. It also
+tells whether the service CertPropSvc runs, which looks at each card that comes for certificates.
 """
 
 import contextlib
@@ -48,7 +48,7 @@ def printable(told: str) -> str:
 if sys.platform == "win32":
 
     def pcsc_users(own: Collection[int], proc: Path = PROC) -> set[str]:  # noqa: ARG001
-        """The names of the programs and services that use PC/SC, but for processes that are not to be named."""
+        """The names of programs and services that use PC/SC, except processes that are not to be named."""
         programs = {name for name, pid in _tasks("/M", "winscard.dll") if pid not in own}
         return programs | {service for service in SERVICES if any(_tasks("/SVC", "/FI", f"SERVICES eq {service}"))}
 

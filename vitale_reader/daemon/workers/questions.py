@@ -1,6 +1,6 @@
-"""Questions to a driver in a process of its own, beside the one that reads: its options, and what it sees.
+"""Questions to a driver, in a process beside the one that reads: its options, and what it sees.
 
-The process opens no device and ends with its answer; a native library that crashes or hangs in it harms nobody.
+The process opens no device and ends with its answer. A native library that crashes or hangs in it harms nobody.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ class Silent(msgspec.Struct, frozen=True):
 
 
 class _Surveying:
-    """A process that says when it has loaded, and then what it sees; its output is read as it comes."""
+    """A process that says when it has loaded, then what it sees; its output is read as it comes."""
 
     def __init__(self, worker: "subprocess.Popen[bytes]") -> None:
         self.worker, self.answer = worker, b""
@@ -94,7 +94,7 @@ def check_options(drivers: Mapping[str, Options], limit: float) -> list[VitaleEr
 def survey(drivers: Mapping[str, Options], limit: float, look: float) -> dict[str, Surveyed | Silent | VitaleError]:
     """Asks each driver to check its options and look at its devices, all at once.
 
-    A device or a service may keep a driver from ever having looked; a slow machine makes it load and look slowly.
+    A device or a service may keep a driver from ever having looked. A slow machine makes it load and look slowly.
 
     Args:
         drivers: the options of each.

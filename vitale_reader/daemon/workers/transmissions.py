@@ -1,4 +1,4 @@
-"""Transmissions to leased media: each waits for its answer, or for the end of the process that would give it."""
+"""Transmissions to leased media: each waits for its answer, or for the end of the answering process."""
 
 import asyncio
 

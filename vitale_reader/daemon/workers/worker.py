@@ -1,7 +1,7 @@
 """A worker process: started, listened to, pinged, killed when it hangs, restarted when it dies.
 
-A driver that crashes takes only its own process with it. Its readers go, and come back with the next process; the
-first restart is immediate, the following ones wait longer and longer until one has lived for a while.
+A driver that crashes takes only its own process with it. Its readers go, and come back with the next process. The first
+restart is immediate. The following ones wait longer and longer until one has lived for a while.
 """
 
 import asyncio
@@ -386,7 +386,7 @@ class Worker(msgspec.Struct):
         self.on_report(self.name, report)
 
     def _renew(self) -> None:
-        """Ends the process, as asked, so that the next one can open what was plugged in after it was confined."""
+        """Asks the process to end: the next one can open what was plugged in after this one was confined."""
         if not self._renewing:
             logger.info("%s is started again, to reach a device that was plugged in", self.title)
             self._renewing = True
@@ -411,7 +411,10 @@ class Worker(msgspec.Struct):
                 logger.warning("%s printed last: %s", self.title, line)
 
     async def _bury(self, process: ChildProcess) -> int:
-        """The exit status of a process that was told to end or closed its output; killed if it takes its time."""
+        """The exit status of a process that was told to end or closed its output.
+
+        It is killed if it takes its time.
+        """
         try:
             async with asyncio.timeout(self.beat.farewell):
                 return await process.wait()

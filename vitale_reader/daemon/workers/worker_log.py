@@ -1,4 +1,4 @@
-"""The log of a worker, repeated in the daemon's own: what it names, and how loud it is, is not left to the worker."""
+"""The log of a worker, repeated in the daemon's: its names and its levels are not the worker's choice."""
 
 import logging
 import re
