@@ -1,7 +1,7 @@
 """The daemon as a whole: begun, run until it is told to end, ended.
 
-``running`` names all of it in its order: the station, what makes tokens, the desk, the other desks, the answers to
-calls. Each has its builder in ``composition``.
+``running`` builds its parts in order: station, token issuing, desk, other desks, and the answering of calls. Each has
+its builder in ``composition``.
 """
 
 import asyncio
@@ -150,8 +150,8 @@ async def serve(
     """Serves until SIGTERM or SIGINT.
 
     Raises:
-        DaemonRunning, ConfigurationInvalid, StoreUnavailable: as ``running``; ``DaemonRunning`` also later, where a
-            copy of this station is found to be older than it.
+        DaemonRunning, ConfigurationInvalid, StoreUnavailable: as ``running``. ``DaemonRunning`` is also raised later,
+            where a copy of this station is found that started before it.
     """
     told = notification or ServiceNotification({})
     must_end: asyncio.Future[None] = asyncio.get_running_loop().create_future()

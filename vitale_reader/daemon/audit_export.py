@@ -1,6 +1,8 @@
-"""Ends of the audit trail, taken off the machine: a file on another disk, syslog, a time-stamp authority in a plug-in.
+"""Export of the ends of the audit trail from the machine: to another disk, to syslog, or by plug-ins.
 
-- One end is one line of JSON, sealed with the key of the store: a line that somebody else wrote is no evidence.
+A plug-in may take them to a time-stamp authority.
+
+- One end is one line of JSON, sealed with the key of the store. A line that somebody else wrote is no evidence.
 - ``compare`` holds such lines against the store. Whoever has every key of a desk can write its trail anew, not the
   lines that have left it.
 - Exporting holds up nothing: a thread of its own writes the latest end. A disk or a server that hangs costs exports.
@@ -61,7 +63,7 @@ class Destination(Protocol):
         """Takes one line, and returns when it is kept there. It is called in a thread of its own, and may block.
 
         Raises:
-            OSError, VitaleError: it is not kept; the log says so, and the next end is brought all the same.
+            OSError, VitaleError: it is not kept. The log says so, and the next end is exported all the same.
         """
         ...
 

@@ -151,8 +151,9 @@ class MetricsSection(Section):
     Attributes:
         enabled: whether a scraper finds them, at ``http://127.0.0.1:PORT/metrics``.
         port: of the exporter, on both loopback addresses; 0 for any free port.
-        bearer_file: absolute path of the file with the secret that a scraper shows; made with mode 0640 where there is
-            none, ``state/metrics.bearer`` by default. A scraper of another user needs it outside of the state folder.
+        bearer_file: absolute path of the file with the secret that a scraper shows; ``state/metrics.bearer`` by
+            default. It is made with mode 0640 where there is none. A scraper of another user needs it outside of the
+            state folder.
     """
 
     enabled: bool = False
@@ -205,8 +206,9 @@ class LogSection(Section):
 
     Attributes:
         level: the least level that is written.
-        file: whether the newest lines are kept in ``state/daemon.log`` as well, three megabytes at most; ``doctor
-            --bundle`` takes them from there. Always so where there is no standard error, as for a task at logon.
+        file: whether the newest lines are also kept in ``state/daemon.log``, three megabytes at most.
+            ``doctor --bundle`` takes them from there. Always so where there is no standard error, as for a task at
+            logon.
     """
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -252,8 +254,8 @@ class SealsSection(Section):
     Attributes:
         trust_list: paths of files: the trusted list of the ANTS in XML, certificates of signers in PEM or DER. Without
             any, a seal proves nothing here. Read at start.
-        once: set to true to let each printed code (2D-Doc, INS Datamatrix) count once within ``apcv.replay_days``, at
-            every desk of the site. Such codes are on paper that patients show again and again, and rightly so.
+        once: set to true to let each printed code (2D-Doc, INS Datamatrix) count once within ``apcv.replay_days``. This
+            holds at every desk of the site. Such codes are on paper that patients show again and again, and rightly so.
     """
 
     trust_list: tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)], ...] = ()
@@ -265,7 +267,7 @@ class AuditExportSection(Section):
 
     Attributes:
         export: absolute paths of files on other disks, ``syslog`` (of this machine), ``syslog:HOST:PORT`` (UDP), names
-            of plug-ins. Every ten minutes, at the start and at the stop, a line with the end of the trail goes to each.
+            of plug-ins. At the start, the stop and every ten minutes, each gets a line with the trail's end.
         options: a table a plug-in, ``[audit.options.NAME]``; each plug-in checks its own.
     """
 
@@ -279,8 +281,9 @@ class StationKeysSection(Section):
     """``[keys]``: where the station's secrets are.
 
     Attributes:
-        keyring: set to true to keep ``state/station.json`` under a key that the keyring of the operating system holds,
-            instead of by its mode (0600) only. Needs the extra ``[keyring]``, and a keyring that is open at start.
+        keyring: set to true to protect ``state/station.json`` with a key held by the operating system's keyring.
+            Otherwise its mode (0600) alone protects it. Needs the extra ``[keyring]``, and a keyring that is open at
+            start.
     """
 
     keyring: bool = False
@@ -290,14 +293,14 @@ class SiteSection(Section):
     """``[site]``: several desks on one PostgreSQL.
 
     Attributes:
-        key_file: the file of the key that all the desks share (0600); ``state/site.key`` by default, made at the first
-            desk and copied to the others. What is in the database can be read with it only.
-        when_away: while the database does not answer, ``strict`` refuses apCVs, since another desk may have taken the
-            same string; ``degraded`` takes them. Cards and printed codes go on in both, kept at the station until the
-            database is back, with the warning ``store_degraded``.
-        tls: ``verify-full`` requires that every line to the database is encrypted and its server is checked, unless it
-            stays on this machine. ``none: …`` with a reason in plain words (ten characters or more) allows an unchecked
-            one, such as ``none: this line is inside the building's tunnel``.
+        key_file: the file of the key that all the desks share (0600); ``state/site.key`` by default. It is made at the
+            first desk and copied to the others. What is in the database can be read with it only.
+        when_away: what happens to apCVs while the database does not answer. ``strict`` refuses them, since another desk
+            may have taken the same string; ``degraded`` takes them. Cards and printed codes go on in both. They are
+            kept at the station until the database is back, with the warning ``store_degraded``.
+        tls: ``verify-full`` requires that every line to the database is encrypted and its server checked. A line that
+            stays on this machine is exempt. ``none: …`` with a reason in plain words (ten characters or more) allows an
+            unchecked line. An example is ``none: this line is inside the building's tunnel``.
     """
 
     key_file: Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)] | None = None
@@ -309,8 +312,8 @@ class Config(Section):
     """The whole file; every table and every setting may be left out.
 
     Attributes:
-        store: ``sqlite`` keeps the state in ``state/store.db``; ``postgresql://user@host/database`` in the database
-            that the desks of a site share.
+        store: ``sqlite`` keeps the state in ``state/store.db``. ``postgresql://user@host/database`` keeps it in the
+            database that the desks of a site share.
         audit_days: days for which the audit trail is kept.
     """
 
@@ -361,7 +364,7 @@ def named_devices(config: Config, driver: str) -> tuple[str, ...]:
 
 
 def numbered_devices(config: Config) -> dict[str, str]:
-    """The devices that are named by a number which the system gives to others later, and the driver of each."""
+    """Devices named by a number that the system may later give to others, each with its driver."""
     found: dict[str, str] = {}
     for driver in config.drivers.enabled:
         for value in config.drivers.options.get(driver, {}).values():
@@ -407,7 +410,7 @@ def in_file(error: ConfigurationInvalid, source: str) -> ConfigurationInvalid:
 
 
 def located(error: ConfigurationInvalid, file: Path) -> ConfigurationInvalid:
-    """The same error, with the file in which the mistake stands and the line, as far as they can be found."""
+    """The same error, with the file and the line of the mistake, as far as they can be found."""
     try:
         text = config_file.decoded(config_file.read(file)[0], file)
     except (FileNotFoundError, ConfigurationInvalid):

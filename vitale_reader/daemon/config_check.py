@@ -21,7 +21,9 @@ DRIVER_LIMIT = 30.0
 
 
 def check(home: Home, config: Config) -> None:
-    """Makes every check that the start of the daemon makes, in its order; nothing is opened, made or listened to.
+    """Makes every check that the daemon makes at its start, in the same order.
+
+    Nothing is opened, made or listened to.
 
     Raises:
         ConfigurationInvalid: a setting cannot be used on this machine.
@@ -70,7 +72,7 @@ async def _check_resolver(config: Config) -> None:
 
 
 def _check_drivers(config: Config, profiles: Profiles) -> None:
-    """Asks each driver in a process of its own, all at once; the first refusal in the file's order is raised."""
+    """Asks each driver in its own process, all at once; raises the first refusal in the file's order."""
     for refused in check_options(driver_options(config, profiles), DRIVER_LIMIT):
         if refused is not None:
             raise refused

@@ -1,4 +1,4 @@
-"""The file of the settings: how it is encoded, where a setting stands, who else may read or change it.
+"""The settings file: its encoding, the lines of settings, and who else may read or change it.
 
 | who may, besides its owner and root | with secrets in it | without |
 |---|---|---|
@@ -137,8 +137,8 @@ def readable_by_others(file: Path) -> bool:
 def replace(file: Path, text: str, *, secret: bool) -> None:
     """Writes the file, whole or not at all.
 
-    Its owner and its group stay those of the one before it, and so do the rights of others, unless there are secrets
-    in it now. A first one that root writes, as with ``sudo -E``, belongs to whom the folder belongs.
+    Its owner and its group stay as before. So do the rights of others, unless there are secrets in it now. A first one
+    that root writes, as with ``sudo -E``, belongs to whom the folder belongs.
 
     Raises:
         OSError: it cannot be written.
@@ -239,7 +239,7 @@ if sys.platform == "win32":
         return None
 
     def _taken(folder: Path) -> int | None:
-        """The descriptor of a file that goes when it is closed, however the process ends; None while it is there."""
+        """Descriptor of a file that goes when closed, however the process ends; None if it exists already."""
         only = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_TEMPORARY | os.O_NOINHERIT
         try:
             return os.open(folder / ".config.toml.changing", only)

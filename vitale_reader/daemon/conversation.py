@@ -72,7 +72,7 @@ class ConversationTransport(Protocol):
 
 
 class Challenge(msgspec.Struct, frozen=True):
-    """A challenge to a page, and the end of the time in which it can be answered, by the loop's clock."""
+    """A challenge to a page, and the time by the loop's clock until which it can be answered."""
 
     offer: "Offer"
     until: float
@@ -140,7 +140,7 @@ class Conversation:
     def fail(self, request: RequestId | None, error: VitaleError) -> None:
         """Answers a call with an error; one that is ours alone is told as an incident.
 
-        Where a medium was at a reader, ``data.reader`` names it, so that a counter can wait until it is withdrawn.
+        Where a medium was at a reader, ``data.reader`` names it. So a counter can wait until the medium is withdrawn.
         """
         where = self._settle(request)
         if isinstance(error, LimitExceeded):

@@ -1,4 +1,7 @@
-"""Reports on this desk, each made by a process of its own: it asks devices and services that may hang or crash."""
+"""Reports on this desk, each made in a process of its own.
+
+That process asks devices and services, which may hang or crash.
+"""
 
 import asyncio
 from typing import Literal, TypeVar

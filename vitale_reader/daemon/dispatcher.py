@@ -101,7 +101,10 @@ class Dispatcher:
     def _answer_later(
         self, conversation: Conversation, request: RequestId | None, answer: Coroutine[Any, Any, Result]
     ) -> None:
-        """Calls without an id are not in flight as far as the session goes, but they work here all the same."""
+        """Answers a call in a task of its own, and counts it as under way.
+
+        A call without an id counts, too, though it is not in flight as far as the session goes.
+        """
         if conversation.under_way >= self._services.limits.requests:
             answer.close()
             conversation.fail(

@@ -1,4 +1,4 @@
-"""One daemon a home, found by its endpoints file: the lock, the addresses, the signals that end it, and its end."""
+"""One daemon a home, found by its endpoints file: its lock, its addresses, its signals, its end."""
 
 import asyncio
 import contextlib
@@ -38,8 +38,8 @@ LEAST = 0.1
 def exclusive(home: Home, *, open_to_others: bool = False) -> Generator["HeldHome"]:
     """Holds the home for this process; the kernel lets go of it when the process dies, however it dies.
 
-    The state folder and the run folder are held each by itself. Two daemons may share one of them only, where one was
-    started in a session (``XDG_RUNTIME_DIR``) and the other was not.
+    The state folder and the run folder are held each by itself. Two daemons can share only one of them, if just one was
+    started in a session (``XDG_RUNTIME_DIR``).
 
     Args:
         home: the home.

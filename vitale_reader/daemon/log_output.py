@@ -1,4 +1,4 @@
-"""The daemon's log on standard error and in a file of the station, through the one formatter that leaks no patient."""
+"""The daemon's log, on standard error and in the station's file, through the one formatter that leaks no patient."""
 
 import contextlib
 import logging

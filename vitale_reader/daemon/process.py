@@ -1,4 +1,4 @@
-"""The daemon's process as each system has them: how many files it may open, the lock that it holds, how others end."""
+"""The daemon's process as each system has it: its limit of open files, its lock, and ending others."""
 
 import asyncio
 import ctypes
@@ -134,7 +134,10 @@ else:
 
     @contextmanager
     def folder_locked(folder: Path) -> Generator[bool]:
-        """Locks a folder itself, which cannot be taken away as a file in it can; whether no other process has it."""
+        """Locks a folder itself; gives False if another process has it.
+
+        Unlike a file in it, the folder cannot be taken away.
+        """
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -170,7 +173,7 @@ else:
 
 
 def keep_to_itself() -> None:
-    """Keeps the memory of this process, with keys and names in it, from dumps and from other programs of its user.
+    """Keeps this process's memory, with its keys and names, from dumps and from its user's other programs.
 
     What loses its parent among the drivers' descendants becomes a child of this process, and is known by that.
     """

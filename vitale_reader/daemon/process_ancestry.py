@@ -1,11 +1,11 @@
-"""The kinship of processes: whether one that connects was started by the daemon itself, or came of one that was.
+"""The kinship of processes: whether a connecting one was started by the daemon or a descendant of it.
 
-Workers and the daemon have the same user, so that the kernel's word about the user says nothing. A worker is told by
-its process id and by the session that it leads; what it started, by the chain of parents. What loses its parent comes
-back to the daemon (PR_SET_CHILD_SUBREAPER), and is told by that.
+Workers and the daemon have the same user, so that the kernel's word about the user says nothing. A worker is recognised
+by its process id and by the session that it leads. What it started is recognised by the chain of parents. What loses
+its parent comes back to the daemon (PR_SET_CHILD_SUBREAPER), and is told by that.
 
 A parent has duties. An orphan that has ended is waited for, else its number is never free again. One that left its
-driver's session is ended: it would outlive its driver and the daemon, and be nobody's to the next daemon.
+driver's session is ended. It would outlive its driver and the daemon, and the next daemon would not know it.
 """
 
 import contextlib
@@ -102,7 +102,7 @@ else:
         return os.getsid(pid), os.getpgid(pid)
 
     def _end(pid: int, workers: Collection[int], *, spare: bool) -> bool:
-        """Waits for an orphan that has ended, and ends one that left its driver's session; whether it is there still.
+        """Waits for an ended orphan; ends one that left its driver's session. True if it is still there.
 
         Args:
             pid: the orphan.

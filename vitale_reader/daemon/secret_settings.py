@@ -1,9 +1,9 @@
 """Masks the secrets among settings: what ``config show``, logs and errors may repeat, and what makes a file private.
 
-A secret is known by the name of its setting (``pin``, ``password``, ``token`` …, at any depth of a driver's or a
-plug-in's options), or by its form. Forms are the password in a URL, ``password=…`` in a text, the value after
+A secret is known by its form, or by the name of its setting (``pin``, ``password``, ``token`` …). The setting may be at
+any depth of a driver's or a plug-in's options. Forms are a URL's password, ``password=…`` in a text, the value after
 ``--pin``, and a private key in PEM. A name that ends in ``file``, ``path``, ``url`` and the like names the place of a
-secret, and is shown.
+secret. Its value is shown.
 """
 
 import re
@@ -56,7 +56,7 @@ def masked_values(value: Any) -> Any:
 
 
 def masked_text(text: str) -> str:
-    """A text without the passwords of URLs, the values of pairs that are named as secrets are, and private keys."""
+    """A text without the passwords of URLs, private keys, and the values of pairs named like secrets."""
     text = _PEM.sub(rf"\1{MASK}\2", text)
     if header := _HEADER.match(text):
         return f"{header['name']}: {MASK}"

@@ -1,4 +1,4 @@
-"""The end of a Windows session, told by a window that nobody sees to a program that may have no console.
+"""The end of a Windows session, told by a hidden window to a program that may have no console.
 
 At a log-off or shutdown the system ends whoever has no window without a word. One that has a window is asked first
 (WM_QUERYENDSESSION) and told then (WM_ENDSESSION), and has some five seconds. A console's handler hears nothing of it
