@@ -1,4 +1,4 @@
-"""Access lists of Windows: who besides this user may do what with a file or a folder, and a list that lets nobody.
+"""Windows access lists: the rights of others on a file or a folder, and a list that grants none.
 
 Lists are read and written as text, in the Security Descriptor Definition Language ([MS-DTYP] 2.5.1.1). This user, the
 system and administrators are trusted, as root is elsewhere.

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all: whoever reads one finds the content before, or the new one."""
+"""Files that are written whole or not at all: whoever reads one finds the old content or the new."""
 
 import contextlib
 import os
@@ -34,7 +34,7 @@ def write_atomically(
         mode: that it has once it is complete.
 
     Raises:
-        OSError: it cannot be written, or not given to that user and group; the one before is as it was.
+        OSError: it cannot be written, or not given to that user and group. The file before is unchanged.
     """
     temporary = file.with_name(f".{file.name}.new")
     remove(temporary)  # of a process that died in the middle

@@ -1,4 +1,4 @@
-"""Folders of a station: where each platform keeps them, for programs that need no more than a path at their start."""
+"""Folders of a station on each platform, for programs that need only a path at their start."""
 
 import os
 from collections.abc import Mapping

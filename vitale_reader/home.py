@@ -50,8 +50,8 @@ class WebEndpoint(msgspec.Struct, frozen=True, kw_only=True):
 class Endpoints(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The addresses in use by a running daemon, as ``endpoints.json`` tells them.
 
-    ``owner`` is the pairing file of the daemon's own user, where TLS is how they come, and ``hosts`` likewise that of
-    native hosts of browsers. ``web`` is for pages.
+    ``owner`` is the pairing file of the daemon's own user, where that user connects over TLS. ``hosts`` likewise is
+    that of browsers' native hosts. ``web`` is for pages.
     """
 
     pid: int

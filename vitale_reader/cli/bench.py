@@ -1,4 +1,4 @@
-"""``vitale-reader bench``: how quick this desk is, with its own readers and store, and what to do where it is not."""
+"""``vitale-reader bench``: the speed of this desk with its own readers and store, and remedies where it is slow."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""The table of commands; a command's module is loaded when it is invoked or its own help is asked for."""
+"""The table of commands. A command's module is loaded when it is invoked, or for its own help."""
 
 from dataclasses import dataclass
 from importlib import import_module

@@ -25,7 +25,7 @@ class Glances:
 
     Attributes:
         driver: the driver that reads there.
-        shown: when the last code could be read for the first time; this and the others as ``time.perf_counter`` has it.
+        shown: when the last code could be read for the first time. All times are those of ``time.perf_counter``.
         steps: when each step of its progress was first told.
         finished: when its verified token was here.
     """

@@ -1,4 +1,4 @@
-"""The setting of the demonstration: a station of its own in a temporary home, where cards, phones and codes go."""
+"""The setting of the demonstration: a station in a temporary home, with places for cards, phones and codes."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Taps of the demonstration: lays a phone on the reader when the daemon is armed, and takes it away again."""
+"""Taps of the demonstration: a phone is laid on the reader once the daemon is armed, and taken away."""
 
 import time
 from collections.abc import Callable
@@ -25,7 +25,7 @@ class Taps:
     Attributes:
         phones: the phones there are.
         driver: the driver that reads there.
-        laid: when the phone of the last tap was laid there; this and the others as ``time.perf_counter`` has it.
+        laid: when the phone of the last tap was laid there. All times are those of ``time.perf_counter``.
         steps: when each step of its progress was first told.
         finished: when its verified token was here.
     """

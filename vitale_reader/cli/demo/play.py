@@ -68,10 +68,10 @@ class SceneResult(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: the image of the card, or the owner of the phone or of the paper.
         detected_ms: from the daemon's word that a medium is there to the verified token in this program.
-        again_ms: to the verified token, the median of ``again`` times. It counts from the request for a card in place,
-            from the tap for a phone, from showing it for a code.
-        checks: a verifier's verdicts (``accepted``, or the check that refused) on the token and on forgeries; for a
-            phone and its code also the daemon's on a used string.
+        again_ms: to the verified token, the median of ``again`` times. For a card in place it counts from the request.
+            For a phone it counts from the tap, for a code from the moment it is shown.
+        checks: a verifier's verdicts on the token and on forgeries: ``accepted``, or the check that refused. For a
+            phone and its code, also the daemon's verdict on a used string.
     """
 
     name: str

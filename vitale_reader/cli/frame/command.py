@@ -1,4 +1,4 @@
-"""The frame of every command: its errors become exit statuses, and the options that lead to a daemon are the same."""
+"""The frame of every command: errors become exit statuses, and the options that lead to a daemon are shared."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -47,7 +47,8 @@ class CliCommand(click.Command):
     """A command that ends with a status and a sentence, never with a traceback for what was foreseen.
 
     Attributes:
-        extra: the extra of the installation that brings all that the command uses, or None: the one of what is missing.
+        extra: the extra of the installation that brings all that the command uses. None stands for the extra of the
+            package that is missing.
     """
 
     extra: Extra | None = None
@@ -107,7 +108,8 @@ class CliCommand(click.Command):
 class Simulation(CliCommand):
     """A command that no configuration concerns: what is not valid was given on its command line.
 
-    SIGTERM and a closed terminal end it as Ctrl-C does: what it laid on a reader is taken off, what it linked goes.
+    SIGTERM and a closed terminal end it as Ctrl-C does. What it laid on a reader is taken off, and its links are
+    removed.
     """
 
     extra = "sim"

@@ -86,7 +86,7 @@ def speak() -> None:
 
 
 def name_values(command: click.Command) -> None:
-    """Names the values of options and arguments in French, where that is spoken and the command does not name them."""
+    """Names the values of options and arguments in French, unless the command names them or French is not spoken."""
     if language() != "fr":
         return
     for parameter in command.params:

@@ -34,7 +34,7 @@ def t(fr: str, en: str) -> str:
 def choose(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> Language:
     """The language that ``--language`` names, else the one of the configuration, of the locale, or of the system.
 
-    The arguments are looked at before they are parsed, because the help of a command is made when it is loaded.
+    The arguments are examined before they are parsed, because a command's help is made when it is loaded.
     """
     environ = os.environ if environ is None else environ
     if (named := _option(arguments, "--language")) in {"fr", "en"}:

@@ -217,7 +217,7 @@ def mistake(data: Mapping[str, Any]) -> Iterator[str]:
 
 
 def facts(data: Mapping[str, Any]) -> Iterator[str]:
-    """Names what an error is about, where a person can use it: a parameter, a status word, a process, a tool."""
+    """Names the facts of an error for a person: a parameter, a status word, a process, a tool."""
     known = {
         "path": t("Paramètre", "Parameter"),
         "sw": t("Mot d’état", "Status word"),

@@ -1,4 +1,4 @@
-"""The end of a command from outside, and of a program that it started: in good order, on each system."""
+"""Orderly termination from outside, on each system: of a command, and of a program that it started."""
 
 import signal
 import subprocess
@@ -15,7 +15,10 @@ OWN_GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 
 
 def ask_to_end(process: "subprocess.Popen[bytes]") -> None:
-    """Asks a program to end in good order: by SIGTERM, by Ctrl-Break on Windows, where SIGTERM would cut it off."""
+    """Asks a program to end in good order: by SIGTERM, or on Windows by Ctrl-Break.
+
+    On Windows SIGTERM would end it at once.
+    """
     try:
         process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM))
     except OSError:  # Windows: there is no console that they share

@@ -1,4 +1,4 @@
-"""The language that the system is set to, for programs that no shell gave a locale: launchd's, and all of Windows."""
+"""The system's language, for programs without a locale from a shell: those of launchd, and all on Windows."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Mistakes on the command line, told as any other error where a program asked for JSON; help that nobody takes."""
+"""Usage errors as JSON where a program asked for it, and an orderly end where help cannot be written."""
 
 from collections.abc import Generator
 from contextlib import contextmanager

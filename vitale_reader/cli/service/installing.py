@@ -185,7 +185,9 @@ def _installed(home: Path | None, *, system: bool) -> "Service":
 
 
 def _require_a_start(found: "Service", home: Path | None) -> None:
-    """Nothing, where a daemon of this user would start; one that serves is not ended for a configuration that is wrong.
+    """Makes sure that a daemon of this user would start.
+
+    So a daemon that serves is not ended for a configuration that is wrong.
 
     Raises:
         ConfigurationInvalid, ToolMissing, StoreUnavailable: it would not.

@@ -1,4 +1,7 @@
-"""``vitale-reader status``: the desk at a glance, in a line or on a screen; the exit status tells it to programs."""
+"""``vitale-reader status``: the desk at a glance, in a line or on a screen.
+
+The exit status tells it to programs.
+"""
 
 import sys
 import time

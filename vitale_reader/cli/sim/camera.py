@@ -1,4 +1,4 @@
-"""``vitale-reader sim camera``: what a webcam sees of a simulated phone, as a video file or as a network camera."""
+"""``vitale-reader sim camera``: a webcam's view of a simulated phone, as a video file or a network camera."""
 
 import secrets
 import time
@@ -130,7 +130,10 @@ def camera(
 
 
 class _Held:
-    """The phone before the camera, at the time of the frame: a file is made slower or faster than its time runs."""
+    """The phone before the camera, at the time of the frame.
+
+    The wall clock would be wrong: a file is written slower or faster than it plays.
+    """
 
     def __init__(self, scenario: str, phone: str) -> None:
         from vitale_firmware_sim.phone.card import PhoneRefusal

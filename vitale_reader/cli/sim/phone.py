@@ -1,4 +1,4 @@
-"""``vitale-reader sim phone``: a phone in software: on a contactless PC/SC reader, on a screen, or its string alone."""
+"""``vitale-reader sim phone``: a simulated phone on a contactless PC/SC reader, on a screen, or its string alone."""
 
 from typing import TYPE_CHECKING
 

@@ -93,7 +93,7 @@ def refusals() -> Generator[None]:
 def user(
     scenario: str, phone_id: str, *, porteur: int, present_for: str, locked: bool, enrol: str | None, service: str = ""
 ) -> "PhoneUser":
-    """The phone in the hand of its user, enrolled where that is asked for, and unlocked unless it is to stay locked."""
+    """The phone in its user's hand, enrolled if asked for, and unlocked unless it is to stay locked."""
     import secrets
 
     from vitale_firmware_sim.apcv_service.receipts import ReceiptMailbox

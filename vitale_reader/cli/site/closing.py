@@ -1,4 +1,4 @@
-"""The time without apCVs after which the codes of before have ended: the option that sets it, and its end in words."""
+"""Minutes without apCVs until earlier codes have expired: the option, and the local time at which they end."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""``vitale-reader web pair``: a person opens the window, ticks what the page may see, types the code that it shows."""
+"""``vitale-reader web pair``: a person opens the window, ticks the page's scopes, and types the code it shows."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -69,7 +69,7 @@ def pair(as_json: bool, home: Path | None) -> None:
 
 
 def _show(daemon: "Connection", asked: PairingAsked) -> None:
-    """Shows who asks, on standard error: large what a browser sends, small what it stands for, and what is odd."""
+    """Shows on standard error who asks: the name as a browser sends it, its Unicode form, and warnings."""
     from vitale_reader.cli.web.site_identity import emphasised, second_looks, unicode_site
 
     site = parse_site(asked.site, "simulated")  # the daemon has judged it by its own mode
@@ -123,7 +123,7 @@ def _ticked(asked: PairingAsked) -> tuple[Scope, ...]:
 
 
 def _typed(daemon: "Connection", scopes: tuple[Scope, ...]) -> str:
-    """Asks for the code until it is right or the window closes; the id of the page that is paired."""
+    """Asks for the code until it is right or the window closes; returns the paired page's id."""
     while True:
         typed = click.prompt(t("Les six chiffres que la page affiche", "The six digits that the page shows"), err=True)
         digits = "".join(str(typed).split())

@@ -1,4 +1,4 @@
-"""The identity of a site for the person who decides: its name, the part that its owner registered, what is odd."""
+"""The identity of a site for the person who decides: its name, its registered domain, and warnings."""
 
 from collections.abc import Collection
 
@@ -13,7 +13,7 @@ __all__ = ["emphasised", "registrable", "second_looks", "unicode_site"]
 
 
 def emphasised(site: Site) -> str:
-    """The site as a terminal shows it: in the letters that a browser sends, the registered domain in bold type."""
+    """The site as a terminal shows it: spelt as a browser sends it, the registered domain in bold."""
     domain = registrable(site)
     before, _, behind = str(site).rpartition(domain)
     return f"{before}{click.style(domain, bold=True)}{behind}"
