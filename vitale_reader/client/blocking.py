@@ -120,7 +120,7 @@ class Connection(Twin[connection.Connection]):
     """A connection to the daemon; made by ``vitale_reader.connect()``.
 
     Any number of threads may use it at once. A lost connection is opened again by the next call. It belongs to the
-    process that opened it: after ``os.fork()`` the new process opens one of its own, and is refused on this one.
+    process that opened it: after ``os.fork()`` the new process has to open its own. On this one it is refused.
     """
 
     def __init__(self, settings: Settings) -> None:

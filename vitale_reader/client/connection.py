@@ -1,4 +1,4 @@
-"""The SDK's one logic: a connection to the daemon that comes back by itself, and on which no token is lost.
+"""The SDK's one logic: a connection to the daemon that reopens by itself and loses no token.
 
 ``vitale_reader.aio`` publishes it as it is; ``vitale_reader.client.blocking`` runs it in a thread.
 """
@@ -176,8 +176,8 @@ class Connection:
     ) -> Presentation:
         """Waits for the next presentation that matches, and returns its verified token.
 
-        If the daemon goes away meanwhile, the connection is opened again; a token that was issued but not delivered
-        is recovered, and otherwise the request is made again.
+        If the daemon goes away meanwhile, the connection is opened again. A token that was issued but not delivered is
+        recovered. Otherwise the request is made again.
 
         Args:
             media: the media accepted, one or several; all by default.
@@ -187,7 +187,7 @@ class Connection:
             timeout: seconds, from 1 to 600.
             on_progress: called for each step, with a message that is fit to be shown.
             nonce: 22 to 128 characters of base64url, when another program's challenge is to be answered.
-            acknowledge: whether the daemon may forget the token once this returns; with False, call
+            acknowledge: whether the daemon may forget the token once this returns. With False, call
                 ``acknowledge()`` when the token is in good hands.
 
         Raises:
@@ -233,14 +233,14 @@ class Connection:
             purpose: what it is for, as the token will tell.
             on_progress: called for each step, with a message that is fit to be shown.
             nonce: 22 to 128 characters of base64url, when another program's challenge is to be answered.
-            acknowledge: whether the daemon may forget the token once this returns; with False, call
+            acknowledge: whether the daemon may forget the token once this returns. With False, call
                 ``acknowledge()`` when the token is in good hands.
 
         Raises:
             MediumUnsupported: a code, but not one of a patient's media; the error says which.
             PayloadInvalid: nothing that a patient presents looks like that.
-            Replayed: the code of a phone was used before. It is also the answer where the daemon died while it was
-                used, for nobody knows how far that got.
+            Replayed: the code of a phone was used before. It is also the answer where the daemon died during its use,
+                since the outcome is unknown.
             Cancelled: ``cancel()`` was called.
             TokenInvalid: the daemon's token does not verify.
             DaemonUnreachable: the daemon went away and did not come back.
@@ -284,9 +284,9 @@ class Connection:
     ) -> AsyncGenerator[Presentation, None]:
         """Every presentation that no ``read()`` of any program claims, each with its verified token.
 
-        Several subscriptions, of this program or of others, are served in turns. If the daemon goes away meanwhile,
-        the connection is opened again, and tokens that were issued but not delivered are recovered. Ends when the
-        connection is closed. Use ``contextlib.aclosing`` where the loop may be left early.
+        Several subscriptions, of this program or of others, are served in turns. If the daemon goes away meanwhile, the
+        connection is opened again. Tokens that were issued but not delivered are recovered. Ends when the connection is
+        closed. Use ``contextlib.aclosing`` where the loop may be left early.
 
         Args:
             media: the media accepted, one or several; by default all that patients present. A camera is open as long as
@@ -297,8 +297,8 @@ class Connection:
             on_progress: called for each step, with a message that is fit to be shown.
             on_failure: called for each presentation that gave no token, with what to do about it.
             nonce: 22 to 128 characters of base64url; in every token of the subscription.
-            acknowledge: whether the daemon may forget a token once it is given; with False, call ``acknowledge()``
-                when the token is in good hands.
+            acknowledge: whether the daemon may forget a token once it is given. With False, call ``acknowledge()`` when
+                the token is in good hands.
 
         Raises:
             TokenInvalid: a token of the daemon does not verify.
@@ -343,8 +343,8 @@ class Connection:
         """The card in a reader for this program's own commands, for ``async with``. Needs the scope ``apdu``.
 
         No other program of the desk comes between, whether it uses this daemon or PC/SC. Presentations at that reader
-        wait. The card is reset when the lease ends, and that it does with the context, with its time, with this
-        connection, with the card or with the reader.
+        wait. The card is reset when the lease ends. The lease ends with its context, its time, this connection, the
+        card or the reader.
 
         Args:
             reader: its id.
@@ -412,7 +412,7 @@ class Connection:
         """The signature of an invoice in an apCV context of this client. Needs the scope ``sign``.
 
         The card signs with the licensed software that reads it; the application, with its service (``signerVitale``).
-        Each signature gives the patient a receipt. So this call is not repeated: unless ``data["sent"]`` of an error is
+        Each signature gives the patient a receipt. So this call is not repeated. Unless ``data["sent"]`` of an error is
         False, nobody knows whether the service has signed.
 
         Args:
@@ -455,7 +455,9 @@ class Connection:
         timeout: float | None = None,
         once_watching: Callable[[], object] | None = None,
     ) -> None:
-        """Returns when nothing lies in the reader any more, or when it is gone; at once where that is so already.
+        """Returns when nothing lies in the reader any more, or the reader is gone.
+
+        Returns at once where that is so already.
 
         A medium that stays in its reader answers the next ``read()`` again: a counter waits until it is withdrawn.
 

@@ -1,4 +1,4 @@
-"""A lease, as its holder uses it in either shape of the SDK: the card in a reader for its own commands."""
+"""A lease in either shape of the SDK: its holder has a reader's card for its own commands."""
 
 import asyncio
 import contextlib
@@ -72,7 +72,7 @@ class LeaseFacts:
 
     @property
     def ended(self) -> LeaseWhy | None:
-        """The reason why it ended, once the daemon has told; None as long as it is held, as far as is known."""
+        """The reason why it ended, once the daemon has told; None while it is believed to be held."""
         return self.state.ended
 
 

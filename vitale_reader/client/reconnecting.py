@@ -1,4 +1,4 @@
-"""The SDK's way to the daemon: a session that is opened when it is needed, and again when it was lost."""
+"""The SDK's way to the daemon: a session opened when it is needed, and again after a loss."""
 
 import asyncio
 import contextlib
@@ -105,9 +105,9 @@ def settings_of(
         name: what this client calls itself in the audit trail.
         version: its version.
         connect_timeout: seconds to go on trying where no daemon listens, the first time and after a loss.
-        call_timeout: seconds for the daemon to answer a call that does not wait for a medium, the first one included.
+        call_timeout: seconds for the daemon to answer a call that waits for no medium, the first one included.
         on_context_expiring: told once of each apCV context that ends soon, in time to act. It is called in the event
-            loop; in a blocking program that is the SDK's own thread, where it must not call this connection.
+            loop. In a blocking program that is the SDK's own thread, where it must not call this connection.
 
     Raises:
         LocalMisuse: the pairing file cannot be used, a time is no time, or the callback no plain function.
@@ -195,7 +195,10 @@ class ReconnectingTransport:
         return await self._ask(method, params, result, self._settings.call_timeout)
 
     async def ask_service(self, method: str, params: Params, result: type[ResultT]) -> ResultT:
-        """A call that the daemon answers when the apCV service or a card has: it has its own time limits for that."""
+        """A call that the daemon answers once the apCV service or a card has answered.
+
+        The daemon has its own time limits for that.
+        """
         return await self._ask(method, params, result, SERVICE_TIMEOUT)
 
     async def _ask(self, method: str, params: Params, result: type[ResultT], within: float) -> ResultT:
@@ -242,8 +245,8 @@ class ReconnectingTransport:
         """The session, and what the daemon said when it was opened.
 
         Raises:
-            DaemonUnreachable: no daemon listens ``within`` seconds (``patience`` by default), or the one that does is
-                silent for that long (``call_timeout`` by default).
+            DaemonUnreachable: no daemon listens ``within`` seconds, by default ``patience``. Or the one that listens is
+                silent for that long, by default ``call_timeout``.
             DaemonUntrusted, NotAuthenticated: it is not the right one, or this is not one of its clients.
             LocalMisuse: the connection was closed, or is another event loop's.
         """

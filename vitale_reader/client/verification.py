@@ -66,8 +66,8 @@ def verify(
 ) -> Claims:
     """Verifies a token and returns what it says.
 
-    Checked: type, algorithm (ES256 only), key, signature, claims, audience, nonce, expiry with 30 s of leeway, and that
-    this token was not verified before. What else your use needs of origin and proof is for you to require.
+    Checked: type, algorithm (ES256 only), key, signature, claims, audience, nonce, and expiry with 30 s of leeway. A
+    token that was verified before is refused. What else your use needs of origin and proof is for you to require.
 
     Args:
         token: the JWS.

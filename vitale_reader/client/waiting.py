@@ -1,4 +1,4 @@
-"""The wait of a blocking program for the SDK's thread: interruptible, and its errors short and in the user's words."""
+"""A blocking program's wait for the SDK's thread: interruptible, with short errors in the user's words."""
 
 import asyncio
 import concurrent.futures
@@ -21,7 +21,7 @@ T = TypeVar("T")
 def run_until_stopped(loop: asyncio.AbstractEventLoop) -> None:
     """Runs the event loop of the SDK's thread.
 
-    ``sys.exit()`` in a callback ends no loop that others wait for: it is told to whoever waits for that call.
+    ``sys.exit()`` in a callback does not end the loop, for others wait for it. Whoever waits for that call is told.
     """
     while True:
         try:
@@ -34,7 +34,7 @@ def run_until_stopped(loop: asyncio.AbstractEventLoop) -> None:
 def start(work: Callable[[], Coroutine[Any, Any, T]], future: concurrent.futures.Future[T]) -> None:
     """Begins work, in the thread of its event loop, and gives a future what becomes of it.
 
-    The program's thread makes the future and no coroutine. Ctrl-C may come between any two of its steps: it leaves
+    The program's thread makes the future and no coroutine. Ctrl-C may come between any two of its steps. It leaves
     nothing behind that was never awaited, and cancels what was begun.
     """
     if future.cancelled():
@@ -96,7 +96,7 @@ class BlockingPendingRead(Generic[T]):
     """A read that waits, for ``with``, which cancels it at its end. Any thread may use it.
 
     Args:
-        begin: begins it; what it is given is told of each step, in the SDK's thread, and holds the result.
+        begin: begins it. It is given a callback for the steps, called in the SDK's thread, and a future for the result.
         check: refuses a caller that no result would reach.
         on_progress: called for each step, in the thread that waits for the result.
         language: of its errors.

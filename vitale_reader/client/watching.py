@@ -85,7 +85,7 @@ class Watchers:
                 self._transport.spawn(self._unwatch())
 
     async def look(self, watch: Watch) -> list[ReaderChange]:
-        """Asks for the readers and for what becomes of them from here on; gives what is news to a watch."""
+        """Asks for the readers and their changes from here on; returns what is news to a watch."""
         return watch.settle((await self._transport.ask("readers.watch", Empty(), ReadersListed)).readers)
 
     async def changes(self) -> AsyncGenerator[ReaderChange, None]:
