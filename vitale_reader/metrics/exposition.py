@@ -1,4 +1,4 @@
-"""The figures of the core in the text format of Prometheus, made by its own library with a registry of their own."""
+"""The core's figures in the text format of Prometheus, made by its library with a separate registry."""
 
 from collections.abc import Iterable, Iterator
 from itertools import accumulate

@@ -1,7 +1,7 @@
 """The rules by which a scrape is answered: a pure function of its head.
 
 - One method, two paths, one Host. Whatever a browser adds (Origin, Sec-Fetch-*, Sec-Purpose) is refused: no page has
-  business here, and no answer allows another origin anything.
+  business here. No answer allows another origin anything.
 - Then the bearer, compared by its digest in constant time. All that is not let in gets the same bytes.
 """
 
