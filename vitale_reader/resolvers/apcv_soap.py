@@ -1,6 +1,6 @@
 """The resolver ``apcv-soap``: the apCV authentication service of the GIE SESAM-Vitale, in the shape that is public.
 
-It was never tried against the real service: that needs a CPS, a referenced software (IDAM) and a licence, which the
+It was never tried against the real service. That needs a CPS, a referenced software (IDAM) and a licence, which the
 site brings. The public parts of the service are its actions, its namespaces and the members of its context. The others
 (its fault codes, the format of rights) are configured, or read by a plug-in.
 

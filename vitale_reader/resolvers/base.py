@@ -3,7 +3,7 @@
 Rules that every resolver keeps:
 
 - A string is used once: ``resolve`` sends it at most once. Where a failure came before anything was sent, its
-  ``data.sent`` is False; then, and only then, the caller may try the same string again.
+  ``data.sent`` is False. Only then may the caller try the same string again.
 - ``sign`` is optional, and sends an invoice at most once: each time gives the patient a receipt.
 - ``restore`` and ``release`` may be repeated without harm.
 - Time limits, retries and the circuit breaker are not its business (``guarded.py`` has them); being cancelled is.
@@ -110,7 +110,7 @@ class Resolver(abc.ABC):
         resolves: False only for ``none``.
         reach: seconds within which it finds out that the service cannot be reached, so that nothing was sent.
         announces: whether ``resolve`` calls ``sending_begins`` before the string leaves. Whatever fails or takes too
-            long before that has not used the string up; of a resolver that does not announce, nobody knows.
+            long before that has not used the string up. Of a resolver that does not announce, nobody knows.
     """
 
     name: ClassVar[str]

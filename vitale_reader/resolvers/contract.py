@@ -1,4 +1,4 @@
-"""The suite that every resolver passes: the rules of ``base``, checked on a resolver with a service that it can call.
+"""The suite that every resolver passes: the rules of ``base``, checked with a service that it can call.
 
 A resolver's tests import it, from this project or another::
 

@@ -1,11 +1,11 @@
 """The envelopes of the apCV authentication service: SOAP 1.2 with WS-Addressing and WS-Security, in and out; pure.
 
 The actions, namespaces and names below are those that integrators have published. ``restituerContexteApCV`` has an
-empty request there: it asks for the practitioner's context, and the resolver's caller compares the name of what comes.
-The name of the element around the three members of ``ContexteApCVRepType`` is not public, and any is accepted.
+empty request there: it asks for the practitioner's context. The resolver's caller compares the name of what comes. The
+name of the element around the three members of ``ContexteApCVRepType`` is not public, and any is accepted.
 
-Of ``signerVitale`` the request is published as far as ``ContexteApCV``. What follows it (codes and forms of ``Facture``
-and ``ResumeFacture``) and the answer are not: a plug-in writes the one and reads the other.
+Of ``signerVitale`` the request is published as far as ``ContexteApCV``. What follows it is not: codes and forms of
+``Facture`` and ``ResumeFacture``. Nor is the answer. A plug-in writes the one and reads the other.
 """
 
 import datetime as dt
@@ -90,9 +90,9 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         names: other names for the elements of a request: of an operation, ``ProfessionnelSante``,
             ``IdentifiantFacturation``, ``CodeSpecialiteAMO``, ``Donnees``, ``ContexteApCV`` or ``Identifiant``.
         version: the attribute of a request; empty for none.
-        restore: what a context is asked for by once more: ``current`` for the published request, which is empty, or
-            ``named``, with ``ContexteApCV`` as where it is released.
-        date_form: how the end of a context is written, as ``strptime`` has it (``%Y%m%d%H%M%S``); empty for ISO 8601.
+        restore: the form of the request that restores a context. ``current`` is the published one, which is empty;
+            ``named`` has ``ContexteApCV``, as a release has.
+        date_form: the format of a context's end, as ``strptime`` has it (``%Y%m%d%H%M%S``). Empty for ISO 8601.
     """
 
     namespace: str = AUTH
@@ -153,7 +153,7 @@ class ContextRequest(msgspec.Struct, frozen=True, kw_only=True):
 class ServiceAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """A context as the service gives it, absent where it was destroyed; ``body`` has whatever came with it.
 
-    A context without token and end has a name, by which it can be released, and is of no other use.
+    A context without token and end can be released by its name, and is of no other use.
     """
 
     __repr__ = concealed
@@ -276,7 +276,9 @@ def parse_body(content: bytes, message_id: str) -> Element | Fault:
 
 
 def include(content: bytes, parts: dict[str, str]) -> bytes:
-    """The envelope of an answer in parts, with the parts where it includes them (XOP, https://www.w3.org/TR/xop10/).
+    """The envelope of an answer in parts, with the parts put in.
+
+    The format is XOP (https://www.w3.org/TR/xop10/).
 
     Args:
         content: the envelope.

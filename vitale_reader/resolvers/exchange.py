@@ -73,8 +73,8 @@ async def probe(client: httpx.AsyncClient, url: str, connect: float) -> None:
 
     Raises:
         ResolverUnavailable: nobody does. The variant is ``host`` for a name that nobody knows. It is ``certificate``
-            where one is not made by the rules, and ``tls`` for a server that is not trusted otherwise. It is
-            ``unreachable`` where nobody listens or a network is in the way.
+            for one not made by the rules, and ``tls`` for a server not trusted otherwise. It is ``unreachable`` where
+            nobody listens or a network is in the way.
     """
     try:
         async with client.stream("HEAD", url, timeout=httpx.Timeout(None, connect=connect)):

@@ -1,18 +1,18 @@
 """A resolver with a time limit, careful retries and a circuit breaker around it: what the daemon speaks to.
 
 - Each call has ``limit`` seconds, retries included.
-- ``resolve`` and ``sign`` are tried again only where nothing had been sent: a string is used once, and an invoice has
-  one receipt. ``restore`` and ``release`` are
-  tried again after any ``resolver_unavailable``, since repeating them changes nothing. No attempt begins in the last
-  ``reach`` seconds of the limit: it could be cut off while it is still unknown whether anything was sent.
-- After ``FAILURES`` failures in a row the circuit opens: for ``PAUSE`` seconds calls fail at once, so that the patient
+- ``resolve`` and ``sign`` are tried again only where nothing had been sent. A string is used once, and an invoice has
+  one receipt. ``restore`` and ``release`` are tried again after any ``resolver_unavailable``, since repeating them
+  changes nothing. No attempt begins in the last ``reach`` seconds of the limit. It could be cut off before it is known
+  whether anything was sent.
+- After ``FAILURES`` failures in a row the circuit opens, and for ``PAUSE`` seconds calls fail at once. So the patient
   can take out the card without waiting. Then one call is let through as a probe; it closes the circuit, or opens it for
   another pause. A refusal is an answer: it closes the circuit, unless nothing had been sent. ``release`` is never the
   probe: a patient may wait for the next call.
-- What comes is distrusted: a record larger than any family's, or another context than was asked for, is unreadable. A
-  context that is of no use is released.
-- Where nobody knows what became of an invoice, ``resolver_unavailable`` has the variant ``signature``, and
-  ``resolver_refused`` has it where an invoice is refused for no other reason that is known.
+- What comes is distrusted. A record larger than any family's is unreadable, and so is another context than was asked
+  for. A context that is of no use is released.
+- Where nobody knows what became of an invoice, ``resolver_unavailable`` has the variant ``signature``.
+  ``resolver_refused`` has it where an invoice is refused for no other known reason.
 - A fault of the resolver or of a plug-in below it is ``resolver_unavailable`` of the variant ``plug-in``. Where the
   resolver announces what it sends, a string counts as used only once it has begun to leave.
 """
@@ -257,7 +257,7 @@ class GuardedResolver:
 
 
 def _of_plug_in(error: Exception) -> ResolverUnavailable:
-    """Returns the error for a fault, without its text or the line of the program, which may quote a string."""
+    """Returns the error for a fault, without its text or source line, which may quote a string."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     logger.error("a plug-in of the resolver failed: %s at %s:%s", type(error).__name__, where.filename, where.lineno)
     return ResolverUnavailable(type(error).__name__, variant="plug-in")

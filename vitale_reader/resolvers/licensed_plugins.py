@@ -1,7 +1,7 @@
 """Plug-ins of a SOAP resolver: the assertion of the practitioner's card, the rights of a context, invoices to sign.
 
 They are plug-ins because none of them can be public. A CPS signs the assertion, with software that is licensed for it.
-The format of rights beside a context, and those of an invoice and its signature, are known to licensees only.
+Only licensees know the format of rights beside a context, and those of an invoice and its signature.
 """
 
 import abc
@@ -41,8 +41,8 @@ class AssertionProvider(Protocol):
         """One assertion, as the bytes of an XML element.
 
         Raises:
-            ResolverRefused: there is none to be had now (no CPS in its slot, its PIN not entered …);
-                the variant is then ``assertion``.
+            ResolverRefused: there is none to be had now (no CPS in its slot, its PIN not entered …). The variant is
+                then ``assertion``.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""No resolver: apCV strings are transported to whoever may ask for them, and nothing is known of what they mean."""
+"""No resolver: apCV strings are passed on to whoever may ask for them, and are not interpreted."""
 
 from typing import NoReturn
 

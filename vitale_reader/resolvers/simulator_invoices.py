@@ -1,4 +1,4 @@
-"""The invoices that the project's own simulated service signs: a name and an amount, in an element of its own.
+"""The invoices that the project's simulated service signs: a name and an amount, in an element of its own.
 
 The billing software gives JSON, ``{"professionnel": "Dr ESSAI", "centimes": 2650}``. It becomes::
 

@@ -1,4 +1,4 @@
-"""The rights that the project's own simulated service sends: the uniform record as JSON in an element of its own.
+"""The rights that the project's simulated service sends: the uniform record as JSON, in a separate element.
 
 ::
 
