@@ -1,6 +1,6 @@
-"""Property lists of launchd: an agent of one user, or of each who logs in; both run in the user's session.
+"""Property lists of launchd: an agent of one user, or of each who logs in. Both run in the user's session.
 
-No daemon of the machine: one would see neither a camera, for which macOS asks a person, nor a user's folders.
+There is no daemon of the machine. It would see neither a camera, for which macOS asks a person, nor a user's folders.
 """
 
 import plistlib

@@ -86,7 +86,7 @@ def cursor(entry: bytes | str) -> str:
 
 
 def _message(message: object) -> str:
-    """The text of an entry: text with bytes in it that are none is a list of bytes, one of several a list of texts."""
+    """The text of an entry. The journal gives invalid text as a list of bytes, and several texts as a list."""
     if not isinstance(message, list):
         return str(message or "")
     values = cast("list[object]", message)
@@ -137,7 +137,10 @@ class LogFiles:
                         yield record
 
     def _opened(self, opened: contextlib.ExitStack) -> dict[int, BinaryIO]:
-        """Opens all of them at once, the newest first: one that is put aside meanwhile is there under both names."""
+        """Opens all of them at once, the newest first.
+
+        A file that is put aside meanwhile is found under both names.
+        """
         found: dict[int, BinaryIO] = {}
         for file in (self._file, *(_aside(self._file, number) for number in range(1, self._older + 1))):
             with contextlib.suppress(FileNotFoundError):
@@ -146,7 +149,7 @@ class LogFiles:
         return found
 
     def coming(self, wait: Callable[[], None]) -> Generator[LogRecord]:
-        """The records that come after those that were there, also after the file was put aside for a new one.
+        """The records that come after those that were there, even if a new file replaces this one.
 
         Args:
             wait: returns when it is time to look again; what it raises ends the following.
@@ -161,7 +164,7 @@ class LogFiles:
 
 
 def _whole_lines(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
-    """The lines that have an end, as far as they are looked at, and their sizes; the last may still be written."""
+    """Complete lines, as far as they are looked at, and their sizes; the last line may still be written."""
     begun, size = b"", 0
     while piece := stream.readline(MOST_BYTES):
         begun, size = begun or piece, size + len(piece)
@@ -179,7 +182,10 @@ def _aside(file: Path, number: int) -> Path:
 
 
 def _appended(file: Path, inode: int, place: int) -> tuple[int, int, bytes]:
-    """The file and the place to go on from, and what came since: the rest of one that was put aside comes first."""
+    """The file and the place to go on from, and what came since.
+
+    The rest of a file that was put aside comes first.
+    """
     try:
         with file.open("rb") as stream:
             found = os.fstat(stream.fileno())
@@ -202,7 +208,9 @@ def _rest(aside: Path, inode: int, place: int) -> bytes:
 
 
 def instant(told: str, now: float) -> float:
-    """The instant of ``10m``, ``2h``, ``3d`` (ago), of a date, or of a date with a time of this machine.
+    """The instant of ``10m``, ``2h``, ``3d`` (ago), of a date, or of a date and time.
+
+    Dates and times are those of this machine.
 
     Raises:
         ValueError: it is none of them.

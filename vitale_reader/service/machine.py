@@ -1,4 +1,4 @@
-"""The machine on which a service is installed: its system, whose folders, and how a command of the system is run."""
+"""The machine on which a service is installed: its system, its folders, and the running of system commands."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The scope of a service: of one user, or of the whole machine; each system has services of either kind, or of one."""
+"""The scope of a service: one user, or the whole machine. A system has services of one kind or both."""
 
 from typing import Literal
 

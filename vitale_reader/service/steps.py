@@ -44,7 +44,7 @@ class WriteFile(msgspec.Struct, frozen=True, kw_only=True, tag="write", tag_fiel
         return kept(self.file) if self.keeps and self.file.is_file() and self.needed else None
 
     def carry_out(self) -> None:
-        """Writes the file, whole or not at all, and the folders above it; two who do it at once lose nothing."""
+        """Writes the file, whole or not at all, and the folders above it. Two may do it at once without loss."""
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             wanted, found = self.text.encode(self.encoding), self.file.read_bytes() if self.file.is_file() else None

@@ -7,7 +7,7 @@
 | starts | at the user's first log-in | with the machine |
 | hardening | what needs no privileges | all |
 
-The manager of a user has no privileges. To hide files from a service it would map all other users to ``nobody``, and
+The manager of a user has no privileges. To hide files from a service it would map all other users to ``nobody``. Then
 the daemon could not tell who connects. So what needs a mount namespace stands in the system's unit alone.
 """
 

@@ -118,7 +118,7 @@ class SystemdService(Service):
         yield self._systemctl("reset-failed", systemd.NAME, may_fail=True)
 
     def _switched_off(self) -> Iterator[Step]:
-        """Steps after which the unit of a package does not start by itself for this user, or for the machine."""
+        """Steps that keep a package's unit from starting by itself, for this user or for the machine."""
         if self.masked:
             return
         yield self._systemctl("disable", "--now", systemd.NAME)
