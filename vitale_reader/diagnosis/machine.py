@@ -1,4 +1,4 @@
-"""The machine that is looked at: its files, its environment and its clock, so that a prepared one can be looked at."""
+"""The machine that is examined: its files, environment and clock. A prepared one may stand in its place."""
 
 import getpass
 import os

@@ -1,4 +1,4 @@
-"""The file for support in one answer to the daemon: packed, and cut where it would be longer than a message may be."""
+"""The file for support in one answer to the daemon: packed, and cut to the limit of a message."""
 
 from base64 import b64encode
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The whole report on a desk: every check, side by side, and the rows in the order in which people need them."""
+"""The whole report on a desk: all checks side by side, the rows in the order that people need."""
 
 import contextlib
 import sysconfig
@@ -84,7 +84,7 @@ def examine(
 
 
 def at_a_glance(home: Home, view: DaemonView, machine: InspectedMachine | None = None) -> tuple[CheckResult, ...]:
-    """Looks at what is told at once: by the daemon, by the folders, by the system; no device is asked."""
+    """Looks at what the daemon, the folders and the system tell at once; no device is asked."""
     machine = machine or InspectedMachine()
     _, settings = configuration.read(home)
     found = (*settings, *daemon_view.look(view), *folders.look(machine, home), *installed_service.look(machine))
@@ -92,7 +92,7 @@ def at_a_glance(home: Home, view: DaemonView, machine: InspectedMachine | None =
 
 
 def side_by_side(checks: Iterable[tuple[Subject, Check]], limit: float) -> tuple[CheckResult, ...]:
-    """Makes checks at once, each in a thread; one that does not end in time is told as such, and left to itself.
+    """Makes checks at once, each in a thread. One that does not end in time is reported and abandoned.
 
     Args:
         checks: with what each looks at.

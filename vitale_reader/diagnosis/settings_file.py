@@ -138,7 +138,7 @@ def with_setting(text: str, key: str, value: object) -> str:
 
 
 def _put(table: "Container | AbstractTable", name: str, value: object) -> None:
-    """Puts a value into a table: a new one behind those of the table, before the comments on what follows it."""
+    """Puts a value into a table: a new one at its end, before the comments on what follows."""
     from tomlkit.items import Array, Comment, Table, Whitespace  # noqa: PLC0415
 
     if name in table:
@@ -157,7 +157,7 @@ def _put(table: "Container | AbstractTable", name: str, value: object) -> None:
 
 
 def _edited(array: "Array", wanted: list[Any]) -> bool:
-    """Changes a list to what is wanted, entry by entry: comments on those that stay are kept; whether it could be."""
+    """Changes a list entry by entry, keeping comments on those that stay; returns whether that was possible."""
     for place in reversed(range(len(array))):
         if array[place] not in wanted:
             del array[place]

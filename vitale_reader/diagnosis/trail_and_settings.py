@@ -1,4 +1,4 @@
-"""Checks that a person asks for one by one: the audit trail, and the file of the settings; and a change of that."""
+"""Checks that a person asks for one by one: the audit trail, and the settings file. A setting can be changed."""
 
 from typing import TYPE_CHECKING, Final
 

@@ -28,7 +28,7 @@ def look(machine: InspectedMachine, home: Home) -> Iterator[CheckResult]:
 
 
 def _redirected(machine: InspectedMachine, folder: Path) -> Iterator[CheckResult]:
-    """Tells a folder in AppData that Windows keeps for this Python alone, as it does for one from its Store."""
+    """Reports a folder in AppData that Windows keeps for this Python alone, as for one from its Store."""
     there = _nearest(folder)
     real = machine.real(there)
     if machine.system == "win32" and _STORE in str(real).lower() and _STORE not in str(there).lower():
@@ -60,7 +60,7 @@ def _rights(machine: InspectedMachine, folder: Path) -> Iterator[CheckResult]:
 
 
 def _in_the_way(folder: Path) -> Path | None:
-    """The file or lost link that stands where the folder, or one above it, would be; None where nothing does."""
+    """The file or broken link in the place of the folder, or of one above it; None without one."""
     for place in (folder, *folder.parents):
         try:
             if place.is_dir():

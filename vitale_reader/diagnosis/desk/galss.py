@@ -1,12 +1,12 @@
 """``galss.ini``: which ports and readers the GALSS takes, the old way of the profession to share a reader.
 
-It is an INI file with a section a channel: ``[CANAL1]`` is the CPS, ``[CANAL2]`` the carte Vitale, and
-``Caracteristiques`` names a PC/SC reader or a serial port. On a serial line it may have the settings of the line
-instead, ``9600,1,8,0,0``, and ``Index`` numbers the port. Windows keeps it in its own folder, macOS in
-``/Library/Preferences`` (public scripts of integrators, which repair it there).
+It is an INI file with a section for each channel: ``[CANAL1]`` is the CPS, ``[CANAL2]`` the carte Vitale.
+``Caracteristiques`` names a PC/SC reader or a serial port. On a serial line it may have the line's settings instead,
+``9600,1,8,0,0``. ``Index`` then numbers the port. Windows keeps it in its own folder, macOS in ``/Library/Preferences``
+(public scripts of integrators, which repair it there).
 
-It is read as Windows reads such files (``GetPrivateProfileString``): the first of two sections or settings of a name
-counts, and what is neither is passed over.
+It is read as Windows reads such files (``GetPrivateProfileString``). The first of two sections or settings of a name
+counts. What is neither is passed over.
 """
 
 import codecs

@@ -1,4 +1,4 @@
-"""The service that the system starts, of this user and of the machine: whether it runs, and what it would start."""
+"""The services that the system starts, of this user and of the machine: their states, and their programs."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,7 +35,7 @@ def look(machine: InspectedMachine, run: Run = places.run) -> Iterator[CheckResu
 
 
 def _is_left_off(state: ServiceState) -> bool:
-    """True if a package brought it and nobody wants it: that of the machine, where each user has a daemon."""
+    """True if a package brought it and nobody uses it, as the machine's where each user has a daemon."""
     return state.packaged and not state.running and not state.starts
 
 

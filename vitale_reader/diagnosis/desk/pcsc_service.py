@@ -1,6 +1,6 @@
-"""The PC/SC service of Linux as its socket shows it: whether it answers, and who runs it; other systems have their own.
+"""The PC/SC service of Linux, by its socket: whether it answers, and who runs it.
 
-Whether it lets this user in is told by the driver ``pcsc``, which asks it.
+Whether the service lets this user in is told by the driver ``pcsc``, which asks it. Other systems have their own.
 """
 
 import socket

@@ -1,4 +1,4 @@
-r"""USB devices of known makers, and which of them nobody can use as they are: unseen by PC/SC, or taken by the kernel.
+r"""USB devices of known makers, and those nobody can use: unseen by PC/SC, or taken by the kernel.
 
 | system | where the devices are listed |
 |---|---|
@@ -167,7 +167,7 @@ def _row(device: UsbDevice, shown: Collection[str] | None) -> CheckResult | None
 
 
 def _is_shown(device: UsbDevice, known: KnownDevice | None, shown: Collection[str]) -> bool:
-    """True if a reader of PC/SC has a word of the device's name; PC/SC tells no numbers of USB."""
+    """True if a PC/SC reader's name shares a word with the device's; PC/SC tells no USB ids."""
     words = _words(f"{device.label} {known.name if known else ''}")
     return any(words & _words(name) for name in shown)
 

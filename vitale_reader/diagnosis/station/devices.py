@@ -1,4 +1,4 @@
-"""Drivers and their devices: each driver checks its options and looks at its devices in a process of its own."""
+"""Drivers and their devices: each driver checks its options and devices in a process of its own."""
 
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -111,7 +111,10 @@ def absent_ports(config: Config) -> dict[str, str]:
 
 
 def _twice(home: Home, config: Config) -> Iterator[CheckResult]:
-    """Tells a device that is named twice, by one driver or by two: the second finds it taken, or gets half of it."""
+    """Reports a device that is named twice, by one driver or by two.
+
+    The second finds it taken, or gets half of its data.
+    """
     drivers_of: dict[str, list[str]] = {}
     for driver in config.drivers.enabled:
         for text in named_devices(config, driver):
@@ -130,7 +133,7 @@ def _refused(home: Home, error: VitaleError) -> CheckResult:
 
 
 def _sees_nothing(answers: Answers) -> bool:
-    """True if every driver looked, and none of them sees a device; a driver that tells nothing may have some."""
+    """True if every driver looked and none sees a device; a driver that tells nothing may have some."""
     looked = [answer for answer in answers.values() if isinstance(answer, Surveyed) and answer.refused is None]
     if not looked or len(looked) < len(answers) or not all(answer.seen for answer in looked):
         return False

@@ -1,4 +1,4 @@
-"""The store of the station, or the database of its site: whether it answers, whether it is whole, what time it has."""
+"""The store of the station, or the database of its site: its availability, its integrity, and its clock."""
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
