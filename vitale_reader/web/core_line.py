@@ -1,4 +1,4 @@
-"""A gateway's line to the core: asks whether a page may come, and is handed its channel, or the bearer for a secret."""
+"""A gateway's line to the core, for the channel of an admitted page or the bearer for a secret."""
 
 import asyncio
 import itertools
@@ -40,12 +40,12 @@ class CoreLine:
         self._end.close()
 
     async def ask(self, site: str) -> socket.socket | None:
-        """The channel of a page of a site; None if it may not come, or nobody says so in time."""
+        """The channel of a site's page; None if it is refused, or if no answer comes in time."""
         found = await self._answered(Asked(number=next(self._numbers), site=site))
         return None if found is None else found[1]
 
     async def enter(self, site: str, secret: str) -> str:
-        """The bearer for a secret that was handed in; empty if it is not good, or nobody says so in time."""
+        """The bearer for a submitted secret; empty if it is not good, or if no answer comes in time."""
         found = await self._answered(Asked(number=next(self._numbers), site=site, secret=secret))
         return "" if found is None else found[0].bearer
 

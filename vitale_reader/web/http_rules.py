@@ -1,7 +1,7 @@
 """The rules by which a page's request is let in: a pure function of its head.
 
-Everything is compared byte by byte with what is known: nothing is folded, decoded or parsed, since readers of URLs
-differ. In this order: the form of the request, Host, Sec-Purpose, Origin, the path, then what makes it a WebSocket.
+Everything is compared byte by byte with what is known. Nothing is folded, decoded or parsed, since URL parsers differ.
+In this order: the form of the request, Host, Sec-Purpose, Origin, the path, then what makes it a WebSocket.
 
 - Not HTTP/1.1, absolute form, two Host or Origin, a length beside an encoding, control characters: 400.
 - All else that is not let in: 403, with the same bytes whatever the reason. It says nothing of this station.

@@ -1,4 +1,4 @@
-"""The port of a process of the daemon, and its line to the core, as it inherits them: it opens neither."""
+"""The port of a process of the daemon, and its line to the core. It inherits both and opens neither."""
 
 import socket
 

@@ -1,6 +1,6 @@
-"""A connection of a page: the user of its program first, then its head, its site, and frames both ways.
+"""A connection of a page: first its program's user, then its head, its site, and frames both ways.
 
-1. A program of another user, and whoever comes when no place is left, is gone before a byte is read.
+1. A program of another user is disconnected before a byte is read. So is whoever comes when no place is left.
 2. What is not let in gets one answer, the same for all, and is gone.
 3. A page that is let in has its channel before it hears so. What it says goes to the core as one text of its value.
 4. What goes on too slowly has an end: the head, one message, silence, the parting words.
@@ -218,7 +218,10 @@ class PageConnection(asyncio.BufferedProtocol):
             self.end(TRY_AGAIN_LATER)
 
     def _refuse(self, answer: bytes) -> None:
-        """Refuses when it is time: how long it took would tell what was wrong, and floods have to wait for each."""
+        """Refuses after a fixed time.
+
+        Otherwise the delay would tell what was wrong. A flood has to wait for each refusal.
+        """
         if self._deadline is not None:
             self._deadline.cancel()
         self.hold()  # nothing more is read until then, or whoever sends the most would be answered first
@@ -300,7 +303,7 @@ class PageConnection(asyncio.BufferedProtocol):
             self._part()
 
     def _part(self) -> None:
-        """Leaves the other end a moment to read the last words, and to go by itself; one moment, whatever it sends."""
+        """Leaves the other end one moment, whatever it sends, to read the last words and go by itself."""
         if self._parts:
             return
         self._parts = True

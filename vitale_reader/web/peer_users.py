@@ -1,8 +1,8 @@
 """The user of the program at the other end of a loopback connection, by the kernel's word.
 
-Linux: the socket of the other end is looked up by its two addresses (sock_diag(7)), or in the table of all sockets
-where the kernel has no such answers. A socket that no program holds any more has no user. A program may dial an address
-of IPv4 through a socket of IPv6: it is the same program. Other systems do not tell.
+Linux: the socket of the other end is looked up by its two addresses (sock_diag(7)). Where the kernel has no such
+answers, the table of all sockets is searched. A socket that no program holds any more has no user. A program may dial
+an address of IPv4 through a socket of IPv6: it is the same program. Other systems do not tell.
 """
 
 import errno
@@ -73,7 +73,7 @@ if sys.platform == "linux":
         return _ENDS.pack(local[1], remote[1], *(socket.inet_pton(family, host) for host, _ in (local, remote)))
 
     def _mapped(local: Address, remote: Address) -> bytes:
-        """The ends of the same connection as a socket of IPv6 has them (RFC 4291, section 2.5.5.2)."""
+        """The ends of the same connection on an IPv6 socket (RFC 4291, section 2.5.5.2)."""
         (here, at), (there, to) = local, remote
         return _packed(socket.AF_INET6, (f"{_MAPPED}{here}", at), (f"{_MAPPED}{there}", to))
 

@@ -18,7 +18,7 @@ class HeadReader:
     """Reads one head, and nothing behind it: a page says nothing before its handshake is answered.
 
     Args:
-        body_bytes: the longest body that is read with it; none by default, and a request that has one is answered
+        body_bytes: the longest body that is read with it. By default none is, and a request that has one is answered
             before it.
     """
 

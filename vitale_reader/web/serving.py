@@ -122,7 +122,7 @@ class PageServer:
         return self._questions.is_awaited
 
     async def _take_turn(self, site: str) -> None:
-        """Waits for the turn of a site, and then for one of all; whether the site is known or not."""
+        """Waits for a turn of the site, known or not, and then for one among all sites."""
         for other in [name for name, pace in self._sites.items() if pace.is_over]:
             del self._sites[other]
         await self._sites.setdefault(site, Pace(BETWEEN_CHANNELS)).take()

@@ -1,6 +1,6 @@
-"""A WebSocket of a page, from bytes to messages and back: ``websockets`` reads the frames; nothing here does I/O.
+"""A WebSocket of a page, from bytes to messages and back, without I/O: ``websockets`` reads the frames.
 
-Nothing is compressed: what a page says of a secret beside what an attacker chose would show in its length.
+Nothing is compressed: where a message holds a secret and an attacker's text, its length would reveal the secret.
 """
 
 from collections.abc import Iterator

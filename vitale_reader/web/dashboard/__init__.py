@@ -1,4 +1,4 @@
-"""The dashboard's page, and the gateway that serves it: in a process of its own, on a listener of its own.
+"""The dashboard's page, and the gateway that serves it in its own process, on its own listener.
 
 For other rooms: ``process``.
 """

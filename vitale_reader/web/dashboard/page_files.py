@@ -52,7 +52,7 @@ def load(folder: Path = PAGE) -> dict[str, tuple[str, bytes]]:
 
 
 def words(language: Language, folder: Path = PAGE) -> dict[str, Any]:
-    """The words of the page in a language: its own, and the titles of the errors that a desk can tell, by reason."""
+    """The words of the page in a language: its own, and the titles of a desk's errors by reason."""
     own: dict[str, Any] = msgspec.json.decode((folder / f"words.{language}.json").read_bytes())
     titles: dict[str, str] = {}
     for reason in sorted(TOLD):

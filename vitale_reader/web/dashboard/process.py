@@ -1,6 +1,6 @@
 """The process of the dashboard: ``python -P -m vitale_reader.web.dashboard.process dashboard``.
 
-It is started as the gateway for web pages is (``vitale_reader.web.gateway``), and like it opens nothing: the daemon
+It is started as the gateway for web pages is (``vitale_reader.web.gateway``), and like it opens nothing. The daemon
 leaves it the sockets that listen, and a line. It carries what the page says; what the page may, the daemon knows.
 """
 

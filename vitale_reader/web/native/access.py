@@ -1,4 +1,4 @@
-"""Access to what a browser starts: whether others own it or can change it, and how the command is called."""
+"""Access to the program that a browser starts: its name, and whether others own it or can change it."""
 
 import os
 import sys
@@ -48,7 +48,10 @@ else:
         return bool(found.st_mode & stat.S_IWOTH or by_group)
 
     def _is_private(group: int, user: int) -> bool:
-        """True for the group that some systems give each user, with nobody else in it; folders are open to it there."""
+        """True for a user's private group, with nobody else in it.
+
+        Some systems give each user one, and open folders to it.
+        """
         try:
             owner, members = pwd.getpwuid(user), grp.getgrgid(group).gr_mem
         except KeyError:

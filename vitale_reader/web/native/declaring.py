@@ -1,4 +1,4 @@
-"""The manifests by which browsers know the native host: written, compared, and taken back with all that came with them.
+"""The manifests by which browsers know the native host: written, compared, and removed with all their traces.
 
 Whoever can change a manifest, or the program that it names, has the browser start another one. So both have to be this
 user's or an administrator's, and closed to all others.
@@ -57,7 +57,7 @@ def manifest(of: Family, command: Path, ids: Collection[str]) -> bytes:
 
 
 def declare(place: ManifestLocation, content: bytes) -> None:
-    """Writes a manifest, whole or not at all, and tells of it where the system has a registry for that.
+    """Writes a manifest, whole or not at all, and registers it where the system has a registry.
 
     Raises:
         OSError: it cannot be written.

@@ -1,4 +1,4 @@
-"""The way from a native host to the daemon of its user: a Unix socket, or TLS where the daemon has none (Windows)."""
+"""The way from a native host to its user's daemon: a Unix socket, or TLS without one (Windows)."""
 
 import os
 import socket

@@ -1,9 +1,9 @@
-"""The native host: a program that a browser starts for one page, and that carries its frames to the daemon.
+"""The native host: a program that a browser starts for one page, to carry frames to the daemon.
 
-What the extension says first is the site of the page, as the browser names it. The host opens a channel for it; the
-daemon says ``{"open": true}`` once it has taken it, and from then on frames are carried both ways. The last one is
-``{"close": code}``, as on any channel; the only one where the daemon is away, stops or says nothing.
-It has no right of its own, reads no setting, and keeps nothing.
+What the extension says first is the site of the page, as the browser names it. The host opens a channel for it. The
+daemon says ``{"open": true}`` once it has taken it. From then on frames are carried both ways. The last one is
+``{"close": code}``, as on any channel. Where the daemon is away, stops or says nothing, it is the only one. The host
+has no right of its own, reads no setting, and keeps nothing.
 """
 
 import contextlib

@@ -142,7 +142,7 @@ class ManifestLocation(msgspec.Struct, frozen=True, kw_only=True):
         browser: that looks there.
         everyone: whether it counts for all users of the machine.
         file: of the manifest.
-        above: a folder that is there anyway; what lies between it and the file may be made, and goes with it.
+        above: a folder that is there anyway. Folders between it and the file may be created, and are removed with it.
         key: of the registry of Windows that names the file; empty elsewhere.
         likely: whether the browser is on this machine, as far as can be seen.
     """

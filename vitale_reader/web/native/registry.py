@@ -1,4 +1,4 @@
-"""Registry of Windows, where each browser finds the paths of manifests: one key a host, its default value the path."""
+"""The Windows registry, where browsers find manifests: one key for each host, its default value the path."""
 
 import contextlib
 import sys

@@ -1,4 +1,4 @@
-"""A connection under TLS for two threads, one for each way: OpenSSL takes one at a time, and neither waits in it.
+"""A TLS connection for two threads, one for each direction. OpenSSL takes one at a time; neither waits in it.
 
 The bytes go through buffers in memory; the socket is read and written outside of the lock.
 """
