@@ -1,6 +1,6 @@
 """Pure protocol: bytes and values, no I/O, no clock, no randomness.
 
 For other rooms: ``apdu``, ``catalogue``, ``claims``, ``configuration``, ``diagnosis``, ``documents``, ``errors``,
-``events``, ``extras``, ``media``, ``methods``, ``metrics``, ``privacy``, ``problems``, ``records``, ``session``,
-``signing``, ``tlv``, ``tokens``, ``web``.
+``events``, ``extras``. Likewise ``media``, ``methods``, ``metrics``, ``privacy``, ``problems``, ``records``,
+``session``, ``signing``, ``tlv``, ``tokens``, ``web``.
 """

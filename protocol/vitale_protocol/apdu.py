@@ -32,7 +32,7 @@ class Command:
         p1: the first parameter byte.
         p2: the second parameter byte.
         data: the command data, up to 65 535 bytes; more than 255 need the extended form.
-        le: how many bytes are expected at most, 1 to 65 536; more than 256 need the extended form; None for none.
+        le: how many bytes are expected at most, 1 to 65 536; None for none. More than 256 need the extended form.
         pause: seconds of rest that the card is given before it; no part of the APDU.
         reset: whether the card is to be reset before it, and before that rest, where the connection can.
     """

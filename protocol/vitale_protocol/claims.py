@@ -1,4 +1,4 @@
-"""Types of the claims in a token and of the memory of tokens, without cryptography, for programs that verify none."""
+"""Types of a token's claims and of the memory of tokens, without cryptography, for programs that verify none."""
 
 from typing import Protocol
 
@@ -18,7 +18,10 @@ class ReaderClaim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """HMAC-SHA-256 in hex of the raw evidence, keyed by the station so that it does not reveal a NIR by search."""
+    """HMAC-SHA-256 in hex of the raw evidence, with a key of the station.
+
+    The key keeps a NIR from being found by search.
+    """
 
     sha256: str
 
@@ -39,8 +42,8 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``site`` is the web origin of the page that the token is for; other clients' tokens have none.
 
     ``delegate`` is who presented the application for the patient. ``rights_at`` is when the service knew the rights to
-    be as told (RFC 3339), where it says so. ``payload`` is the string that was transported, ``payload_b64`` the same in
-    base64 where it is not printable text; never both.
+    be as told (RFC 3339), where it says so. ``payload`` is the string that was transported. Where that is not printable
+    text, ``payload_b64`` has it in base64 instead.
     """
 
     __repr__ = concealed

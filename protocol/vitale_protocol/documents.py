@@ -53,8 +53,8 @@ def decode_strict(content: bytes) -> object:
     """A JSON value that every reader reads alike, from bytes of strangers; nesting is for the caller to bound.
 
     Raises:
-        ParseError: not one JSON value in UTF-8. A byte order mark, two members of one name, a NUL or half a surrogate
-            pair, a number that is none or none that a double holds.
+        ParseError: not one JSON value in UTF-8. Or it has a byte order mark, two members of one name, a NUL or half a
+            surrogate pair. Or it has a constant such as NaN, or a number that no double holds.
     """
     if not is_text(content):
         raise ParseError("not UTF-8")

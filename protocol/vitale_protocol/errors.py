@@ -56,8 +56,8 @@
         ├── ConfigurationInvalid    the configuration cannot be used
         └── ToolMissing             a program that is needed is not installed
 
-Rules: an error never carries personal data, neither in ``detail`` nor in ``data``. Titles, causes and remedies are
-in the catalogue, in French and English; ``detail`` is a short technical sentence in English for logs and developers.
+Rules: an error never carries personal data, neither in ``detail`` nor in ``data``. Titles, causes and remedies are in
+the catalogue, in French and English. ``detail`` is a short technical sentence in English for logs and developers.
 """
 
 from collections.abc import Iterator, Mapping
@@ -141,7 +141,7 @@ class VitaleError(Exception):
         variant: which variant of the catalogue's entry tells it better; empty for none. Each entry lists its own.
         detail: one technical sentence in English, without personal data.
         data: further members of the wire's ``error.data`` (``choices``, ``sw``, ``holder`` …), without personal data.
-        language: of ``title``, ``cause`` and ``remedy``, and of ``str()``. The SDK sets that of the connection; without
+        language: of ``title``, ``cause`` and ``remedy``, and of ``str()``. The SDK sets that of the connection. Without
             one, the words are French, and ``str()`` is the reason and the detail, as logs want them.
     """
 
@@ -333,7 +333,7 @@ class ReaderBusy(ReaderError):
 
 
 class ReaderUnavailable(ReaderError):
-    """The reader or its system service does not work; the variant says which of them, and why, where that is known."""
+    """The reader or its system service does not work; the variant says which, and why if that is known."""
 
     code = 1104
     reason = "reader_unavailable"
@@ -368,7 +368,7 @@ class Cancelled(PresentationError):
 
 
 class Choice(NamedTuple):
-    """One of several media that are present: the reader that it lies in, by id and name, and its kind."""
+    """One of several media that are present: the id and name of its reader, and its kind."""
 
     reader: str
     name: str
@@ -488,8 +488,8 @@ class ResolverUnavailable(ResolverError):
 class ResolverRefused(ResolverError):
     """The resolver answered no; ``data.code`` is its own code, the variant what is known of it.
 
-    The variant is ``assertion`` (who asks was not accepted), ``revoked`` (the application was), ``suspended``,
-    ``delegation``, ``unknown``, or ``signature`` (an invoice was refused).
+    The variant is ``assertion`` (whoever asks was not accepted), ``revoked`` (the application was), ``suspended``,
+    ``delegation`` or ``unknown``. It is ``signature`` where an invoice was refused.
     """
 
     code = 1302
@@ -499,8 +499,8 @@ class ResolverRefused(ResolverError):
 class ContextUnknown(ResolverError):
     """No such apCV context at this client.
 
-    The variant is ``card`` where something else was presented than an application, ``absent`` where an application was
-    read without its context.
+    The variant is ``card`` where something other than an application was presented. It is ``absent`` where an
+    application was read without its context.
     """
 
     code = 1303
@@ -534,7 +534,7 @@ class LeaseExpired(LeaseError):
 
 
 class CardError(LeaseError):
-    """The card answered with an error: ``data.sw`` is its status word in hex, ``data.index`` which APDU it answered."""
+    """The card answered APDU number ``data.index`` with an error; ``data.sw`` is the status word in hex."""
 
     code = 1403
     reason = "card_error"
@@ -559,7 +559,7 @@ class StoreUnavailable(VitaleError):
 
 
 class RemoteError(VitaleError):
-    """An error with a code that this version does not know; ``data`` has its code, its reason and its texts."""
+    """An error with a code unknown to this version; ``data`` has its code, its reason and its texts."""
 
     reason = "remote_error"
 

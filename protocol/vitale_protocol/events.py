@@ -141,8 +141,8 @@ class PresentationFailed(Event):
 class LeaseEnded(Event):
     """``lease.ended``: a lease of this session ended otherwise than by ``lease.release``.
 
-    ``why``: ``ttl`` (its time was over), ``card`` (removed, exchanged, or failed), ``reader`` (the reader or its driver
-    is gone), ``replaced`` (by another lease of the same client).
+    ``why``: ``ttl`` (time over), ``card`` (removed, exchanged, or failed) or ``reader`` (it or its driver is gone). Or
+    ``replaced``, by another lease of the same client.
     """
 
     lease: str
@@ -183,10 +183,9 @@ class PreviewFrame(Event):
 class DriverHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A driver's worker, as the supervisor sees it.
 
-    ``state``: ``starting ready degraded restarting stopped``; ``reason`` is a catalogue reason where something is
-    off, ``variant`` what is known more exactly.
-    It is ``starting`` until it has told the readers that are there.
-    A driver whose options cannot be used is ``stopped`` with ``configuration_invalid`` until the daemon is restarted.
+    ``state``: ``starting ready degraded restarting stopped``. It is ``starting`` until the driver has told the readers
+    that are there. ``reason`` is a catalogue reason where something is off, ``variant`` its exact kind. A driver whose
+    options cannot be used is ``stopped`` with ``configuration_invalid`` until the daemon is restarted.
     """
 
     name: str
@@ -228,8 +227,8 @@ class DeskOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 class SimulatorPlace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One place at which a simulator presents something.
 
-    ``kind``: ``card`` (inserted), ``phone`` (laid on a reader), ``screen`` (held before a camera) or ``scan`` (read by
-    an imager, and over at once). ``things`` is what can be presented there, ``holds`` what is there now.
+    ``kind``: ``card`` (inserted), ``phone`` (laid on a reader), ``screen`` (held before a camera) or ``scan``. A scan
+    is read by an imager, and over at once. ``things`` is what can be presented there, ``holds`` what is there now.
     """
 
     place: PlainName
@@ -281,8 +280,8 @@ class CodeRead(Event):
 
     ``data`` is the content, GS included; where the content is no text, ``data_b64`` has it instead, in base64.
     ``symbology`` is absent where the imager did not tell it. ``gs1`` is absent where the content is no GS1, or a wrong
-    one. ``format`` is the published format that the content was recognised by (``gs1``, ``article``, ``uri``, ``iban``,
-    ``payment``, ``boarding-pass`` …; more may come), absent where none was.
+    one. ``format`` is the published format by which the content was recognised, absent where there is none. It is
+    ``gs1``, ``article``, ``uri``, ``iban``, ``payment``, ``boarding-pass`` …; more may come.
     """
 
     __repr__ = concealed

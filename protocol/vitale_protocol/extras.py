@@ -1,7 +1,7 @@
 """The optional parts of an installation: the extra that brings each package, and the error that names it.
 
 The base is the SDK and the commands that ask a daemon. Everything else is an extra of the distribution, as in
-``pip install "vitale-reader[camera]"``; ``setup.cfg`` lists what each brings.
+``pip install "vitale-reader[camera]"``. ``setup.cfg`` lists what each brings.
 """
 
 from collections.abc import Mapping
@@ -67,8 +67,8 @@ def missing(error: ImportError | OSError, who: str, *, extra: Extra | None = Non
         library: what is taken to be missing where the error does not say it.
 
     Returns:
-        An error whose ``data.tool`` is the missing module or library. ``data.extra``, like the variant, is the extra,
-        unless a library of the system or a package that no extra brings is missing.
+        An error whose ``data.tool`` is the missing module or library. ``data.extra``, like the variant, is the extra.
+        Both are left out where a system library is missing, or a package that no extra brings.
     """
     module = (getattr(error, "name", None) or "").partition(".")[0]
     absent, _, why = str(error).partition(":")
@@ -84,7 +84,9 @@ def missing(error: ImportError | OSError, who: str, *, extra: Extra | None = Non
 
 
 def missing_part(part: Extra, who: str, *, extra: Extra | None = None) -> ToolMissing | None:
-    """The error that says what to install for a part, or None where its packages are there; none is loaded.
+    """The error that says what to install for a part, or None where its packages are there.
+
+    No package is loaded.
 
     Args:
         part: the extra whose packages are looked for.

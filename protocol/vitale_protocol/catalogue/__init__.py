@@ -1,6 +1,6 @@
 """Texts for people: title, cause and remedy of every error, warning and finding, in French and English.
 
-The texts are in ``fr.toml`` and ``en.toml``, read once per language when the first text is asked for.
+The texts are in ``fr.toml`` and ``en.toml``. Each is read once, when its first text is asked for.
 """
 
 from collections.abc import Iterable
@@ -52,7 +52,10 @@ class VariedEntry(Entry, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class FindingEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Text about a finding of ``doctor``, with names in braces for what was found; without a remedy all is well."""
+    """Text about a finding of ``doctor``, with names in braces for what was found.
+
+    Without a remedy all is well.
+    """
 
     title: str
     cause: str = ""
@@ -89,8 +92,8 @@ def text(reason: str, language: Language, variant: str = "") -> Entry:
     Args:
         reason: the ``reason`` of an error class, or a warning of a token.
         language: the reader's.
-        variant: what is known more exactly (``vitale-1``, ``expired``, ``pcscd`` …); one that is not in the catalogue
-            is as good as none.
+        variant: the exact kind (``vitale-1``, ``expired``, ``pcscd`` …). One that is not in the catalogue has no
+            effect.
 
     Raises:
         KeyError: no such reason.
@@ -139,8 +142,9 @@ def step_message(step: str, language: Language, about: str = "", variant: str = 
     Args:
         step: one of ``events.Step``.
         language: the reader's.
-        about: the reason for the step (``medium_mute`` for a ``retry``), or the medium that it is about (``apcv-nfc``);
-            the media that are waited for, with commas between them. Ignored where it has no message of its own.
+        about: the reason for the step (``medium_mute`` for a ``retry``), or the medium that it is about (``apcv-nfc``).
+            For ``armed``, the media that are waited for, with commas between them. Ignored where it has no message of
+            its own.
         variant: that of the reason (``phone`` for ``medium_removed``); likewise.
 
     Raises:
@@ -154,7 +158,9 @@ def step_message(step: str, language: Language, about: str = "", variant: str = 
 
 
 def invitation(media: Iterable[str], language: Language) -> str:
-    """Returns the sentence that asks for one of these media; the general one for a card or a phone, or for none.
+    """Returns the sentence that asks for one of these media.
+
+    A card and a phone together have a general sentence, which also stands for no medium.
 
     Media that are newer than this catalogue are left out.
     """

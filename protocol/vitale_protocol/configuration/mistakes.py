@@ -42,7 +42,7 @@ def _joined(*parts: str) -> str:
 
 
 def _at(kind: type[object], place: str) -> tuple[inspect.Type, ...]:
-    """The types that a place may have, unions taken apart; none where it is inside what has no names of its own."""
+    """The types that a place may have, unions taken apart; none inside a value that has no members."""
     types = tuple(_members(inspect.type_info(kind)))
     for name in re.findall(r"[^.\[\]]+|\[[^\]]*\]", place):
         types = tuple(member for one in types for inner in _inside(one, name) for member in _members(inner))

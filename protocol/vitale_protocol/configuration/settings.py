@@ -1,4 +1,4 @@
-"""Settings as structs: converted from what a file says, or refused with the place, its choices and the nearest name."""
+"""Settings as structs: converted from a file's content, or refused with place, choices and nearest name."""
 
 from collections.abc import Mapping
 from typing import TypeVar

@@ -1,7 +1,7 @@
-"""The media a patient can present, one module each: recognised by ATR, read by a script, interpreted by a function.
+"""The media a patient can present, one module each: recognised by ATR, read by script, interpreted by function.
 
 The core calls ``interpret``; a driver for chip cards calls ``recognise`` and ``reading_script``. A new medium is one
-new module here, and one line below; what only some desks read is loaded with its first presentation.
+new module here, and one line below. What only some desks read is loaded with its first presentation.
 
 For other rooms: ``apcv``, ``codes``, ``ins_datamatrix``, ``medium``, ``nir``, ``pointers``, ``apcv_profile``,
 ``public_formats``, ``separators``, ``two_d_doc``, ``vitale_card``, ``wedge``.

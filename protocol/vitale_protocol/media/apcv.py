@@ -1,13 +1,13 @@
-"""The apCV, the carte Vitale as an application of a phone: its string is transported, never decoded or guessed at.
+"""The apCV, a carte Vitale as a phone application: its string is transported, never decoded or guessed at.
 
 Evidence: ``string``, the opaque bytes that the phone gave or showed. Over NFC also ``profile``, the ``name/version`` of
-the profile that read them; for a QR code ``symbology``, where known. Only the service of the GIE SESAM-Vitale can read
-the string, so a reading has an empty record.
+the profile that read them. For a QR code also ``symbology``, where known. Only the service of the GIE SESAM-Vitale can
+read the string, so a reading has an empty record.
 
 Strings of the simulated phone begin with ``SIMULATED_PREFIX``, so that nobody's camera or reader takes them for real.
 
-What is transported is what was shown, byte for byte. What a string is *known again by* is its canonical form: the same
-string has one, however an imager, a keyboard or a hand has dressed it.
+What is transported is what was shown, byte for byte. What a string is *known again by* is its canonical form. That is
+the same however an imager, a keyboard or a hand has dressed the string.
 """
 
 import re
@@ -128,8 +128,8 @@ def interpret(evidence: Evidence, *, simulated: bool, medium: Literal["apcv-nfc"
 
     Args:
         evidence: ``string``, 1 to 4096 bytes, and ``profile`` or ``symbology``.
-        simulated: whether the reader, the phone or the profile is simulated; a string of the simulated phone is so
-            in any case.
+        simulated: whether the reader, the phone or the profile is simulated. A string of the simulated phone is so in
+            any case.
         medium: how it was presented.
 
     Raises:

@@ -1,6 +1,6 @@
-"""The profile of an apCV application: a TOML text that says how an opaque string is read from a phone over NFC.
+"""The profile of an apCV application: a TOML text for reading an opaque string from a phone over NFC.
 
-The AID and the commands of the real application are not public: whoever is licensed to know them writes a profile. ::
+The AID and the commands of the real application are not public. Whoever is licensed to know them writes a profile. ::
 
     name = "simulator"                     # a to z, 0 to 9 and "-", up to 32
     version = "1"
@@ -141,8 +141,9 @@ class Profile:
     def reading_script(self) -> ReadingScript[dict[str, bytes]]:
         """The script that reads a phone, giving the evidence ``{"string": …, "profile": b"name/version"}``.
 
-        A medium that refuses the SELECT has no such application, whatever its status word: badges and bank cards each
-        have their own. So has one that accepts any SELECT, and then shows by its answers that it is another.
+        A medium that refuses the SELECT has no such application, whatever its status word. Badges and bank cards have
+        status words of their own. The same holds for one that accepts any SELECT, and then shows by its answers that it
+        is another.
 
         Raises:
             MediumUnsupported: the medium has no application of this profile.
@@ -268,7 +269,7 @@ def _not_here() -> MediumUnsupported:
 def _may_be_of(aid: bytes, information: bytes) -> bool:
     """True if the answer to a SELECT fits the application: nothing, or an FCI with this name or none.
 
-    Phones answer without an FCI; a name may be longer than the one that was selected (ISO/IEC 7816-4 §12.2).
+    Phones answer without an FCI. A name may be longer than the one that was selected (ISO/IEC 7816-4 §12.2).
     """
     if not information:
         return True

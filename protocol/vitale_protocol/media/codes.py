@@ -3,17 +3,17 @@
 Rules, the first that fits:
 
 - longer than 4096 bytes: ``too-long``; empty: ``other``;
-- a byte order mark, AIM identifiers, control characters and spaces around a code make no other code of it;
-- several codes in one: ``several``. An imager without a suffix sends them so, and a symbol may hold them. The header
-  of a patient's code stands within, or a pack of medicine's key and something more, or what ends a scan;
-- ``IS``, a version and 22 zeros: the INS Datamatrix; ``DC01`` to ``DC04`` and a 2D-Doc header: a 2D-Doc. Both in
-  whatever symbology, since imagers without AIM identifiers do not tell it, and both are printed as QR codes as well;
-- a NIR that somebody typed or that is printed as a bar code; a wallet's ``mdoc:`` or OpenID4VP address;
+- a byte order mark, AIM identifiers, control characters and spaces around a code do not change it;
+- several codes in one: ``several``. An imager without a suffix sends them so, and a symbol may hold them. Signs are a
+  patient code's header within, a medicine pack's key with more beside it, or a scan's end;
+- ``IS``, a version and 22 zeros: the INS Datamatrix; ``DC01`` to ``DC04`` and a 2D-Doc header: a 2D-Doc. Both count in
+  any symbology, since imagers without AIM identifiers do not tell it. Both are printed as QR codes as well;
+- a NIR, typed or printed as a bar code; a wallet's ``mdoc:`` or OpenID4VP address;
 - any other symbology than a QR code's: ``other``. So is what has a published format, by a positive sign
-  (``public_formats``), and what is too short for a secret, or has only digits;
-- an INS Datamatrix or a 2D-Doc that is cut in its header, or in small letters, is of no medium. It is not ``other``
-  either: it may have somebody's number in it, and goes to nobody;
-- a site with the licence knows the real apCV's format, and may name it: what has that one is a candidate;
+  (``public_formats``). So is what is too short for a secret: under 16 characters, or under 29 where all are digits;
+- an INS Datamatrix or a 2D-Doc cut in its header, or in small letters, is of no medium. It is not ``other`` either:
+  it may have somebody's number in it, and goes to nobody;
+- a site with the licence knows the real apCV's format, and may name it. What has that format is a candidate;
 - anything else is an apCV candidate. The real format is not public, so the code stays opaque, bounded and unchanged.
 """
 

@@ -36,7 +36,7 @@ def recognise(atr: bytes) -> Recognised | None:
 
 
 def reading_script(card: Recognised) -> ReadingScript[dict[str, bytes]]:
-    """A CPS says who the practitioner is, not who the patient is: there is nothing to read for a presentation.
+    """A CPS identifies the practitioner, not the patient: there is nothing to read for a presentation.
 
     Raises:
         MediumUnsupported: always.

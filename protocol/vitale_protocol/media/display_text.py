@@ -13,7 +13,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 def shown_text(text: str, warnings: list[str]) -> str | None:
     """The text, or None where it is empty.
 
-    Control characters have no place in a name and could steer a terminal: each becomes U+FFFD, with a warning.
+    Control characters have no place in a name and could steer a terminal. Each becomes U+FFFD, with a warning.
 
     Args:
         text: without its padding.

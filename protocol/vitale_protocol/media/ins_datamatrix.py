@@ -2,20 +2,20 @@
 
 Evidence: ``code``, its bytes as scanned; ``symbology``, where that is known.
 
-Format of the Agence du numérique en santé, "Datamatrix INS" v2.2: ``IS``, the version ``01``, 22 zeros, then fields in
-any order. A field is an identifier and a value. GS closes a value of variable length that is shorter than its maximum
-and not the last one::
+The format is that of the Agence du numérique en santé, "Datamatrix INS" v2.2. It has ``IS``, the version ``01``, 22
+zeros, then fields in any order. A field is an identifier and a value. GS closes a value of variable length that is
+shorter than its maximum and not the last one::
 
     S1 matricule INS with its key   15          S4 nom de naissance           1 to 100
     S2 OID of the matricule         19 to 20    S5 sexe, M or F               1
     S3 prénoms de naissance         1 to 100    S6 date de naissance          10, JJ-MM-AAAA
                                                 S7 code lieu de naissance     5, INSEE
 
-Imagers that type like a keyboard often lose GS. That costs nothing: neither an OID nor a name has an S before a digit,
-so the next identifier is found without it. What they type in its place, or cut off, may cost a name. A name that ends
-in digits instead of GS is refused, and so is a code that ends within a name. An OID has figures and full stops only. So
-what stands behind it is what the imager types for GS, and is taken from the names as well. What is only unusual is
-warned of. Nothing in the code is signed, anybody can print one (``code-clear-read``).
+Imagers that type like a keyboard often lose GS. That costs nothing. Neither an OID nor a name has an S before a digit,
+so the next identifier is still found. What they type in its place, or cut off, may cost a name. A name that ends in
+digits instead of GS is refused. So is a code that ends within a name. An OID has figures and full stops only. So what
+stands behind it is what the imager types for GS. It is taken from the names as well. What is only unusual is warned of.
+Nothing in the code is signed, anybody can print one (``code-clear-read``).
 """
 
 import re
@@ -111,8 +111,8 @@ def parse(code: bytes) -> InsDatamatrix:
 
     Raises:
         PayloadInvalid: this is no INS Datamatrix, or one of another version; the variant is ``ins-format``. Or a part
-            of one: the variant is ``incomplete`` where it ends within a name, ``separators-lost`` where a name ends in
-            digits.
+            of one: the variant is ``incomplete`` where it ends within a name. It is ``separators-lost`` where a name
+            ends in digits.
     """
     if len(code) > _MAX_BYTES or not code.startswith(HEADER):
         raise _invalid("the header is not that of an INS Datamatrix of version 01")
@@ -191,7 +191,7 @@ def _end(text: str, start: int, identifier: str) -> int:
 
 
 def _take_typed_separator(fields: dict[str, str], *, last: str) -> None:
-    """Takes away what stands behind the OID and behind each name: there is nothing but a separator that was typed."""
+    """Takes away what stands behind the OID and each name, which can only be a typed separator."""
     found = _OID_AND_MORE.fullmatch(fields.get("S2", ""))
     closed = [name for name in _VARIABLE if name in fields and name != last]
     if found is None or "S2" not in closed:

@@ -1,7 +1,7 @@
 """Tables of what keys write in the keyboard languages that imagers and machines in France are set to.
 
 A key is a column of each row. ``DEAD`` is a key that writes nothing by itself, but changes what follows. The tables are
-those of XKB (xkb-data 2.35), with which Windows and macOS agree for letters, figures and the signs of an INS.
+those of XKB (xkb-data 2.35). Windows and macOS agree with them for letters, figures and the signs of an INS.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ DEAD: Final = "¤"
 
 
 class Layout(NamedTuple):
-    """A keyboard language: the key left of 1, the row of figures, three rows of letters with the key beside shift."""
+    """A keyboard language: the key left of 1, the figure row, three letter rows with the key beside shift."""
 
     plain: str
     shifted: str

@@ -1,6 +1,6 @@
 """The machine-readable zone of an identity document, as one text without line ends.
 
-Layouts: ICAO Doc 9303 parts 4 to 6 (TD3 passport, TD1 card, TD2), and the French identity card of 1988. A blank stands
+Layouts: ICAO Doc 9303 parts 4 to 6 (TD3 passport, TD1 card, TD2), and the French identity card (1988). A blank stands
 for the filler ``<``, as in a 2D-Doc. Check digits are not looked at: where the zone is signed, the signature says more.
 """
 

@@ -36,7 +36,9 @@ class ShownNir:
 
 
 def read_nir(text: str) -> ShownNir:
-    """Splits a NIR and checks it: key = 97 − (number mod 97), with 2A read as 19 and 2B as 18.
+    """Splits a NIR and checks its key.
+
+    The key is 97 − (number mod 97), with 2A read as 19 and 2B as 18.
 
     Args:
         text: 15 characters (number and key), 13 (number only), or anything else that a medium shows as a NIR.

@@ -1,8 +1,8 @@
 """EF 2001 POINTERS of the application VITALE: the card's own map of its applications and files, for ``doctor``.
 
 Layout, as cardpeek publishes it: ``E0 { A0 { 82 application … } 80 file … }``. The value of an application is its entry
-number (2 bytes), two bytes of unknown meaning and its AID. The value of a file is its name (8 ASCII characters), the
-entry number of its application (2 bytes) and its file identifier (2 bytes).
+number (2 bytes), two bytes of unknown meaning and its AID. The value of a file begins with its name (8 ASCII
+characters). The entry number of its application (2 bytes) and its file identifier (2 bytes) follow.
 """
 
 import msgspec

@@ -1,10 +1,10 @@
-"""Published formats of codes that are no patient's: a code is one of them by a positive sign, never by what it lacks.
+"""Published formats of codes that are no patient's, each told by a positive sign, never by what is lacking.
 
-The format of the real apCV's string is not public, so it may look like anything that nobody else has published. A sign
-is a prefix that a publication reserves, a whole layout, or a check digit. Where a prefix would be too weak, the sign is
-the whole content. An IBAN has its country's length and its key, an address of a wallet its check bytes.
+The real apCV's format is not public, so its string may look like anything that nobody else has published. A sign is a
+prefix that a publication reserves, a whole layout, or a check digit. Where a prefix would be too weak, the sign is the
+whole content. An IBAN has its country's length and its key, an address of a wallet its check bytes.
 
-Known by no sign, and so a candidate: a UUID, a JWT, base64, base45 without ``HC1:``, hexadecimal digits, a sentence.
+Without a sign, and so candidates: a UUID, a JWT, base64, base45 without ``HC1:``, hexadecimal digits, a sentence.
 """
 
 import hashlib
@@ -165,7 +165,7 @@ FORMAT_NAMES: Final = tuple(sorted({one.name for one in FORMATS}))
 
 
 def format_of(data: bytes) -> str | None:
-    """The name of the published format that a content has; None where it has none, or is the simulated phone's."""
+    """The name of a content's published format; None where it has none, or is the simulated phone's."""
     if data.startswith(SIMULATED_PREFIX):
         return None
     found = next((one for one in FORMATS if one.sign.match(data) and one.proved(data)), None)

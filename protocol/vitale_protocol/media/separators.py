@@ -46,5 +46,8 @@ def restored(code: bytes) -> bytes:
 
 
 def without_torn_end(code: bytes) -> bytes:
-    """The code without the beginning of a written separator that it was cut within: it would pass for a name's end."""
+    """The code without the beginning of a written separator in which it was cut.
+
+    That beginning would pass for the end of a name.
+    """
     return _TORN.sub(b"", code)

@@ -1,7 +1,8 @@
-"""The carte Vitale: recognised by ATR; a Vitale 2's clear zone read by script, and said in the uniform record.
+"""The carte Vitale, recognised by ATR. A Vitale 2's clear zone is read by script into the uniform record.
 
-Evidence, as read, with filler. ``identity`` is the elementary file with ``65 {80 nom, 81 prénom, 82 date de naissance,
-90 nationalité}`` for each person. ``nir`` is the one with ``65 {93 NIR}``, absent where the card does not give it.
+Evidence, as read, with filler. ``identity`` is the EF with
+``65 {80 nom, 81 prénom, 82 date de naissance, 90 nationalité}`` for each person. ``nir`` is the one with
+``65 {93 NIR}``, absent where the card does not give it.
 
 Nothing here needs a PIN or a CPS, and nothing is authenticated: a forged card can say anything (``card-clear-read``).
 Sources of the facts: pcsc-tools (ATRs), cardpeek (applications, files, tags), Rufus and node readers (sequences).
@@ -107,9 +108,9 @@ def reading_script(card: Recognised) -> ReadingScript[dict[str, bytes]]:
 
 
 def _read() -> ReadingScript[dict[str, bytes]]:
-    """Reads the clear zone by either published sequence, up to five times, with growing pauses and a reset at last.
+    """Reads the clear zone by either published sequence, up to five times, with growing pauses and a final reset.
 
-    A card without a NIR is accepted at the last attempt only, so that a transient fault does not cost the NIR.
+    A card without a NIR is accepted only at the last attempt. So a transient fault does not cost the NIR.
 
     Raises:
         MediumUnreadable: no attempt gave the names.
@@ -182,10 +183,10 @@ def _select(command: Command) -> ReadingScript[None]:
 
 
 def _read_file(first_p1: int, tags: frozenset[int], *, proved: bool = False) -> ReadingScript[bytes]:
-    """Reads a file, and makes sure by the fields of its persons that it is the one that was asked for.
+    """Reads a file, and checks by its persons' fields that it is the one asked for.
 
-    A card that loses its selection, by a loss of power or another program's reset, answers from the root: there the
-    same short identifier leads to the names.
+    A card that loses its selection, by a power loss or another program's reset, answers from the root. There the same
+    short identifier leads to the names.
     """
     content = yield from _read_content(first_p1, proved=proved)
     persons = _persons(tlv.parse_filled(content))
@@ -197,15 +198,18 @@ def _read_file(first_p1: int, tags: frozenset[int], *, proved: bool = False) -> 
 
 
 def _read_content(first_p1: int, *, proved: bool = False) -> ReadingScript[bytes]:
-    """Reads a file to its end: where the card says so, or after a short answer that completes the data objects.
+    """Reads a file to its end.
+
+    The end is where the card says so, or after a short answer that completes the data objects.
 
     By ISO/IEC 7816-4 §11.3.3 an answer shorter than Le = 256 ends the file. Some cards cut their answers shorter: these
-    are read on while a data object is incomplete. An answer that is cut behind a person looks like the end: of a family
-    the card has to say itself that nobody follows.
+    are read on while a data object is incomplete. An answer that is cut behind a person looks like the end. So for a
+    family the card itself has to say that nobody follows.
 
     Args:
         first_p1: P1 of the first READ BINARY; with a short file identifier it also selects the file.
-        proved: whether the card has to show that nothing follows: it gives nothing there, or what it gave at first.
+        proved: whether the card has to show that nothing follows. It does so by giving nothing there, or what it gave
+            at first.
     """
     content, step, whole = b"", STEP, False
     for _ in range(MAX_STEPS):

@@ -1,19 +1,19 @@
-"""Text from an imager that types like a keyboard: what a wrong keyboard language did to it, undone where it is certain.
+"""Text from an imager that types like a keyboard: the effects of a wrong keyboard language, undone where certain.
 
 Such an imager (HID, "keyboard wedge") presses keys, not characters. It presses those of its own keyboard language, and
-the machine reads them in another: ``IS01`` from an English imager becomes ``ISà&`` on a French machine. Caps lock adds
-to it: it swaps the case of letters, and on Windows with the French layout shifts every key.
+the machine reads them in another. ``IS01`` from an English imager becomes ``ISà&`` on a French machine. Caps lock adds
+to it: it swaps the case of letters. On Windows with the French layout it shifts every key.
 
 A repair is made only where exactly one of the known keyboard mismatches leads back to known content. That is an INS
-Datamatrix with its fields in order, a 2D-Doc with a signature, a string of the simulated phone, a NIR, or a text in
-base64url. Text that shows signs of a mismatch and is none of these is refused: passing it on would change an opaque
-string. All other text is left as it is.
+Datamatrix with its fields in order, or a 2D-Doc with a signature. So are a string of the simulated phone, a NIR, or a
+text in base64url. Text that shows signs of a mismatch and is none of these is refused. Passing it on would change an
+opaque string. All other text is left as it is.
 
-An INS is undone between any two of ``keyboard_layouts``: its figures, its dates and its names leave one way back, or
+An INS is undone between any two of ``keyboard_layouts``. Its figures, its dates and its names leave one way back, or
 the text is refused. All else is undone between "États-Unis" and "Français (traditionnel, AZERTY)" alone, for elsewhere
 it leaves several. Dead keys (``[`` and ``{`` on a French machine) are not undone.
 
-A text that begins as an INS or a 2D-Doc does and is none is refused too: it is no opaque string, but a spoilt code.
+A text that begins as an INS or a 2D-Doc does and is none is refused too. It is no opaque string, but a spoilt code.
 """
 
 import re
@@ -159,11 +159,11 @@ def repair(text: str) -> tuple[bytes, str]:
         text: as typed; what ends it, Enter or Tab, does not belong to it.
 
     Returns:
-        The bytes, and the name of the mangling that was undone; an empty one where the text was taken as it is.
+        The bytes, and the name of the mangling that was undone. The name is empty where the text was taken as it is.
 
     Raises:
-        PayloadInvalid: the text was mangled in an unknown way, or in one that cannot be distinguished from another;
-            the variant is ``wedge-layout``. Or an INS has lost its separators alone: ``separators-lost``.
+        PayloadInvalid: the text was mangled in an unknown way, or in one that cannot be distinguished from another. The
+            variant is ``wedge-layout``. Or an INS has lost its separators alone: ``separators-lost``.
     """
     text = text.rstrip("\r\n\t")
     if len(text) > MAX_STRING:
@@ -209,7 +209,7 @@ def _repaired_ins(text: str) -> tuple[bytes, str] | None:
 
 
 def _separators_lost(text: str) -> PayloadInvalid | None:
-    """The fault of an INS of which no key but those of its separators was changed; None where it is another."""
+    """The fault of an INS in which only the keys of its separators were changed; None otherwise."""
     try:
         ins_datamatrix.parse(_bytes(text))
     except PayloadInvalid as error:
@@ -226,7 +226,7 @@ def _is_known(text: str) -> bool:
 
 
 def _is_ins(text: str, names: re.Pattern[str] = _NAME, number: re.Pattern[str] = _NUMBER) -> bool:
-    """Tells whether it can be parsed and nothing in it is out of place, as it is after a wrong repair."""
+    """True if it can be parsed with nothing out of place; after a wrong repair something is."""
     if not text.startswith("IS01"):
         return False
     try:

@@ -12,7 +12,7 @@ __all__ = ["LENGTHS", "Length"]
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """Characters of a value: exactly so many where it is ``fixed``, else at most; None where there is no limit."""
+    """Characters of a value: exactly that many if it is ``fixed``, else at most; None for no limit."""
 
     most: int | None
     fixed: bool = False

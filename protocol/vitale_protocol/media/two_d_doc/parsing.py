@@ -98,7 +98,7 @@ class TwoDDoc:
 
 
 def parse(code: bytes) -> TwoDDoc:
-    """Takes a 2D-Doc apart; separators that an imager typed as text are no obstacle, nor is a US that it dropped.
+    """Takes a 2D-Doc apart, even if an imager typed separators as text or dropped a US.
 
     Raises:
         PayloadInvalid: this is no 2D-Doc (the variant is ``2d-doc-format``), or one whose separators were lost on
@@ -144,7 +144,10 @@ def _zones(code: bytes, message: int) -> tuple[bytes, bytes, bytes]:
 
 
 def _without_us(code: bytes, message: int) -> tuple[bytes, bytes]:
-    """Splits a code without US, dropped by an imager that typed GS; the signature of a P-256 key ends it."""
+    """Splits a code whose US was dropped by an imager that typed GS.
+
+    The signature of a P-256 key ends it.
+    """
     at = len(code) - 103
     if separators.GS not in code or at < message or not _BASE32.fullmatch(code[at:]):
         raise PayloadInvalid(

@@ -2,9 +2,9 @@
 
 Evidence: ``code``, its bytes as scanned; ``symbology``, where that is known.
 
-Identifiers come in families, each for a kind of document. The first family with a name is taken, whole: identity
-documents before student papers, medical ones, professional cards and bills. Who has died, who sells and who is the
-bailiff is not who presents the document, and is not looked for.
+Identifiers come in families, each for a kind of document. The first family with a name is taken, whole. The order is:
+identity documents, student papers, medical ones, professional cards, bills. The deceased, the seller and the bailiff
+do not present the document, and are not looked for.
 """
 
 from dataclasses import dataclass

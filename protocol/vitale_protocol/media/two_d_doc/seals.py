@@ -1,10 +1,10 @@
-"""Verifying the seal of a 2D-Doc: who signed it, whether the site trusts that signer, and whether the signature holds.
+"""Verifying the seal of a 2D-Doc: its signer, the site's trust in that signer, and the signature itself.
 
 Rules:
 
-- without a list, or with a signer that is not in it, the seal is not verified: a warning;
+- without a list, or with a signer outside it, the seal is not verified: a warning;
 - a signature that does not fit the key of a trusted signer is a forgery: it is refused;
-- a certificate is valid for the period of its issue: a seal of another day is not verified, with a warning.
+- a certificate is valid for the period of its issue. A seal of another day is not verified, with a warning.
 """
 
 from dataclasses import dataclass

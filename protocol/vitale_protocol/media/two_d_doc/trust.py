@@ -1,12 +1,12 @@
-"""The signers of 2D-Docs that a site trusts: read from documents that the site supplies, and vouched for by it alone.
+"""The signers of 2D-Docs that a site trusts, read from its documents and vouched for by it alone.
 
 Two kinds of document, in any number and mixture:
 
 - the trusted list of the ANTS, in XML (``trusted_list``): the authorities' certificates. Its own XML signature is
-  **not** checked here: the site gets it over TLS from the ANTS, or from hands that it trusts;
+  **not** checked here. The site gets the list over TLS from the ANTS, or from hands that it trusts;
 - a bundle of certificates, PEM or one in DER. The signers' own certificates are published by each authority. A line
   before a certificate names it: ``2D-Doc FR05 0001``, or ``2D-Doc FR05`` for an authority's own. Without such a line
-  its names do: the issuer's CN is the authority, the subject's CN the certificate, as in published ones.
+  its names do. The issuer's CN is the authority, the subject's CN the certificate, as in published ones.
 
 A signer is trusted if an authority of the list issued it. If the list has no certificate of that authority, the site
 vouches for the signer by adding it.
@@ -85,8 +85,8 @@ def parse_trust_list(*documents: bytes) -> TrustList:
     """Reads the documents of a site; none of them makes an empty list, by which no signer is known.
 
     Raises:
-        ConfigurationInvalid: a document is neither kind, too large, or has a certificate that cannot be used;
-            ``data.document`` counts them from 0.
+        ConfigurationInvalid: a document is neither kind, too large, or has a certificate that cannot be used.
+            ``data.document`` is its number, from 0.
     """
     lists: list[TrustList] = []
     for number, document in enumerate(documents):

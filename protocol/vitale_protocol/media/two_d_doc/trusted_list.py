@@ -1,7 +1,7 @@
-"""The trusted list of the ANTS, as XML of ETSI TS 119 612: which certificates the authorities of 2D-Docs have.
+"""The trusted list of the ANTS, as XML of ETSI TS 119 612: the certificates of 2D-Doc authorities.
 
 In each ``TrustServiceProvider`` the ``TSPTradeName`` is the authority's identifier (``FR01`` …). Certificates are taken
-from its services of type ``CA/PKC`` that are "in accord" or "granted". The list's own signature is not checked: that
+from its services of type ``CA/PKC`` that are "in accord" or "granted". The list's own signature is not checked. That
 would take an XML signature library that this project does not need otherwise. The key to check it with would also come
 by the same way as the list.
 """
