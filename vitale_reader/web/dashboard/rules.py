@@ -4,7 +4,7 @@ Its own name is the only one, and nobody can guess it. Everything is compared by
 the refusal of ``http_rules``. Nothing is kept in the browser but by the page itself: there is no cookie.
 
 - ``GET`` of a file: from the page, or as the page itself.
-- ``POST /enter``: by the owner's file, which has no web origin, or by the page with a typed code.
+- ``POST /enter``: by the owner's file, without a web origin, or by the page with a typed code.
 - ``GET /v1``: the WebSocket, by the page alone.
 """
 
