@@ -1,8 +1,8 @@
 """The methods of the wire: parameters, result and rights of each, as one table.
 
-Every transport speaks these. ``METHODS`` is the source of ``schema/`` and of the reference; a daemon's handlers and a
-client's calls are checked against it. Parameters refuse members that they do not know; results are read tolerantly,
-so that a client survives a newer daemon.
+Every transport speaks these. ``METHODS`` is the source of ``schema/`` and of the reference. A daemon's handlers and a
+client's calls are checked against it. Parameters refuse members that they do not know. Results are read tolerantly, so
+that a client survives a newer daemon.
 """
 
 from typing import Annotated, Any, Literal, dataclass_transform
@@ -213,8 +213,8 @@ class Identity(Params):
 class SessionChallenge(Params):
     """``session.challenge``: asks the station for its proof, before ``session.open`` with a key.
 
-    ``kid`` is the thumbprint of the caller's key (RFC 7638), ``client_nonce`` 32 fresh bytes, ``epk`` a fresh point for
-    the agreement of keys.
+    ``kid`` is the thumbprint of the caller's key (RFC 7638). ``client_nonce`` is 32 fresh bytes, ``epk`` a fresh point
+    for the key agreement.
     """
 
     kid: Bytes32
@@ -246,7 +246,9 @@ class KeyProof(Params):
 
 
 class SessionOpen(Params):
-    """``session.open``: always the first message, but for a page, which proves its key and asks for a challenge before.
+    """``session.open``: always the first message, except from a page.
+
+    A page asks for a challenge first, and proves its key.
 
     ``credential`` is the secret of a pairing, or the proof of a page's key.
     """
@@ -306,9 +308,9 @@ class SessionPonged(Result):
 class ResolverHealth(Result):
     """The apCV resolver of the station.
 
-    ``state``: ``none`` (no resolver is configured), ``ready``, ``degraded`` (its last call failed) or ``open`` (not
-    called for a while, after repeated failures). ``reason`` is a catalogue reason where there is a fault, ``variant``
-    its exact kind.
+    ``state``: ``none`` (no resolver is configured), ``ready``, ``degraded`` (its last call failed) or ``open``. An
+    ``open`` one is not called for a while, after repeated failures. ``reason`` is a catalogue reason where there is a
+    fault, ``variant`` its exact kind.
     """
 
     name: str
@@ -319,7 +321,7 @@ class ResolverHealth(Result):
 
 
 class ClockHealth(Result):
-    """The clock of the station; ``offset`` in seconds, positive where it is ahead of the clock of a site's database.
+    """The clock of the station; ``offset`` in seconds, positive if ahead of the clock of a site's database.
 
     Beyond 30 seconds nothing is issued. A station that is alone has nothing to compare with: 0.
     """
@@ -352,8 +354,8 @@ class StationKeys(Result):
 class ReadersListed(Result):
     """The answer to ``readers.list`` and ``readers.watch``.
 
-    ``readers.list`` waits for drivers that have not told their readers yet since they were started, four seconds at
-    most; ``station.info`` tells which these are.
+    ``readers.list`` waits, four seconds at most, for drivers that have not told their readers since they were started.
+    ``station.info`` tells which these are.
     """
 
     readers: tuple[Reader, ...]
@@ -362,9 +364,9 @@ class ReadersListed(Result):
 class PresentationRequest(Params):
     """``presentation.request``: the next presentation that matches.
 
-    ``readers`` are ids of ``readers.list``, which also has those of the other desks of a site, and ``group:NAME`` for
-    all readers of the desks in a group. Without it, any reader of this desk will do, and none of another one. An error
-    names the reader of the medium in its ``data`` as ``reader``.
+    ``readers`` are ids of ``readers.list``, which also has those of the other desks of a site. ``group:NAME`` stands
+    for all readers of the desks in a group. Without ``readers``, any reader of this desk will do, and none of another
+    one. An error names the reader of the medium in its ``data`` as ``reader``.
     """
 
     nonce: Nonce
@@ -379,7 +381,7 @@ class PresentationRequest(Params):
 class PresentationSubmit(Params):
     """``presentation.submit``: a code that the application read itself, as exactly one of text and bytes.
 
-    ``payload`` is what a keyboard-wedge imager typed, or what was pasted; what keyboards do to it is undone where that
+    ``payload`` is what a keyboard-wedge imager typed, or what was pasted. What keyboards do to it is undone where that
     is certain. ``payload_b64`` is the code's bytes in base64 (RFC 4648, standard alphabet, padded), taken as they are.
     A code of a patient has 4096 bytes at most.
     """
@@ -419,7 +421,7 @@ class PresentationCancelled(Result):
 class PresentationsSubscribe(Params):
     """``presentations.subscribe``: every presentation from now on that no request claims.
 
-    The nonce is in each token of the subscription: it says for which one a token was made, not when.
+    The nonce is in each token of the subscription. It says for which one a token was made, not when.
     """
 
     nonce: Nonce
@@ -442,7 +444,7 @@ class PresentationsUnsubscribe(Params):
 
 
 class CodesSubscribe(Params):
-    """``codes.subscribe``: every code from now on that is no patient's, at these imagers of this desk, or at all."""
+    """``codes.subscribe``: every code from now on that is no patient's, at these or all imagers of this desk."""
 
     readers: Annotated[tuple[ReaderId, ...], msgspec.Meta(min_length=1, max_length=64)] | None = None
 
@@ -785,7 +787,7 @@ class PairingRevealed(Result):
 
 
 class CredentialRotate(Params):
-    """``credential.rotate``: a page's new key, and a JWS of type ``vr-rotate+jwt`` by the old one and by the new one.
+    """``credential.rotate``: a page's new key, and a ``vr-rotate+jwt`` JWS by the old key and by the new.
 
     Both are over ``aud`` (the station, as in a challenge), ``client_id``, ``old`` and ``new`` (thumbprints).
     """
@@ -814,7 +816,7 @@ class Diagnosed(Result):
 
 
 class DashboardOpen(Params):
-    """``dashboard.open``: ``at`` says whether the browser is to dial a name of its own or the address of this machine.
+    """``dashboard.open``: ``at`` says whether the browser dials the dashboard's own name or this machine's address.
 
     Some browsers know no name under ``localhost``.
     """
@@ -825,8 +827,8 @@ class DashboardOpen(Params):
 class DashboardOpened(Result):
     """The way into the dashboard, good once until ``expires``, in seconds since the epoch.
 
-    ``url`` is where it listens. ``file`` is a page for the browser of this user, which hands in the ticket; ``code``
-    is typed at ``url`` where the browser cannot read that file.
+    ``url`` is where it listens. ``file`` is a page for the browser of this user, which hands in the ticket. ``code`` is
+    typed at ``url`` where the browser cannot read that file.
     """
 
     __repr__ = concealed
@@ -925,7 +927,7 @@ class BundleMade(Result):
 
 
 class AuditChain(Result):
-    """The rows of one station in the audit trail; ``broken`` says why they are no chain, ``row`` at which number."""
+    """The rows of one station in the audit trail; ``broken`` says why, and ``row`` where, the chain breaks."""
 
     rows: int
     station: str | None = None

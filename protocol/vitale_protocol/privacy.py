@@ -1,4 +1,4 @@
-"""The ``repr`` of what holds secrets or speaks of people: assertions, debuggers and logs show its kind and no more."""
+"""The ``repr`` of what holds secrets or concerns people: assertions, debuggers and logs show only its kind."""
 
 __all__ = ["concealed"]
 

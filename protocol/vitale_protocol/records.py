@@ -106,8 +106,8 @@ class Beneficiaire(RecordPart):
 
     ``date_naissance`` is the raw string of the medium; ``date_naissance_iso`` (``AAAA-MM-JJ``) is present only for a
     day of the calendar. ``nir`` is the number that the medium shows beside this person's names; nothing vouches for it.
-    ``nir_certifie`` (104/9) is filled only by sources that certify it. ``sexe`` is ``M`` or ``F``, and
-    ``code_lieu_naissance`` the five characters of INSEE's code of the place of birth: traits of the INS.
+    ``nir_certifie`` (104/9) is filled only by sources that certify it. ``sexe`` is ``M`` or ``F``.
+    ``code_lieu_naissance`` is the five characters of INSEE's code of the place of birth. Both are traits of the INS.
     """
 
     nom_usuel: str | None = None

@@ -1,7 +1,8 @@
 """Signing: tokens and proofs as JWS in compact form (RFC 7515), P-256 keys and their thumbprints; ES256, nothing else.
 
-A JWS here has exactly three header members: ``typ``, ``alg``, ``kid``. Apart from ``tokens``, which verifies with
-joserfc for integrators: a daemon signs and verifies with this, loads none of that, and signs in half the time.
+A JWS here has exactly three header members: ``typ``, ``alg``, ``kid``. This module is separate from ``tokens``, which
+verifies with joserfc for integrators. A daemon signs and verifies with this one, loads none of joserfc, and signs in
+half the time.
 """
 
 import hashlib

@@ -2,8 +2,8 @@
 
 Rules:
 
-- Nothing is left over: ``parse`` takes all bytes or raises. Files that are longer than their content, as cards have
-  them, go through ``parse_filled``, which says where it is lenient.
+- Nothing is left over: ``parse`` takes all bytes or raises. Files longer than their content, as cards have them, go
+  through ``parse_filled``, which says where it is lenient.
 - The indefinite length, tags above four bytes, badly formed tags, and lengths above four bytes are refused.
 - Depth and length are bounded. Everything that does not decode raises ``MediumUnreadable``, and nothing else.
 """
@@ -66,7 +66,7 @@ def parse(data: bytes, *, max_depth: int = MAX_DEPTH, max_length: int = MAX_LENG
 def parse_filled(data: bytes, *, max_depth: int = MAX_DEPTH, max_length: int = MAX_LENGTH) -> tuple[Tlv, ...]:
     """Decodes data objects followed by filler: a card's file may be longer than what was written to it.
 
-    The filler begins where a tag would and runs to the end; only bytes 00 and FF may be in it. Inside of a data object
+    The filler begins where a tag would and runs to the end. Only bytes 00 and FF may be in it. Inside of a data object
     nothing is lenient.
 
     Raises:

@@ -1,8 +1,8 @@
 """The token: claims, signing and verification of one presentation, ES256 and nothing else.
 
 A token is a JWS in compact form (RFC 7515) with exactly three header members: ``typ``, ``alg``, ``kid``. Any other
-member (``crit``, ``jwk``, ``jku``, ``x5c`` …) is refused. The algorithm is fixed, and the key comes from the JWK Set
-that the verifier trusts, never from the token. An error never quotes the token.
+member (``crit``, ``jwk``, ``jku``, ``x5c`` …) is refused. The algorithm is fixed. The key comes from the JWK Set that
+the verifier trusts, never from the token. An error never quotes the token.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """Families of metrics as plain values, in the words of Prometheus' data model, and their form on the line.
 
-Nothing here identifies anybody: a label is a word of the configuration or of this program, never one that came from a
-medium or from a client.
+Nothing here identifies anybody. A label is a word of the configuration or the program, never one from a medium or a
+client.
 """
 
 from typing import Literal

@@ -1,7 +1,7 @@
 """Message framing on a stream of bytes, for each transport.
 
 A framing keeps at most one incomplete message, and never more of it than ``limit`` allows. When a message exceeds the
-limit, the whole messages before it are still returned and ``exceeded`` becomes true. Nothing is read after that: the
+limit, the whole messages before it are still returned and ``exceeded`` becomes true. Nothing is read after that. The
 start of the next message is no longer known, so the connection has to end.
 """
 
@@ -109,7 +109,7 @@ class LineFraming(BoundedFraming):
 
 
 class LengthFraming(BoundedFraming):
-    """A length of 32 bits, then that many bytes; in which order the length is, each kind says for itself."""
+    """A length of 32 bits, in the byte order of each kind, then that many bytes."""
 
     _length: ClassVar[struct.Struct]
 

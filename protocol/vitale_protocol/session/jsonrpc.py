@@ -2,12 +2,12 @@
 
 What JSON leaves open is decided here:
 
-- The text is UTF-8 without a byte order mark; a NUL or half a surrogate pair, even escaped, is not text. A call that
+- The text is UTF-8 without a byte order mark. A NUL or half a surrogate pair, even escaped, is not text. A call that
   holds a NUL is refused under its own id, since it can be read.
 - Nesting is measured before anything is decoded, without recursion.
 - Of two members with the same name the last one counts, as in browsers.
 - An ``id`` is an integer or a string of at most 200 characters. Null, which the specification discourages, is refused
-  in requests: the answer would look like that to a message without a readable id.
+  in requests. The answer would look like that to a message without a readable id.
 - Parameters are by name. A method's parameters left out are an empty object.
 """
 
@@ -191,7 +191,7 @@ def _parse_failure(request: RequestId | None, error: object) -> Failure:
 
 
 def readable_id(value: object) -> RequestId | None:
-    """The id of a message that may be broken otherwise, for its answer; None where there is none to be read."""
+    """The id of a message that may be broken otherwise, for its answer; None if it is unreadable."""
     if not isinstance(value, dict):
         return None
     request = cast("dict[str, object]", value).get("id")
@@ -214,7 +214,7 @@ def convert(value: object, into: type[_StructT]) -> _StructT:
     """A decoded value as the given type.
 
     msgspec's own text can quote the value, so only the place is kept of it. Even that is kept only if every word of it
-    is a member that the type declares: the names of unknown members are the sender's, and may be anything.
+    is a member that the type declares. The names of unknown members are the sender's, and may be anything.
 
     Raises:
         InvalidParams: the value is not of that type; ``data.path`` says where, as in ``$.media[0]``.

@@ -1,12 +1,13 @@
-"""One end of a session: bytes in, events out, answers checked and gathered; sans-I/O, for the daemon and for the SDK.
+"""One end of a session, sans-I/O, for daemon and SDK: bytes in, events out, answers checked and gathered.
 
-The table of ``states`` governs both ends. The server moves when it receives the call and when it replies, the client
-when it calls and when it receives the answer. What the table does not allow is an error.
+The table of ``states`` governs both ends. The server moves when it receives the call and when it replies. The client
+moves when it calls and when it receives the answer. What the table does not allow is an error.
 
-A server's session answers some messages by itself, without an event: whatever is not JSON-RPC 2.0, unknown methods, and
-parameters that do not fit. It does so too for anything before ``session.open``, a second ``session.open``, ids that are
-in flight already, and limits. It ends only where it can no longer find the next message. A client's session ends at the
-first message that is not an answer or a notification: the caller would wait in vain for an answer that cannot be read.
+A server's session answers some messages by itself, without an event. These are whatever is not JSON-RPC 2.0, unknown
+methods, and parameters that do not fit. It also answers anything before ``session.open``, a second ``session.open``,
+ids already in flight, and exceeded limits. It ends only where it can no longer find the next message. A client's
+session ends at the first message that is not an answer or a notification. The caller would wait in vain for an answer
+that cannot be read.
 """
 
 from collections.abc import Iterator
@@ -143,8 +144,8 @@ class Session:
             role: which end this is.
             framing: of the connection.
             limits: what is accepted.
-            page: whether a page is at the other end of a server's session. Before the session is open it may make the
-                calls that come before; anything else gets the same answer, in the same words.
+            page: whether a page is at the other end of a server's session. Before the session is open, the page may
+                make the calls that precede it. Anything else gets the same answer, in the same words.
         """
         self.role: Final = role
         self.state = State.OPENING
@@ -168,10 +169,11 @@ class Session:
         return list(self.incoming(data))
 
     def incoming(self, data: bytes) -> Iterator[Event]:
-        """The same one by one, to be taken to the end: each message is read after the event before was dealt with.
+        """The events of ``receive_data`` one by one, to be taken to the end.
 
-        For a server that answers between events, the cutting of the bytes makes no difference. A change by one call (an
-        open session, room made by an answer) holds for the next, even where both came at once.
+        Each message is read after the event before it was dealt with. For a server that answers between events, the
+        cutting of the bytes makes no difference. A change by one call (an open session, room made by an answer) holds
+        for the next. That is so even where both came at once.
         """
         receive = self._receive_at_server if self.role == "server" else self._receive_at_client
         for message in self._framing.receive(data):

@@ -1,4 +1,4 @@
-"""The question of a gateway before it lets a page in, and the answer of the core: each a datagram in JSON.
+"""A gateway's question before it lets a page in, and the core's answer: each a JSON datagram.
 
 The core alone knows which sites may come. A gateway learns one answer at a time, and never the list.
 """
@@ -21,7 +21,7 @@ Number = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 
 
 class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The question whether a page of a site may come; of the dashboard also whether what was handed in is good.
+    """The question whether a page of a site may come; for the dashboard also whether a secret is good.
 
     Attributes:
         number: of the question, as the gateway counts.
@@ -37,7 +37,7 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
 
 class Admitted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The answer; where it is yes, one end of a channel comes with it, or a bearer for what was handed in.
+    """The answer. With a yes comes one end of a channel, or a bearer for the secret.
 
     Attributes:
         number: of the question.

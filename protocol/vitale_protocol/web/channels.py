@@ -1,8 +1,8 @@
 """Channels: between a page and the core, through a gateway that may lie.
 
-A channel is a stream of frames, each a length of 32 bits in network order and one JSON value. A gateway reads what a
-page sends and writes it anew, so that every value has one text; the core refuses each other text. A member twice, a
-byte order mark, a NUL, white space, bytes behind the value: none of it can mean one thing here and another one there.
+A channel is a stream of frames. Each is a length of 32 bits in network order, then one JSON value. A gateway reads what
+a page sends and writes it anew, so that every value has one text. The core refuses any other text. So no repeated
+member, byte order mark, NUL, white space or trailing byte is read in two ways.
 
 The first frame is the preamble, which only the gateway writes. Nothing later can change what it says.
 """
@@ -158,7 +158,7 @@ def read_preamble(frame: bytes, mode: "StationMode") -> Preamble:
 
 
 def _is_sealed(text: bytes) -> bool:
-    """True for a sealed frame that is the one text of its value already; with an escape it may not be."""
+    """True for a sealed frame that is already its value's one text; with an escape it may not be."""
     if not text.startswith(_SEALED) or b"\\" in text:
         return False
     try:

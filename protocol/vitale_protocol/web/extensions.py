@@ -1,7 +1,7 @@
 """Extensions for browsers: their ids, and how a browser names one of them as it starts the native host.
 
-An id is no proof: whoever starts the host can say anything, and anybody can load other code under an id. The page
-proves itself by its key; the id keeps other extensions of the same browser from being carried by mistake.
+An id is no proof. Whoever starts the host can say anything, and anybody can load other code under an id. The page
+proves itself by its key. The id keeps other extensions of the same browser from being carried by mistake.
 """
 
 import re
@@ -42,8 +42,8 @@ def caller(arguments: Sequence[str]) -> str:
     """The id of the extension that a browser names.
 
     Args:
-        arguments: Chromium's ``chrome-extension://ID/``, on Windows with the number of a window behind it; Firefox's
-            path of the manifest and id.
+        arguments: those of Chromium are ``chrome-extension://ID/``, on Windows with the number of a window behind it.
+            Those of Firefox are the path of the manifest and the id.
 
     Raises:
         LocalMisuse: no browser starts a native host like this.

@@ -1,4 +1,4 @@
-"""Framing of a channel at the core: frames become messages, plain ones before the session is open, sealed ones after.
+"""Framing of a channel at the core: frames become messages, plain before the session is open, sealed after.
 
 It is the framing that ``Session`` is made with. The first frame is the preamble and no message.
 """

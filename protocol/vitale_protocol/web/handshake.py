@@ -1,4 +1,4 @@
-"""The handshake of a sealed session: the station proves itself first, then the client, and both have the same keys.
+"""The handshake of a sealed session: first the station proves itself, then the client; both have the same keys.
 
 1. The client asks with a fresh nonce and a fresh point (``Client.ask``).
 2. The station signs both with its own point and a challenge (``offer``). Its identity key is pinned at pairing.
@@ -159,7 +159,9 @@ def offer(
 def admit(
     offered: Offer, credential: KeyProof, opening: Opening, registered: RegisteredKey, channel: Preamble
 ) -> SessionKeys:
-    """The keys of a session whose client has proved itself; the caller has seen to it that the offer is still good.
+    """The keys of a session whose client has proved itself.
+
+    The caller has made sure that the offer is still good.
 
     Args:
         offered: on this channel, not answered yet.

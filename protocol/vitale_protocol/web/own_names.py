@@ -67,12 +67,12 @@ def is_own(name: str) -> bool:
 
 
 def distinct(name: str, client_id: str) -> str:
-    """The name of a client as people are shown it: with its id where it could be taken for the product itself."""
+    """The displayed name of a client: with its id where it could be taken for the product itself."""
     return f"{name} ({client_id})" if is_own(name) else name
 
 
 def _seen(name: str) -> str:
-    """The name as the eye has it: no accents, blanks or signs; one letter for all that look like it."""
+    """The name as the eye sees it: no accents, blanks or signs; one letter for all lookalikes."""
     # The signs that stand for letters come first, since they are no letters.
     plain = (name.casefold() if name.isascii() else _latin(name)).translate(_ALIKE)
     return "".join(letter for letter in plain if letter.isalnum())

@@ -1,4 +1,4 @@
-"""Pairing of a page: what both sides show came from the same keys, the same site and the same two nonces.
+"""Pairing of a page: both sides show a code from the same keys, site and two nonces.
 
 The page commits to its nonce before it sees the station's, as in the numeric comparison of Bluetooth. So nobody in
 between can search for keys that give the same six digits. The digits are no secret: the page shows them, and a person

@@ -1,6 +1,6 @@
 """Registration of sites: what a person types becomes the one form that browsers write, and every change is told.
 
-The only place where a site is folded. Characters are never mapped to others (full-width letters, soft hyphens): a name
+The only place where a site is folded. Characters are never mapped to others (full-width letters, soft hyphens). A name
 that needs it is refused, and the person types it again.
 """
 
@@ -38,7 +38,7 @@ def register(typed: str, mode: StationMode) -> Registered:
         mode: of the station.
 
     Raises:
-        ParseError: no site, one that cannot be let in, or an address of which more than the notation would change.
+        ParseError: no site, one that is not admitted, or an address of which more than the notation would change.
     """
     changes: list[Change] = []
     text = unicodedata.normalize("NFC", typed)
@@ -72,7 +72,7 @@ def _punycode(host: str) -> str:
 
 
 def unicode_form(host: str) -> str:
-    """The host as its owner writes it; the host itself where it has no other form, or none that a registry gives."""
+    """The host as its owner writes it; unchanged where no registry gives it such a form."""
     try:
         return idna.decode(host)
     except (idna.IDNAError, UnicodeError):

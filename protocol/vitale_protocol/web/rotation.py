@@ -1,4 +1,4 @@
-"""Rotation of a page's key: the old key and the new one both sign that the one takes the place of the other."""
+"""Rotation of a page's key: the old key and the new one both sign the replacement."""
 
 from typing import Final
 

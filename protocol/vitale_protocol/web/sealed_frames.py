@@ -1,8 +1,8 @@
 """Sealed frames of an open session: AES-256-GCM from page to core, whatever carries them.
 
-``{"n": number, "c": text}`` is one message. Each direction has its key and counts its frames from 0; the number is the
-nonce (96 bits, big-endian) and, behind the name of the way, the additional data. A gap, a repetition or a byte that was
-changed ends the channel: nothing of the frame is read.
+``{"n": number, "c": text}`` is one message. Each direction has its key and counts its frames from 0. The number is the
+nonce (96 bits, big-endian). Behind the direction's name, it is also the additional data. A gap, a repetition or a byte
+that was changed ends the channel: nothing of the frame is read.
 """
 
 from typing import Final

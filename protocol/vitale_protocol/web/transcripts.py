@@ -1,4 +1,4 @@
-"""Transcripts: one digest of several values, each behind its length, so that no two lists of values look the same."""
+"""Transcripts: one digest of several values, each behind its length, so that different lists never look alike."""
 
 import hashlib
 
