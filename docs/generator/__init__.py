@@ -1,6 +1,7 @@
-"""Documents generated from the code, so that they agree with it: pages of docs/, the map of the rooms, the schema.
+"""Documents generated from the code, so that they agree with it.
 
-``python -m docs.generator`` writes them; with ``--check`` it only says which are stale, and fails if any is.
+They are pages of docs/, the map of the rooms, and the schema. ``python -m docs.generator`` writes them; with
+``--check`` it only says which are stale, and fails if any is.
 """
 
 from collections.abc import Callable

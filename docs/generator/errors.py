@@ -54,7 +54,10 @@ def rows(reason: str) -> Iterator[tuple[str, str, str]]:
 
 
 def code(error: type[VitaleError]) -> str:
-    """The code of an error on the wire; one that never travels is local, one without a code keeps the sender's."""
+    """The code of an error on the wire.
+
+    An error that never travels is local. One without a code keeps the sender's.
+    """
     if issubclass(error, LocalError):
         return "local"
     return str(error.code) if error.code else "the sender's"

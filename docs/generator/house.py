@@ -1,4 +1,4 @@
-"""The rooms of the house as the code has them: what each is for, its door, and which imports which."""
+"""The rooms of the house as the code has them: their purposes, their doors, and which imports which."""
 
 import ast
 import re
@@ -56,7 +56,10 @@ def job(module: str) -> str:
 
 
 def door(room: str) -> frozenset[str]:
-    """The modules and rooms in a room that others may import, by the line "For other rooms" of its docstring."""
+    """The modules and rooms in a room that others may import.
+
+    The line "For other rooms" of its docstring names them.
+    """
     line = re.search(
         r"^For other rooms: (.*?)(?:\n\n|\Z)", ast.get_docstring(_tree(room)) or "", re.DOTALL | re.MULTILINE
     )

@@ -97,7 +97,10 @@ def type_in_words(kind: mi.Type) -> str:
 
 
 def repeated(pattern: str) -> tuple[str, int | None, int | None]:
-    """The characters of a pattern that is anchored at both ends, and how many there are, if the pattern says so."""
+    """The characters of a pattern that is anchored at both ends, and how many there are.
+
+    The least and the most are None where the pattern gives no numbers.
+    """
     # What cannot be seen in a pattern is written as what it is.
     seen = "".join(each if each.isascii() else f"\\u{{{ord(each):x}}}" for each in pattern)
     body = seen.removeprefix("^").removesuffix(r"(?![\s\S])")

@@ -1,8 +1,7 @@
 """docs/pictures/rooms.svg: the rooms of the house on their floors, drawn from the imports.
 
-Each part of the house is a panel. In it a box is a room or a single module, and an arrow an import that does not follow
-import math
-from others. A long arrow takes a place of its own on each floor that it passes, so that it crosses no box.
+Each part of the house is a panel. In it a box is a room or a single module. An arrow is an import that does not follow
+from others. A long arrow takes a place of its own on each floor that it passes. It therefore crosses no box.
 """
 
 import math
@@ -139,7 +138,10 @@ def top_of(panel: Panel, node: Node, y: float) -> float:
 
 
 def ports(panel: Panel, arrows: list[list[Node]], end: int) -> Mapping[tuple[Node, Node], float]:
-    """Points at which the first (0) or last (-1) piece of each arrow touches its box, side by side along the edge."""
+    """Points at which one end of each arrow touches its box, side by side along the edge.
+
+    ``end`` is 0 for the first piece of an arrow, and -1 for the last.
+    """
     pieces: dict[Node, list[Node]] = {}
     for arrow in arrows:
         pieces.setdefault(arrow[end], []).append(arrow[1] if end == 0 else arrow[-2])
