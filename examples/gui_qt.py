@@ -1,6 +1,7 @@
-"""A window with Qt (PySide6): one button reads a card, one gives the reading up, and the window never stands still.
+"""A window with Qt (PySide6): one button reads a card, another gives the reading up.
 
-The SDK waits in a thread of its own. Its signals reach the window in the window's thread: Qt sees to that.
+The window never stands still, since the SDK waits in a thread of its own. Its signals reach the window in the window's
+thread: Qt sees to that.
 """
 
 import sys

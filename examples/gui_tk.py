@@ -1,6 +1,7 @@
-"""A window with Tk: one button reads a card, one gives the reading up, and the window never stands still.
+"""A window with Tk: one button reads a card, another gives the reading up.
 
-The SDK waits in a thread of its own. Tk is touched by its own thread alone, which looks into a queue again and again.
+The window never stands still, since the SDK waits in a thread of its own. Tk is touched by its own thread alone, which
+looks into a queue again and again.
 """
 
 import queue

@@ -1,8 +1,8 @@
-"""A program whose imager types like a keyboard: each line that comes in is a code, until the input ends.
+"""A program whose imager types like a keyboard.
 
-Run a daemon first (``vitale-reader serve``). Without an imager, type or paste a code and press Enter. Where the daemon
-is in mode ``simulated``, the simulated phone can write one: ``vitale-reader sim phone --string | python
-examples/keyboard_imager.py``.
+Each line that comes in is a code, until the input ends. Run a daemon first (``vitale-reader serve``). Without an
+imager, type or paste a code and press Enter. Where the daemon is in mode ``simulated``, the simulated phone can write
+one. The command is ``vitale-reader sim phone --string | python examples/keyboard_imager.py``.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """One token with Python's standard library and nothing else, to show what the protocol takes.
 
-Run it as ``python plain_socket.py`` for the daemon's Unix socket, or as ``python plain_socket.py PAIRING.json`` for TLS
-with the file that ``vitale-reader clients add`` wrote.
+Run it as ``python plain_socket.py`` for the daemon's Unix socket. For TLS, run it as ``python plain_socket.py
+PAIRING.json`` with the file that ``vitale-reader clients add`` wrote.
 
 The protocol is JSON-RPC 2.0, one message a line. This program does not verify the token's signature. It trusts the
 connection: the socket belongs to the same user, or the certificate is the one of the pairing. It says so.

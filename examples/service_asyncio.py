@@ -1,6 +1,6 @@
-"""A service, with the asyncio SDK: it reads cards, and at the same time follows the readers that come and go.
+"""A service, with the asyncio SDK: it reads cards while it follows the readers that come and go.
 
-It hands each token to a verifier of its own, as a back office would that receives tokens from many counters.
+It hands each token to a verifier of its own. A back office that receives tokens from many counters would do the same.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""A desk without hardware: a daemon, simulated readers, and a terminal in which a person does what hands would do."""
+"""A desk without hardware: a daemon, simulated readers, and a terminal for what hands would do."""
 
 import cmd
 import os

@@ -4,7 +4,7 @@ Rules:
 
 - A nonce is made here, for one patient of the queue, and counts once and for ten minutes.
 - The keys of a desk come at its enrolment, once. They count when a person has compared them with those that the desk
-  itself shows (``vitale-reader keys show``): a script smuggled into the page could have sent others.
+  itself shows (``vitale-reader keys show``). A script smuggled into the page could have sent others.
 - A token counts when its signature, audience, nonce, site and expiry hold, and once.
 """
 
@@ -279,7 +279,10 @@ class Officine:
 
 
 def _asked_nonce(token: str) -> str:
-    """The nonce that a token names, not believed yet: it only finds the request that the token is then held to."""
+    """The nonce that a token names, not believed yet.
+
+    It only finds the request that the token is then held to.
+    """
     try:
         body = token.split(".")[1]
         return str(msgspec.json.decode(binascii.a2b_base64(body.translate(_BASE64) + "==")).get("nonce"))

@@ -4,7 +4,7 @@ Beside a daemon whose pages may come (``[web] enabled = true``), or without any 
 
     python serve.py --simulated
 
-The server makes each nonce, knows the keys of the desk from its enrolment, and believes no token that it has not
+The server makes each nonce and knows the keys of the desk from its enrolment. It believes no token that it has not
 verified. Accounts, TLS and a database are left out: a real server has them.
 """
 
