@@ -102,7 +102,10 @@ class PhoneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The service: how it behaves, for how long a string and a context are good, how long ``slow`` takes (seconds)."""
+    """The service: its behaviour, the lives of a string and a context, and its delay.
+
+    All times are in seconds; the delay is that of ``slow``.
+    """
 
     behaviour: Behaviour = "normal"
     delay: _Seconds = 5.0

@@ -1,6 +1,7 @@
-"""An assertion that no CPS signed, for the simulated apCV service only: it says so, and every other service refuses it.
+"""An assertion that no CPS signed, for the simulated apCV service only.
 
-Registered as ``simulator`` in ``vitale_reader.assertions``; a daemon in production mode refuses it at start.
+It says so, and every other service refuses it. Registered as ``simulator`` in ``vitale_reader.assertions``; a daemon in
+production mode refuses it at start.
 """
 
 from collections.abc import Mapping

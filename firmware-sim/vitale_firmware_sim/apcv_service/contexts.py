@@ -2,8 +2,8 @@
 
 No clock, no randomness, no network; it may be asked by several threads.
 
-Its refusals, by the code that its SOAP faults carry; they are the simulator's own, since the real service's list is not
-public:
+Its refusals, by the code that its SOAP faults carry. The codes are the simulator's own, since the real service's list
+is not public:
 
 ======================  =============================================================================
 ``ASSERTION_MISSING``   no assertion of a practitioner's card in the header

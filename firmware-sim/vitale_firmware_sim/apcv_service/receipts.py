@@ -1,4 +1,4 @@
-"""Receipts on their way: what the service answers to ``GET …/phones/ID/receipts``, and the phone that asks for it.
+"""Receipts on their way: what the service answers to ``GET …/phones/ID/receipts``, and the phone that asks.
 
 The real service pushes receipts to the application by ways that are not public. Here a phone in another process asks
 when it is opened, and each receipt is handed over once.

@@ -22,7 +22,7 @@ by ``behave`` while it runs:
 ``refusing``          refuses with a code that nobody has published
 ====================  =============================================================================
 
-``down``, ``closed``, ``garbage`` and ``html`` stand for something in front of the service, and use up no string; nor
+``down``, ``closed``, ``garbage`` and ``html`` stand for something in front of the service. They use up no string, nor
 do ``unidentified`` and ``refusing``. In all others the service has done its part, whatever became of its answer.
 """
 

@@ -10,8 +10,8 @@ A request: ``Action`` (WS-Addressing) names the operation; the header has WS-Sec
 
 The names of the three outermost elements are not looked at, since the action says the same.
 
-An answer: ``dateFinValidite``, ``identifiant``, ``tokenApCV`` in the same namespace; beside them one element of ours,
-since the public shape does not say how rights travel: ::
+An answer: ``dateFinValidite``, ``identifiant``, ``tokenApCV`` in the same namespace. Beside them stands one element of
+ours, since the public shape does not say how rights travel: ::
 
     <sim:droits xmlns:sim="urn:vitale-reader:sim:apcv:1" origine="simulated" au="2026-11-22T01:00:00Z"
                 delegataire="PAUL MERLE-ESSAI">{"assure": …, "beneficiaires": […], "porteur": 0}</sim:droits>
@@ -19,13 +19,13 @@ since the public shape does not say how rights travel: ::
 Its text is the uniform record in JSON. ``au`` is the time at which the rights were valid. ``delegataire`` is absent
 where the owner presented the phone.
 
-``signerVitale`` signs an invoice, and pushes its receipt to the patient. Of its request the frame is published:
-``SignerVitaleReq`` around ``ContexteApCV``, which has the ``Identifiant``, in the namespace of apCV signatures. What
-follows is ours, ``<sim:ResumeFacture professionnel="…" centimes="2650"/>``: the codes and forms of the real ``Facture``
-are not public. Nor is the answer: here it is a ``<sim:signature>`` that is worth nothing.
+``signerVitale`` signs an invoice, and pushes its receipt to the patient. The frame of its request is published:
+``SignerVitaleReq`` around ``ContexteApCV``, in the namespace of apCV signatures. ``ContexteApCV`` has the
+``Identifiant``. What follows is ours, ``<sim:ResumeFacture professionnel="…" centimes="2650"/>``. The codes and forms
+of the real ``Facture`` are not public. Nor is the answer: here it is a ``<sim:signature>`` that is worth nothing.
 
-A refusal: a SOAP 1.2 fault, ``Sender`` (HTTP 400), with a subcode ``sim:CODE`` of the table in ``contexts.py``. It has
-a French reason, and ``<sim:erreur code="CODE"/>`` in its detail.
+A refusal: a SOAP 1.2 fault, ``Sender`` (HTTP 400). Its subcode is ``sim:CODE``, with a code of the table in
+``contexts.py``. It has a French reason, and ``<sim:erreur code="CODE"/>`` in its detail.
 """
 
 import datetime as dt

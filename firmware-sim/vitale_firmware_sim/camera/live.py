@@ -163,7 +163,10 @@ class LiveCamera:
             return self._sent.get(payload)
 
     def wait_sent(self, payload: bytes, seconds: float) -> float | None:
-        """Waits until a frame with this code was handed to a socket; when that was, or None after so many seconds."""
+        """Waits until a frame with this code was handed to a socket.
+
+        Returns when that was, by the camera's clock, or None after ``seconds``.
+        """
         with self._changed:
             self._changed.wait_for(lambda: payload in self._sent, seconds)
             return self._sent.get(payload)
@@ -228,7 +231,10 @@ class LiveCamera:
             return shot.jpeg
 
     def _turn(self) -> int:
-        """The shot whose turn it is: the next of a hand that holds still, or that of the moment in a sequence."""
+        """The shot whose turn it is.
+
+        A hand that holds still has the next one, a sequence that of the moment.
+        """
         last = len(self._shots) - 1
         if self._repeat:
             # By count, not by time: of two frames that are sent close together, neither is the other again.

@@ -1,6 +1,6 @@
 """Effects of lens, sensor and compression on a picture: pure functions of the picture, numbers and a seed.
 
-Pictures between lens and sensor are ``float32``, 0 to 255, with gamma 2: the square of a value is light.
+Pictures between lens and sensor are ``float32``, 0 to 255. Their gamma is 2: the square of a value is light.
 """
 
 import io
@@ -69,7 +69,10 @@ def softened(picture: Picture, sigma: float) -> Picture:
 
 
 def moire(u: Values, v: Values, depth: Values, *, colour: bool) -> Values:
-    """The gain by the grid of a screen whose pixels are at whole ``u`` and ``v``: sampled, so it beats as it does."""
+    """The gain by the grid of a screen whose pixels are at whole ``u`` and ``v``.
+
+    It is sampled, which makes it beat as a real one does.
+    """
     turn = np.float32(2 * np.pi)
     # The three colours of a screen pixel lie side by side, so their fringes follow one another.
     across = 0.5 - 0.5 * np.cos(turn * (u[..., None] + np.arange(3 if colour else 1, dtype=np.float32) / 3))
@@ -141,7 +144,10 @@ def _pool() -> Values:
 
 
 def _noise(shape: tuple[int, ...], random: np.random.Generator) -> Values:
-    """Noise out of a pool, from a place that differs from frame to frame: to draw it anew takes as long as all else."""
+    """Noise out of a pool, from a place that differs from frame to frame.
+
+    Drawing it anew would take as long as everything else.
+    """
     count = int(np.prod(shape))
     if count > _POOL // 2:
         plane = _noise(shape[:2], random) if len(shape) == 3 else random.standard_normal(shape, dtype=np.float32)

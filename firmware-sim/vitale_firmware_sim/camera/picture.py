@@ -1,6 +1,7 @@
-"""Renders a scene to the frame that a webcam would give: a phone before a counter, through lens and sensor.
+"""Renders a scene to the frame of a webcam: a phone before a counter, through lens and sensor.
 
-The code is drawn with two samples a pixel each way and averaged, as the wells of a sensor average: small modules alias.
+The code is drawn with two samples a pixel each way. They are averaged, as the wells of a sensor average, so small
+modules alias.
 """
 
 from collections.abc import Iterator, Sequence
@@ -145,7 +146,10 @@ def _pose(scene: Scene, size: tuple[int, int]) -> Pose:
 
 
 def _matrix(scene: Scene, drawn: Texture, size: tuple[int, int]) -> Matrix:
-    """Maps pixels of the texture to pixels of the frame; the middle of the code is the origin of the pose."""
+    """Maps pixels of the texture to pixels of the frame.
+
+    The middle of the code is the origin of the pose.
+    """
     left, top, side = drawn.code
     middle = (left + side / 2, top + side / 2)
     to_modules = np.array([[1, 0, -middle[0]], [0, 1, -middle[1]], [0, 0, drawn.scale]]) / drawn.scale
@@ -211,7 +215,10 @@ def _sampled(drawn: Texture, matrix: Matrix, box: Box, *, colour: bool) -> tuple
 
 
 def _finely(sampled: Image.Image, drawn: Texture, matrix: Matrix, box: Box) -> None:
-    """Draws the code with its quiet zone over what is coarse, in place: nothing else needs to be so exact."""
+    """Draws the code with its quiet zone over what is coarse, in place.
+
+    Nothing else needs to be so exact.
+    """
     left, top, side = drawn.code
     rim = 3 * drawn.scale
     part = drawn.image.crop((left - rim, top - rim, left + side + rim, top + side + rim))
@@ -230,7 +237,7 @@ def _finely(sampled: Image.Image, drawn: Texture, matrix: Matrix, box: Box) -> N
 
 
 def _transformed(source: Image.Image, matrix: Matrix, box: Box, samples: int) -> Image.Image:
-    """Returns the view of a source in a box of the frame, with so many samples a pixel each way."""
+    """Returns the view of a source in a box of the frame, with ``samples`` a pixel each way."""
     left, top, right, bottom = box
     # Pillow asks backwards, from samples to the source, and adds half a sample itself.
     back = inverse(matrix) @ np.array([[1 / samples, 0, left], [0, 1 / samples, top], [0, 0, 1]])

@@ -163,7 +163,9 @@ def opaque_string(random: np.random.Generator, length: int = 0) -> bytes:
 
 
 def scene(kind: str, severity: Severity = "medium", seed: int = 0, payload: bytes | None = None) -> Scene:
-    """A scene of a kind; the same seed gives the same scene, and severities of one seed differ in severity alone.
+    """A scene of a kind; the same seed gives the same scene.
+
+    Scenes of one seed that differ in severity differ in nothing else.
 
     Args:
         kind: one of ``KINDS``, or several with ``+`` between.

@@ -1,7 +1,7 @@
-"""The screen of a simulated phone as a picture: the code in its panel, what stands around it, the hand that holds it.
+"""Picture of a simulated phone's screen: the code in its panel, what stands around it, and the hand.
 
-Lengths are in modules of the code, so that a texture of ``scale`` pixels a module suits whatever the camera resolves.
-Values are those of a camera with gamma 2: light is the square of a value, and light that doubles is a value times √2.
+Lengths are in modules of the code. A texture of ``scale`` pixels a module thus suits whatever the camera resolves.
+Values are those of a camera with gamma 2: light is the square of a value. Light that doubles is a value times √2.
 """
 
 from dataclasses import dataclass, field
@@ -111,7 +111,7 @@ class _Drawing:
         return Texture(whole.convert("RGBa" if self._colour else "La"), self._scale, code, (margin, top, width, height))
 
     def _lit(self, colour: tuple[int, ...], share: float = 1.0) -> tuple[int, ...]:
-        """A colour as it is to be drawn: in the light of the room, in the bands of the picture, opaque."""
+        """A colour to be drawn: in the light of the room and the bands of the picture, opaque."""
         bands = [min(round(value * share * self._look.ambient**0.5), 255) for value in colour]
         if not self._colour:
             bands = [(bands[0] * 299 + bands[1] * 587 + bands[2] * 114) // 1000]

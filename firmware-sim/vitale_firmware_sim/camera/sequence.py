@@ -1,4 +1,4 @@
-"""Frames of a webcam while a phone is shown to it: brought up, focused, held by an unsteady hand, taken away.
+"""Frames of a webcam to which a phone is shown: brought up, focused, held unsteadily, taken away.
 
 ======================  =======================================================================
 ``presented``           comes up within half a second, is held for three, goes

@@ -1,7 +1,8 @@
-"""A Vitale 2 in software: an ISO/IEC 7816-4 card as a state machine, bytes in and bytes out, with the manners of T=0.
+"""A Vitale 2 in software: an ISO/IEC 7816-4 card as a state machine.
 
-Under T=0 a command carries data or asks for data, never both. The answer to a case 4 command waits for GET RESPONSE
-(``61xx``), and a wrong Le is answered with the right one (``6Cxx``). Le 00 and ``61 00`` mean 256.
+Bytes go in and bytes come out, with the manners of T=0. Under T=0 a command carries data or asks for data, never both.
+The answer to a case 4 command waits for GET RESPONSE (``61xx``). A wrong Le is answered with the right one (``6Cxx``).
+Le 00 and ``61 00`` mean 256.
 """
 
 from collections.abc import Callable
@@ -213,7 +214,10 @@ class Card:
         return Response(file.content[offset : offset + command.le], StatusWord.OK)
 
     def _addressed(self, command: _Tpdu) -> tuple[File, int]:
-        """§11.3.3: with bit 8 of P1, bits 5 to 1 are an SFI and P2 the offset; without it P1-P2 is the offset."""
+        """File and offset that P1 and P2 address (§11.3.3).
+
+        With bit 8 of P1, bits 5 to 1 are an SFI and P2 the offset. Without it P1-P2 is the offset.
+        """
         if not command.p1 & 0x80:
             if self._file is None:
                 raise _Refusal(StatusWord.NO_CURRENT_EF)
@@ -251,7 +255,10 @@ def _check_class(cla: int) -> None:
 
 
 def _parse(apdu: bytes) -> _Tpdu:
-    """Reads a command as T=0 sends it; a case 4 command may keep its Le, which T=0 does not transmit."""
+    """Reads a command as T=0 sends it.
+
+    A case 4 command may keep its Le, which T=0 does not transmit.
+    """
     cla, ins, p1, p2 = apdu[:4]
     p3 = apdu[4] if len(apdu) > 4 else 0
     body = apdu[5:]

@@ -1,4 +1,4 @@
-"""Faults on demand: a wrapper around a card that fails in a chosen way, and the words that choose it.
+"""Faults on demand: a wrapper around a card that fails in a chosen way, and the words for it.
 
 =================  =======================================================================================
 ``mute``           no ATR: inserted the wrong way round, dirty or broken; ``mute=N``: at the first N power-ups

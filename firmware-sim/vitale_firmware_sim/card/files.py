@@ -1,7 +1,7 @@
 """The applications and files of a simulated Vitale 2, built from its image with the published identifiers and tags.
 
-Unpublished details were chosen here: the file identifiers of the two files that readers address by SFI 2 in VITALE, the
-names in POINTERS, and the place of tag 66. The protected files only stand for those of a real card.
+Unpublished details were chosen here: the names in POINTERS, the place of tag 66, and two file identifiers. Readers
+address these two files by SFI 2 in VITALE. The protected files only stand for those of a real card.
 """
 
 from collections.abc import Iterable

@@ -1,8 +1,9 @@
-"""Card images: what a simulated card shows, read from TOML, by name from those shipped here or from a file.
+"""Card images: what a simulated card shows, read from TOML.
 
-An image has an ``atr`` (hex), a ``description``, ``date_debut_validite``, and ``beneficiaires`` with ``nom``,
-``prenom``, ``date_naissance``, ``nationalite`` and ``nir``. Without beneficiaries the card shows its ATR and refuses
-every command. Everybody in the shipped images is invented.
+An image comes by name from those shipped here, or from a file. It has an ``atr`` (hex), a ``description``,
+``date_debut_validite``, and ``beneficiaires`` with ``nom``, ``prenom``, ``date_naissance``, ``nationalite`` and
+``nir``. Without beneficiaries the card shows its ATR and refuses every command. Everybody in the shipped images is
+invented.
 """
 
 from typing import Annotated
@@ -24,7 +25,10 @@ _Text = Annotated[str, msgspec.Meta(max_length=40, pattern=r"^[\x20-\x7e\xa0-\xf
 
 
 class CardHolder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A person on the card, written as the card has it: no field is checked against a calendar or a key."""
+    """A person on the card, written as the card has it.
+
+    No field is checked against a calendar or a key.
+    """
 
     nom: _Text | None = None
     prenom: _Text | None = None

@@ -5,8 +5,8 @@ Clients find it through ``PCSCLITE_CSOCK_NAME``, which must be set before libpcs
 with pcscd, vsmartcard-vpcd and util-linux only. vpcd listens on every interface of the machine, which cannot be
 changed: run this for tests and demonstrations, not on a desk.
 
-Debian's pcscd does not read its configuration of serial readers again (``pcscd --hotplug`` was tried: it minds USB
-readers only). A virtual reader therefore comes and goes by ``restart`` with other names, which also renumbers them.
+Debian's pcscd does not read its configuration of serial readers again. ``pcscd --hotplug`` was tried: it minds USB
+readers only. A virtual reader therefore comes and goes by ``restart`` with other names, which also renumbers them.
 """
 
 import os
@@ -147,7 +147,10 @@ class PcscService:
             process.wait()
 
     def _forget_former(self) -> None:
-        """Removes what a service that was killed has left: it would keep the next out once its number is another's."""
+        """Removes what a service that was killed has left.
+
+        Its PID file would keep the next one out once another process has its number.
+        """
         for name in ("pcscd.pid", self.socket_path.name):
             (self._run / name).unlink(missing_ok=True)
 
@@ -211,7 +214,10 @@ def virtual_reader_library() -> Path:
 
 
 def _without_polkit(pcscd: str) -> list[str]:
-    """The option that lets this user's programs in where no polkit runs; pcscd 2 has it, and needs it there."""
+    """The option that lets this user's programs in where no polkit runs.
+
+    pcscd 2 has it, and needs it there.
+    """
     command = [pcscd, "--help"]
     usage = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_READY_WITHIN)
     return ["--disable-polkit"] if b"--disable-polkit" in usage.stdout else []

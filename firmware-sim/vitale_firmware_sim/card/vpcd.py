@@ -1,8 +1,8 @@
-"""The link from a simulated card to a real PC/SC service: the card's end of the protocol of vsmartcard's ``vpcd``.
+"""Link from a simulated card to a real PC/SC service: the card's end of vsmartcard's ``vpcd`` protocol.
 
-vpcd is a reader driver that listens on one TCP port for each slot; a connection is a card in the slot. Every message is
-a 2-byte big-endian length and a body. One byte from vpcd is a control (00 power off, 01 power on, 02 reset, 04 asks for
-the ATR); anything longer is a command APDU. Only the ATR and command APDUs are answered.
+vpcd is a reader driver that listens on one TCP port for each slot. A connection is a card in the slot. Every message is
+a 2-byte big-endian length and a body. One byte from vpcd is a control: 00 power off, 01 power on, 02 reset, 04 ATR
+request. Anything longer is a command APDU. Only the ATR and command APDUs are answered.
 """
 
 import socket
@@ -126,7 +126,10 @@ class VpcdLink:
         return socket.create_connection(self._address, timeout=_CONNECT_TIMEOUT)
 
     def _serve(self, connection: socket.socket) -> socket.socket | None:
-        """Serves the card until it is out; where it has no ATR to give, until then: the connection to go on with."""
+        """Serves the card until it is out, or has no ATR to give.
+
+        Returns the connection to go on with in the second case, and None in the first.
+        """
         connection.settimeout(None)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._changed:
@@ -175,9 +178,9 @@ class _Mute(Exception):
 class _Slot:
     """The contacts of a slot: what vpcd's messages do to a card.
 
-    vpcd asks for the ATR over and over, to detect a card, powered or not; the card itself is only reset with the power.
+    vpcd asks for the ATR over and over, to detect a card, powered or not. The card itself is only reset with the power.
     vpcd has no word for a card without ATR. Such a card is there until it has to answer under power, then hangs up and
-    comes back, which PC/SC takes for a mute card.
+    comes back. PC/SC takes that for a mute card.
     """
 
     def __init__(self, card: VirtualCard) -> None:

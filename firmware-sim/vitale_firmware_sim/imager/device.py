@@ -1,7 +1,7 @@
 """A handheld imager in serial mode on a pseudo-terminal, for any program that reads serial ports.
 
-What it sends, it sends as USB does, in packets; a program that does not read loses it, as the buffers of an imager are
-small. What the host sends is not looked at: these imagers need no host.
+What it sends, it sends as USB does, in packets. A program that does not read loses them, as the buffers of an imager
+are small. What the host sends is not looked at: these imagers need no host.
 """
 
 import threading

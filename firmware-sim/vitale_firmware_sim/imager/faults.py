@@ -140,7 +140,7 @@ def _with_parity(byte: int, *, odd: bool) -> int:
 def misread(data: bytes, sent: int, heard: int) -> bytes:
     """Returns the bytes (8N1) as a UART reads them that listens at another speed.
 
-    It waits for the line to fall, and looks at the middle of each of the ten bits that it expects from there.
+    It waits for the line to fall. From there it looks at the middle of each of the ten bits that it expects.
     """
     levels = [bit for byte in data for bit in (0, *((byte >> place) & 1 for place in range(8)), 1)]
     # Idle before and after: the line is high.

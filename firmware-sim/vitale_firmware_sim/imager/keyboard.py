@@ -1,6 +1,6 @@
-"""An imager in keyboard mode, as a program meets it: what its keys become on the layout of the machine; pure.
+"""An imager in keyboard mode: what its keys become on the layout of the machine; pure.
 
-An imager types the keys of an American keyboard unless it was set up otherwise; a French machine puts other characters
+An imager types the keys of an American keyboard unless it was set up otherwise. A French machine puts other characters
 on the same keys. That is why a code scanned into a text field of a practice is so often not the code. What has no key
 (GS, and whatever is not ASCII) is not typed.
 """
@@ -37,7 +37,7 @@ def typed(
         data: the content of the code.
         layout: what the machine takes the keyboard for.
         caps_lock: whether somebody left it on.
-        separators: whether GS, RS and US, which such imagers type with Ctrl, reach the field; in most they do not.
+        separators: whether GS, RS and US, typed with Ctrl, reach the field. In most fields they do not.
         enter: whether the imager ends with the Enter key.
     """
     text = ""

@@ -5,9 +5,10 @@ Refusals are ``PhoneRefusal`` with ``data.state`` and one of these words in ``da
 ``not_now``, ``nir_wrong``, ``email_code_wrong``, ``too_young``, ``no_account``, ``code_format``, ``code_wrong`` (with
 ``data.left``), ``biometrics_off``, ``nobody``, ``delegation_too_long``, ``delegation_unknown``, ``delegation_ended``.
 
-Public facts behind it: enrolment and its 48 hours, age 16 and an account of one's own, the France Identité short cut,
-code or biometrics. So are delegation and its withdrawal, revocation, and receipts for seven days. The time it stays
-unlocked and the renewal of the QR code are not public: those figures are the simulator's.
+Public facts behind it: enrolment and its 48 hours, age 16, and an account of one's own. The France Identité short cut
+is public too, and so is unlocking by code or biometrics. So are delegation and its withdrawal, revocation, and receipts
+for seven days. The time it stays unlocked and the renewal of the QR code are not public. Those figures are the
+simulator's.
 """
 
 import datetime as dt
@@ -364,6 +365,9 @@ def _in_france(now: float) -> dt.datetime:
 
 
 def _last_sunday(year: int, month: int) -> dt.datetime:
-    """One o'clock UTC on the last Sunday of a month of 31 days, when the clocks of Europe are changed."""
+    """One o'clock UTC on the last Sunday of a month of 31 days.
+
+    In March and October the clocks of Europe are changed then.
+    """
     last = dt.datetime(year, month, 31, 1, tzinfo=dt.UTC)
     return last - dt.timedelta(days=(last.weekday() + 1) % 7)

@@ -1,4 +1,4 @@
-"""The NFC face of the simulated phone: an ISO/IEC 14443-4 type A card with one application, that of our profile.
+"""NFC face of the simulated phone: an ISO/IEC 14443-4 type A card with one application, our profile's.
 
 ============================  =================================================================================
 SELECT by name, F0VITALESIM   9000 with an FCI; a string is made for this reading. 6985: the phone is locked
@@ -8,8 +8,8 @@ READ BINARY ``00 B0 …``       the string at an offset, or by short file identi
 GET RESPONSE ``00 C0 00 00``  what is left of the answer before, where that ended in 61xx
 ============================  =================================================================================
 
-An answer has as many bytes as Le asks for and a block has room for; ``61xx`` says that there is more. Le that is absent
-asks for all, as host card emulation on phones has it, which never learns of Le.
+An answer has as many bytes as Le asks for and a block has room for. ``61xx`` says that there is more. Le that is absent
+asks for all. Host card emulation on phones has it so, since it never learns of Le.
 """
 
 from collections.abc import Callable
@@ -61,7 +61,7 @@ class PhoneCard:
 
     Args:
         tap: makes the string of one reading; raises ``PhoneRefusal`` while the phone is locked.
-        uid: the identifier of the anticollision, 4, 7 or 10 bytes; that of a phone is random and begins with 08.
+        uid: the identifier of the anticollision, 4, 7 or 10 bytes. That of a phone is random and begins with 08.
         sak: 0x20 (ISO/IEC 14443-4) or 0x60 (and NFC-DEP besides, as phones have it).
         ats: which form the answer to select has.
         block: bytes of an answer at most.
@@ -176,7 +176,9 @@ class PhoneCard:
 
 
 def contactless_atr(historical: bytes) -> bytes:
-    """Builds the ATR of an ISO/IEC 14443-4 type A card from its ATS, as a reader does (PC/SC part 3 §3.1.3.2.3.1).
+    """Builds the ATR of an ISO/IEC 14443-4 type A card from its ATS, as a reader does.
+
+    The rule is that of PC/SC part 3 §3.1.3.2.3.1.
 
     Args:
         historical: the historical bytes of the ATS, at most 15.

@@ -1,7 +1,8 @@
-"""The screen of a simulated phone as a web page, to be held before a real camera or imager: a code that renews itself.
+"""A simulated phone's screen as a web page, to be held before a real camera or imager.
 
-On the loopback, or at one address of a local network where that is asked for; then behind a path that nobody guesses.
-The page has no other sources than this program, and no data of anybody but the scenario's invented name.
+It shows a code that renews itself. It is served on the loopback or, if asked for, at one address of a local network.
+There it stands behind a path that nobody guesses. The page has no other sources than this program, and no data of
+anybody but the scenario's invented name.
 """
 
 import ipaddress

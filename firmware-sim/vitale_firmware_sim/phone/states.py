@@ -1,4 +1,6 @@
-"""The states of the apCV application as a table, and the two that time alone ends; a missing key is the refusal.
+"""The states of the apCV application as a table, and the two that time alone ends.
+
+An event whose key is missing from the table is refused.
 
 ====================  =========================================================================================
 ``new``               installed; wants the NIR and the code that came by e-mail, or France Identité

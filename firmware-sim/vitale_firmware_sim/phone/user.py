@@ -52,7 +52,7 @@ class PhoneUser:
         self._receipts = receipts
 
     def unlock(self) -> None:
-        """Unlocks the application and opens the card that is to be shown, as far as that has to be done.
+        """Unlocks the application and opens the card that is to be shown, as far as necessary.
 
         Raises:
             PhoneRefusal: the phone is not active, there is no such person, or no delegation (any more).
@@ -77,9 +77,10 @@ class PhoneUser:
         return self.phone.tap(self._clock())
 
     def enrol(self, *, france_identite: bool = False) -> Iterator[tuple[float, PhoneState]]:
-        """Enrols a new phone and activates it, in the time of the simulation; each time with the state it leads to.
+        """Enrols a new phone and activates it, in the time of the simulation.
 
-        The operator's decision is dated back, so that the phone is ready at the present time of the clock.
+        Yields each time with the state that it leads to. The operator's decision is dated back, so that the phone is
+        ready at the present time of the clock.
 
         Args:
             france_identite: by the application France Identité, which vouches: nothing is sent, nobody decides.

@@ -1,7 +1,7 @@
-"""A card in the field of a reader: the states of ISO/IEC 14443-3, activation, and then ISO-DEP; frames in, frames out.
+"""A card in the field of a reader: ISO/IEC 14443-3 states, activation, and then ISO-DEP.
 
-Frames are without their CRC. The card works in a thread of its own, so that it can be slow, wait for its holder, or be
-torn away while the reader waits.
+Frames go in and frames come out, without their CRC. The card works in a thread of its own. It can thus be slow, wait
+for its holder, or be torn away while the reader waits.
 """
 
 import queue

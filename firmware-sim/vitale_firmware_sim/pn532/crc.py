@@ -1,4 +1,4 @@
-"""The checksum of type A, for programs that send and take raw frames with it (ISO/IEC 14443-3 §6.2.4)."""
+"""The checksum of type A (ISO/IEC 14443-3 §6.2.4), for programs that exchange raw frames with it."""
 
 __all__ = ["crc_a", "is_unchecked"]
 

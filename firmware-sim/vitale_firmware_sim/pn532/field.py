@@ -1,4 +1,4 @@
-"""The field in front of a reader's antenna: what lies in it, power, and the exchange of frames with a time limit."""
+"""The field before a reader's antenna: what lies in it, power, and exchanges of frames with a time limit."""
 
 import threading
 from collections.abc import Callable

@@ -1,8 +1,8 @@
-"""The firmware of an NXP PN532: command in, response out, by the manual (UM0701-02, firmware 1.6), as a card reader.
+"""The firmware of an NXP PN532 as a card reader, by the manual (UM0701-02, firmware 1.6).
 
-Both begin with the command's code: ``02`` is answered by ``03 32 01 06 07``. The frames and the line are elsewhere
-(``frames``, ``reader``); so is what lies in the field (``field``). The chip as a card, NFC-DEP and
-FeliCa are not here: as initiator it finds nobody of the kind.
+A command goes in and a response comes out. Both begin with the command's code: ``02`` is answered by ``03 32 01 06
+07``. The frames and the line are elsewhere (``frames``, ``reader``); so is what lies in the field (``field``). The chip
+as a card, NFC-DEP and FeliCa are not here: as initiator it finds nobody of the kind.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,7 @@ class Pn532Firmware:
 
     Attributes:
         asleep: whether the next frame must come with a wake-up, as after power-on and PowerDown.
-        baud: the speed of the line that the host asked for, in force once the host has acknowledged the answer.
+        baud: the speed of the line that the host asked for. It is in force once the host has acknowledged the answer.
     """
 
     def __init__(self, field: RfField, wait: Wait) -> None:

@@ -1,6 +1,6 @@
 """The card's end of ISO/IEC 14443-4: blocks of the half-duplex protocol in, blocks out, command APDUs in between.
 
-The rules quoted are those of §7.5. The engine is pure: its caller moves the blocks, waits for the card, and reports an
+The rules quoted are those of §7.5. The engine is pure. Its caller moves the blocks, waits for the card, and reports an
 answer (``finish``) or a delay (``extend``). No answer is an empty block, since a card that does not understand stays
 silent.
 """
@@ -123,7 +123,10 @@ class IsoDepCard:
         return self._remember(self._block(_S_WTX, bytes((max(1, min(multiplier, _MAX_WTXM)),))))
 
     def _addressed(self, block: bytes) -> bool:
-        """§7.1.1.2: a card answers blocks with its number; one with number 0 also those without any, and no others."""
+        """True if a block is addressed to this card (§7.1.1.2).
+
+        A card answers blocks with its number. One with number 0 also answers those without any. It answers no others.
+        """
         if not block:
             return False
         if block[0] & _DID:

@@ -1,4 +1,7 @@
-"""A PN532 on a pseudo-terminal, for any program that knows this chip: what frames do to the firmware, in a thread."""
+"""A PN532 on a pseudo-terminal, for any program that knows this chip.
+
+A thread takes the frames of the host and has the firmware act on them.
+"""
 
 import contextlib
 import threading
@@ -28,11 +31,13 @@ class _Aborted(Exception):
 
 
 class Pn532Reader(SerialDevice):
-    """A reader on a serial line, from ``with`` or ``open`` to ``unplug``; the end of ``with`` also empties the field.
+    """A reader on a serial line, from ``with`` or ``open`` to ``unplug``.
+
+    The end of ``with`` also empties the field.
 
     Args:
         field: what lies on the reader; an empty field by default.
-        baud: the speed of the wire in bits a second, "agreed" for what host and chip agree upon; None for at once.
+        baud: the speed of the wire in bits a second, "agreed" for what host and chip agree upon. None is for at once.
         faults: those of a reader; the others belong to a target, see ``RfField.put``.
         link: where a symbolic link to the pseudo-terminal is made; nothing may be there yet. None for no link.
 
@@ -72,7 +77,10 @@ class Pn532Reader(SerialDevice):
         self._thread.start()
 
     def unplug(self) -> None:
-        """Takes the reader away from its host, in the middle of whatever it does; what lies on it stays there."""
+        """Takes the reader away from its host, in the middle of whatever it does.
+
+        What lies on it stays there.
+        """
         line, thread = self._line, self._thread
         if line is None or thread is None:
             return

@@ -1,4 +1,7 @@
-"""The registers of a PN532 that programs look at: plain memory, with what the chip itself leaves in a few of them."""
+"""The registers of a PN532 that programs look at.
+
+They are plain memory, with what the chip itself leaves in a few of them.
+"""
 
 from typing import Final
 

@@ -81,7 +81,7 @@ class Targets:
     def list_passive(self, most: int, kind: int, data: bytes) -> list[bytes]:
         """InListPassiveTarget: the data of each card found, in the order of their numbers.
 
-        A card that the chip still speaks with is found again: independent programs list in a loop without letting go.
+        A card that the chip still speaks with is found again. Independent programs list in a loop without letting go.
         One that was put to rest by InDeselect or InRelease answers only a search for its own identifier.
         """
         for known in self._known.values():

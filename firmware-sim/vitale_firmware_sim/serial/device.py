@@ -15,7 +15,7 @@ class SerialDevice(abc.ABC):
     """A device, from ``with`` or ``open`` to ``unplug``.
 
     Args:
-        baud: the speed of the wire in bits a second, "agreed" for what host and device agree upon; None for at once.
+        baud: the speed of the wire in bits a second, "agreed" for what host and device agree upon. None is for at once.
         link: where a symbolic link to the pseudo-terminal is made; nothing may be there yet. None for no link.
     """
 
@@ -43,7 +43,10 @@ class SerialDevice(abc.ABC):
 
     @abc.abstractmethod
     def unplug(self) -> None:
-        """Takes it away from its host, in the middle of whatever it does; does nothing where it is not plugged in."""
+        """Takes it away from its host, in the middle of whatever it does.
+
+        Does nothing where it is not plugged in.
+        """
 
     @property
     def path(self) -> str:

@@ -1,8 +1,7 @@
 """The pseudo-terminal as a serial line: raw bytes at both ends, and, where wanted, as slow as a wire.
 
 A wire moves ten bits for a byte. Here bytes arrive all at once. A reader waits until a wire would have brought the last
-one, and sent bytes arrive when the last one would. The next wait makes up for one that ends late, so errors do not add
-up.
+one. Sent bytes arrive when the last one would. The next wait makes up for one that ends late, so errors do not add up.
 """
 
 import os
@@ -30,7 +29,7 @@ class SerialLine:
     """The device's end of a line.
 
     Args:
-        baud: bits a second of the wire; "agreed" for what host and chip agree upon; None for no wire at all.
+        baud: bits a second of the wire, "agreed" for what host and chip agree upon. None is for no wire at all.
     """
 
     def __init__(self, baud: Baud = None) -> None:
