@@ -1,7 +1,7 @@
 """Video files as cameras record them: MJPEG in AVI, which OpenCV, FFmpeg and every player open.
 
 AVI 1.0 (Microsoft, *AVI RIFF File Reference*) has a header and ``movi`` with a JPEG for each frame. ``idx1`` says where
-each one is. Offsets in AVI have 32 bits, so a file stays below 1 GiB here, which old readers take as well.
+each one is. Offsets in AVI have 32 bits, so a file stays below 1 GiB here. Old readers take that as well.
 """
 
 import io
