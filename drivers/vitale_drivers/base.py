@@ -1,7 +1,7 @@
 """Driver interface, and the messages that cross the boundary of a driver's process.
 
 A driver owns one kind of device and knows nothing of clients or tokens. It reports readers coming and going and, when
-armed, presentations; nothing comes down to it but *arm*, *disarm*, *lease* and *transmit*.
+armed, presentations. Nothing comes down to it but *arm*, *disarm*, *lease*, *unlease*, *transmit* and *preview*.
 
 Rules that every driver keeps (``contract.py`` checks them):
 
@@ -9,16 +9,18 @@ Rules that every driver keeps (``contract.py`` checks them):
   promptly. The device's work is done in the driver's own threads and reported by ``emit``, which any thread may call.
 - A reader's ``id`` is the same after replugging and after a restart, and never an index.
 - A driver reads a medium at most once for one *presence*, from its insertion to its removal. It does so as soon as it
-  is both armed for it and present, and once more each time an ``Arm`` lists its reader in ``again``. The outcome is
-  exactly one ``Presented`` or ``Failed``. This makes an ``Arm`` harmless to repeat, and closes the race between an
-  insertion and a request. A phone that leaves an antenna before it was read was not presented: that is a ``Progress``
-  (``retry``), and its next tap is the next presence. A locked phone is treated alike, for as long as it is locked.
-- Where cards can be leased, no other program and no reading comes between from ``Leased`` to ``Unleased``, and the
-  reader is shown as ``leased``. Each ``LeaseCommand`` is answered by one ``Leased``. A lease that was held ends with
-  one ``Unleased`` and then a reset of the card, however it ends. Readings due meanwhile follow afterwards.
-- When every reader that was there at its opening has been told, or has failed to open, it says ``Settled``, once. So
-  does one whose system service is away. Until then whoever asks for a reader is kept waiting.
-- A device that is silent unless armed (an antenna, a camera) sees nothing before; what lies there comes when it is.
+  is armed for the medium and the medium is present. It does so once more each time an ``Arm`` lists its reader in
+  ``again``. The outcome is exactly one ``Presented`` or ``Failed``. This makes an ``Arm`` harmless to repeat, and
+  closes the race between an insertion and a request. A phone that leaves an antenna before it was read was not
+  presented. That is a ``Progress`` (``retry``), and its next tap is the next presence. A locked phone is treated alike,
+  for as long as it is locked.
+- Where cards can be leased, no other program and no reading comes between from ``Leased`` to ``Unleased``. The reader
+  is shown as ``leased``. Each ``LeaseCommand`` is answered by one ``Leased``. A lease that was held ends with one
+  ``Unleased`` and then a reset of the card, however it ends. Readings due meanwhile follow afterwards.
+- A driver says ``Settled`` once, when every reader there at its opening was reported or failed to open. So does one
+  whose system service is away. Until then whoever asks for a reader is kept waiting.
+- A device that is silent unless armed (an antenna, a camera) sees nothing before. What lies there comes when it is
+  armed.
 - When the system service behind the devices goes away, ``Health`` reports it and the readers are removed. They are
   added again when it is back, without a restart of the driver.
 - ``close()`` ends its threads; it is the last call.
@@ -111,8 +113,8 @@ class Arm(Message, tag="arm", kw_only=True):
         media: the media wanted.
         readers: the readers wanted; empty means all.
         again: readers whose medium, though read before in this presence, is to be read once more.
-        deadline: the driver disarms itself then; seconds of ``time.monotonic()``, which all processes of a machine
-            share and no setting of the clock moves. Infinite where somebody waits without a limit.
+        deadline: the driver disarms itself then. Seconds of ``time.monotonic()``, which all processes of a machine
+            share. No setting of the clock moves it. Infinite where somebody waits without a limit.
         at: when it was ordered, by the same clock; infinite where that is not known. What came after that was asked
             for, though the order was still on its way.
     """
@@ -131,7 +133,8 @@ class Disarm(Message, tag="disarm"):
 class Transmit(Message, tag="transmit"):
     """Raw command APDUs for the medium in ``reader``, in one transaction; answered by ``Transmitted``.
 
-    ``lease`` is the lease in whose transaction they are exchanged, or 0 for none; without it they wait for its end.
+    ``lease`` is the lease in whose transaction they are exchanged, or 0 for none. With 0 they wait for the end of a
+    lease that is held.
     """
 
     __repr__ = concealed
@@ -161,10 +164,10 @@ class Unlease(Message, tag="unlease"):
 
 
 class Preview(Message, tag="preview"):
-    """Pictures of what a camera sees, one each ``every`` seconds, for as long as it is armed; 0 ends it.
+    """Pictures of what a camera sees, one each ``every`` seconds, for as long as it is armed.
 
-    Nothing is opened for a preview: a camera that is not armed gives none. ``until`` is of ``time.monotonic()``, as
-    ``Arm.deadline``; the driver ends the preview then.
+    An ``every`` of 0 ends the preview. Nothing is opened for a preview: a camera that is not armed gives none.
+    ``until`` is of ``time.monotonic()``, as ``Arm.deadline``; the driver ends the preview then.
     """
 
     reader: str
@@ -321,9 +324,10 @@ class Unleased(Message, tag="unleased"):
 
 
 class PreviewPicture(Message, tag="preview_frame"):
-    """A picture of what a camera sees: ``jpeg``, at most 640 pixels wide, taken at ``at``, seconds since the epoch.
+    """A picture of what a camera sees: ``jpeg``, at most 640 pixels wide.
 
-    ``codes`` are the outlines of the codes that were found in it, in parts of its width and height.
+    It was taken at ``at``, seconds since the epoch. ``codes`` are the outlines of the codes that were found in it, in
+    parts of its width and height.
     """
 
     __repr__ = concealed
@@ -359,7 +363,10 @@ class WhoHolds(Message, tag="who_holds"):
 
 
 class OutOfReach(Message, tag="out_of_reach"):
-    """Asks for a new worker: a device that an option names came after this one was confined, and cannot be opened."""
+    """Asks for a new worker, since a device that an option names cannot be opened.
+
+    The device came after this worker was confined.
+    """
 
 
 class Log(Message, tag="log"):

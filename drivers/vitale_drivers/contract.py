@@ -1,4 +1,4 @@
-"""The suite that every driver passes: the rules of ``base``, checked on a driver with something to present to it.
+"""The suite that every driver passes: the rules of ``base``, checked with something to present to it.
 
 A driver's tests import it, from this project or another::
 

@@ -43,7 +43,7 @@ def load(name: str) -> type[Driver]:
     Raises:
         ConfigurationInvalid: no driver has this name, two packages claim it, or the place holds no driver.
         ToolMissing: the driver cannot be imported; the cause is chained. ``data.tool`` is the missing module where
-            known, else the driver's name; ``data.extra`` is the extra that installs one of our own drivers.
+            known, else the driver's name. ``data.extra`` is the extra that installs one of our own drivers.
     """
     place = _place(name)
     try:

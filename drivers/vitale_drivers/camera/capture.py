@@ -1,8 +1,8 @@
-"""The newest picture of a camera: a thread for each that is open, over an interface with one working method.
+"""The newest picture of a camera: a thread for each open one, over an interface with one working method.
 
 The thread reads pictures as fast as they come, so that no old one waits in the device. Consumers take the newest, and
-the others are dropped. A call that does not return is detected by its duration and abandoned: the feed has ended for
-its consumers, and its thread ends with the call or the process.
+the others are dropped. A call that does not return is detected by its duration and abandoned. The feed has then ended
+for its consumers. Its thread ends with the call or the process.
 """
 
 import abc
@@ -42,7 +42,10 @@ class CameraPicture(Protocol):
         ...
 
     def glance(self) -> Pixels | None:
-        """A copy of an eighth of its width and height, grey, where that is made in half the time; else None."""
+        """A grey copy of an eighth of its width and height.
+
+        None where that cannot be made in half the time.
+        """
         ...
 
     def jpeg(self) -> bytes | None:
@@ -143,7 +146,10 @@ class Feed:
         return not self._over
 
     def busy_for(self, now: float) -> float:
-        """Seconds of the monotonic clock for which the thread has been in one call; 0 where it is in none."""
+        """Seconds for which the thread has been in one call; 0 where it is in none.
+
+        ``now`` is of the monotonic clock.
+        """
         since = self._since
         return 0.0 if since is None else now - since
 

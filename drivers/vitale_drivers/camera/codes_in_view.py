@@ -3,15 +3,16 @@
 Rules, beside those of ``base``:
 
 - A presence is one code that stays in view: thirty pictures of it are one. It ends when the code was not seen for
-  ``settle``, in two pictures at least, or when another takes its place: a phone that renews its code presents anew.
-- Where no pictures come nothing is known: a slow stream, or a camera that is opened anew, ends no presence by itself.
+  ``settle``, in two pictures at least. It also ends when another takes its place: a phone that renews its code presents
+  anew.
+- Where no pictures come nothing is known. A slow stream, or a camera that is opened anew, ends no presence by itself.
 - It is presented in the first picture that shows it while it is wanted. Each ``again`` presents it once more, by a
   picture that shows it then. So it was in view at that instant.
-- Before it is presented all of that very picture is looked at, but for what has not changed since it was: what was
-  found first may not be alone.
+- Before it is presented all of that very picture is looked at. What was found first may not be alone. Only what has not
+  changed since it was looked at is left out.
 - Of two wanted codes in view at once none is presented, until one is left.
 - Posters, medicine boxes and the like are no presences. They are told (``retry``) where nothing that is wanted is seen.
-- What codes say is kept only while a code in several parts is being collected; else a digest of it is.
+- What codes say is kept only while a code in several parts is being collected. Otherwise a digest of it is kept.
 """
 
 import hashlib
@@ -177,7 +178,10 @@ class CameraView:
     # ── what is there ──
 
     def _resume(self, now: float) -> None:
-        """Gives what is in view as long to be seen again as a code just seen: cameras find their light."""
+        """Gives what is in view as long to be seen again as a code just seen.
+
+        Cameras need time to find their light.
+        """
         for code in self._codes.values():
             code.missed = 0 if self._interrupted else code.missed + 1
         if self._interrupted:

@@ -1,4 +1,4 @@
-"""Judges the pictures of a camera, for ``doctor``: how many, how bright, how sharp, and how large a code is."""
+"""Judges the pictures of a camera, for ``doctor``: their number, brightness and sharpness, and the size of a code."""
 
 import math
 import statistics
@@ -36,7 +36,9 @@ SECONDS_LOOKED = 3.0
 def examine(
     capture: Capture, place: CameraPlace, decoder: Callable[[], SymbolDecoder], tell: Tell, seconds: float
 ) -> bytes:
-    """Looks at pictures until a code was read, or the time is over; gives the last picture, as a small JPEG.
+    """Looks at pictures until a code was read, or the time is over.
+
+    Returns the last picture, as a small JPEG.
 
     Args:
         capture: the camera, open.
@@ -77,7 +79,10 @@ def brightness(grey: Pixels) -> float:
 
 
 def sharpness(grey: Pixels) -> float:
-    """The steepest edges of a picture as a share of its contrast, 0 to 1; 0 where there is no contrast."""
+    """The steepest edges of a picture as a share of its contrast, 0 to 1.
+
+    It is 0 where there is no contrast.
+    """
     picture = grey.astype(np.int16)
     low, high = np.percentile(picture, (2, 98))
     if high - low < 16:

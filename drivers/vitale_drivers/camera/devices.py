@@ -1,12 +1,13 @@
-"""The cameras of this machine and what they are called for life; nothing here opens one so that its lamp lights.
+"""The cameras of this machine and what they are called for life.
 
-On Linux, sysfs lists them, and each node is queried once per plugging (VIDIOC_QUERYCAP): a camera has several nodes,
-and only some give pictures. A camera is named by make and serial number. Make and socket replace that where it has no
-serial number, or one that other cameras have too. Windows and macOS list theirs with names and what they are plugged
-into; what is no device for certain, and not vouched for by the site, counts as simulated.
+Nothing here opens one so that its lamp lights. On Linux, sysfs lists them, and each node is queried once per plugging
+(VIDIOC_QUERYCAP). A camera has several nodes, and only some give pictures. A camera is named by make and serial number.
+Make and socket replace that where it has no serial number, or one that other cameras have too. Windows and macOS list
+theirs with names and what they are plugged into. What is no device for certain, and not vouched for by the site, counts
+as simulated.
 
-Where the library that lists them is missing, only the place in the system's order remains, which changes when cameras
-are added or removed. Where a program has registered a camera, any place may be its then.
+Where the library that lists them is missing, only the place in the system's order remains. It changes when cameras are
+added or removed. Where a program has registered a camera, any place may be its then.
 """
 
 import logging
@@ -118,9 +119,10 @@ class Devices:
                 return (_stream(address),)
 
     def is_still(self, place: CameraPlace) -> bool:
-        """True if a camera that was found by its place in an order has that place now, and is what it was taken for.
+        """True if a camera that was found by its place in an order still has that place.
 
-        Another one has it as soon as a camera is plugged in or removed, or a program offers one.
+        It is then what it was taken for. Another one has the place once a camera is plugged in or removed, or a program
+        offers one.
         """
         self._listed_at = None
         return place.address.kind != "index" or place in self._numbered(place.address)
@@ -218,7 +220,10 @@ class Devices:
         return nodes
 
     def _examine(self, entry: Path) -> _Found | None:
-        """A node, if it gives pictures; one that may not be asked does if it is the first of its device."""
+        """A node, if it gives pictures.
+
+        One that may not be asked is taken to do so if it is the first of its device.
+        """
         device = Path(os.path.realpath(entry / "device"))
         answer = self._asked(entry.name)
         captures = answer.captures if answer is not None else _text(entry / "index") in {"", "0"}

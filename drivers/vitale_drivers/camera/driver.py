@@ -1,8 +1,8 @@
 """Driver ``camera``: codes on screens and paper, seen by webcams. Here the parts are put together; each says its rules.
 
-``settings`` are the options. ``devices`` finds the cameras of the machine, and ``opencv`` opens them behind the
-interface of ``capture``, which keeps the newest picture. For each camera ``reader`` is its thread, ``liveness`` detects
-frozen pictures, and ``view`` decides which code is presented.
+``settings`` are the options. ``devices`` finds the cameras of the machine. ``opencv`` opens them behind the interface
+of ``capture``, which keeps the newest picture. For each camera ``reader`` is its thread, ``liveness`` detects frozen
+pictures, and ``codes_in_view`` decides which code is presented.
 """
 
 from collections.abc import Callable
@@ -128,7 +128,10 @@ def _opencv_bus(settings: CameraSettings, find_holders: FindHolders) -> tuple[Ca
 
 
 def _zxing_decoder() -> tuple[Callable[[], SymbolDecoder], str]:
-    """The decoder, and what is to be said of it: zbar is a library of the system, and may be missing."""
+    """The decoder, and what is to be said of it.
+
+    zbar is a library of the system, and may be missing.
+    """
     try:
         from vitale_drivers.decoding import StreamDecoder, has_zbar  # noqa: PLC0415 - likewise
     except (ImportError, OSError) as error:

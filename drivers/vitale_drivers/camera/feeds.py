@@ -1,4 +1,4 @@
-"""The feed of one camera, and the feeds before it that have not let go of it yet, or never will."""
+"""The feed of one camera, and earlier feeds that have not let go of it yet, or never will."""
 
 import threading
 import time
@@ -65,7 +65,10 @@ class Feeds:
         return bool(self._ending)
 
     def overdue(self, feed: Feed, now: float) -> float:
-        """Seconds for which a feed has been in one call beyond what that may take; negative if it is not."""
+        """Seconds by which a feed has been in one call beyond what that may take.
+
+        They are negative while the call is within its limit.
+        """
         return feed.busy_for(now) - (self._limit(feed) if feed.flows else self._settings.open_limit)
 
     def _limit(self, feed: Feed) -> float:
@@ -76,7 +79,10 @@ class Feeds:
         return max(limit, slow if feed.pace is None else min(slow, _UNEVEN * feed.pace))
 
     def stuck(self, now: float) -> bool:
-        """True if a call of the binding holds the camera and will not return, so that it cannot be opened anew."""
+        """True if a call of the binding holds the camera and will not return.
+
+        The camera cannot be opened anew then.
+        """
         with self._changed:
             flows = self.current is not None and self.current.flows
             return not flows and any(self.overdue(feed, now) > _PATIENCE for feed in self._ending)

@@ -121,7 +121,10 @@ class FramePipeline:
         return True
 
     def _passed(self, shot: Shot) -> Pixels | None:
-        """A small copy of a picture in which nothing has moved, and which need not be looked at; else None."""
+        """A small copy of a picture in which nothing has moved; else None.
+
+        Such a picture need not be looked at.
+        """
         if self._decoder is None or not self._decoder.at_rest:
             return None
         glance = shot.picture.glance()
@@ -140,7 +143,7 @@ class FramePipeline:
     def decode(self, *, simple: bool) -> Sequence[SeenSymbol]:
         """The codes in the picture; ``simple``: there was but one lately, and that is what is presented.
 
-        Otherwise there may be another one beside it, which makes it ambiguous; or it is a poster, and the phone is
+        Otherwise there may be another one beside it, which makes it ambiguous. Or it is a poster, and the phone is
         beside it.
         """
         if self._decoder is None or self._grey is None:

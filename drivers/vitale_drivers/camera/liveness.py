@@ -1,7 +1,7 @@
 """Liveness of a camera's pictures: pure, fed with pictures and times.
 
-OpenCV goes on delivering the last picture of a camera that was unplugged or whose driver stopped (opencv/opencv#5221).
-A sensor has noise: two of its pictures are never identical to the last byte. A covered camera may give identical black
+Where a camera was unplugged or its driver stopped, OpenCV goes on delivering the last picture (opencv/opencv#5221). A
+sensor has noise: two of its pictures are never identical to the last byte. A covered camera may give identical black
 pictures; that is reported separately, for it is no fault.
 """
 
@@ -56,7 +56,10 @@ class Liveness:
     _dark_since: float | None = None
 
     def saw(self, pixels: NDArray[np.uint8], *, dark: bool, now: float) -> Verdict:
-        """Takes a picture, in whatever form, and whether it is black; says what is to be thought of the camera."""
+        """Takes a picture, in whatever form, and whether it is black.
+
+        Returns what is to be thought of the camera.
+        """
         if self.still:
             self._compare(zlib.crc32(np.ascontiguousarray(pixels).data), now)
         if dark:

@@ -1,10 +1,11 @@
-"""Asks a network camera before OpenCV does, which opens one stream at a time and waits for a silent one.
+"""Asks a network camera before OpenCV does.
 
-No password is said: a camera that asks for one has answered.
+OpenCV opens one stream at a time and waits for a silent one. No password is said: a camera that asks for one has
+answered.
 
 OpenCV holds a lock of the whole process while FFmpeg connects and studies a stream. A camera that takes connections and
 says nothing would keep all others closed for as long. So its first picture, or for RTSP its first answer, is waited for
-here, on a connection of its own that nobody else waits for.
+here. That is done on a connection of its own that nobody else waits for.
 """
 
 import http.client

@@ -1,6 +1,7 @@
 """Cameras, files and streams as OpenCV opens them, and its pictures made grey: the only module that knows it.
 
-OpenCV is set to log nothing, use one thread and time out, all before it is loaded: it reads its environment once.
+OpenCV is set to log nothing, use one thread and time out. That is done before it is loaded: it reads its environment
+once.
 """
 
 import os
@@ -91,7 +92,10 @@ class CvPicture:
                 return pixels if pixels.ndim == 2 else None
 
     def glance(self) -> Pixels | None:
-        """An eighth of a JPEG, of whose blocks the mean alone is decoded; None for what is damaged or no JPEG."""
+        """An eighth of a JPEG, of whose blocks the mean alone is decoded.
+
+        None for what is damaged or no JPEG.
+        """
         return _from_jpeg(self.pixels, cv2.IMREAD_REDUCED_GRAYSCALE_8) if self.form == "mjpg" else None
 
     def jpeg(self) -> bytes | None:
@@ -222,7 +226,10 @@ def _raw(source: cv2.VideoCapture) -> Form:
 
 
 def _as_sent(source: cv2.VideoCapture) -> Form:
-    """Asks a stream of JPEGs for these, not decoded: grey is made in less time, and of those looked at alone."""
+    """Asks a stream of JPEGs for these, not decoded.
+
+    Grey is then made in less time, and only of those that are looked at.
+    """
     is_jpeg = int(source.get(cv2.CAP_PROP_FOURCC)) == cv2.VideoWriter.fourcc(*"MJPG")
     return "mjpg" if is_jpeg and source.set(cv2.CAP_PROP_FORMAT, -1) else "bgr"
 

@@ -1,8 +1,8 @@
 """One camera, plugged or not: the thread that opens it while a request waits, and reports what it sees.
 
 Orders from other threads wait in a queue; the thread alone decides and reports. Pictures come from a feed with a thread
-of its own, since the calls of the binding may take any time: an order never waits for one. While no picture is needed,
-the camera is closed (or, kept warm, open and ignored), and this thread sleeps.
+of its own. The calls of the binding may take any time, and no order waits for one. While no picture is needed, the
+camera is closed (or, kept warm, open and ignored), and this thread sleeps.
 """
 
 import time
@@ -153,7 +153,10 @@ class CameraReader(ReaderThread[Order]):
         return self._presence.wanted(now, _ALL)
 
     def _looks(self, now: float) -> bool:
-        """True if pictures are to be looked at: somebody is to be read, or what was read is watched until it leaves."""
+        """True if pictures are to be looked at.
+
+        That is so if somebody is to be read, or what was read is watched until it leaves.
+        """
         if self._wanted(now):
             self._unwanted_since = None
             return True

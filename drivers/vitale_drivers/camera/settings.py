@@ -35,8 +35,8 @@ class CameraAddress:
     """Address at which cameras are searched.
 
     Attributes:
-        kind: ``auto`` for all cameras, or ``name`` for those of a name. ``node`` is a device of Video4Linux,
-            ``index`` a place in the order of the system, ``file`` a video and ``url`` a stream.
+        kind: ``auto`` for all cameras, or ``name`` for those of a name. ``node`` is a device of Video4Linux, ``index``
+            a place in the order of the system. ``file`` is a video and ``url`` a stream.
         where: the name, the path, the number or the URL; empty for ``auto``.
     """
 
@@ -63,22 +63,22 @@ class CameraSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             (Windows, macOS). Also the path of a video file, or an ``http``, ``https`` or ``rtsp`` URL of a stream. A
             name is what ``vitale-reader readers`` shows before the brackets.
         physical: names of cameras, and numbers as in ``index:0``, that the site vouches for on Windows and macOS.
-            Cameras of programs, such as that of OBS, and all that are not known to be devices count as simulated
-            without it.
+            Without it, cameras of programs, such as that of OBS, count as simulated. So do all that are not known to be
+            devices.
         width: pixels that the camera is asked for; it takes what it has next to it.
         height: likewise.
         fps: pictures a second, likewise.
         loop: whether a video file begins again when it has ended.
-        warm: how long a camera stays open after use, so that the next reading need not wait for it; true is for ever
+        warm: how long a camera stays open after use, so that the next reading need not wait for it. True is for ever
             and from the start. Its pictures are ignored meanwhile.
         settle: a code that was not seen for so long has left.
         linger: how long a code that was read is watched after disarming.
         collect: how long the parts of a code in several parts may take to come.
         open_limit: the longest that opening a camera may take, its first picture included.
         frame_limit: the longest that any other picture may take.
-        slow_limit: the longest that a picture of a stream may take that has always been slow, or has just begun.
+        slow_limit: the same for a picture of a stream that has always been slow, or has just begun.
         still: a camera whose picture does not change in the least for so long has stopped. Where it is not set, it is
-            1.0 for real cameras, and network cameras may show the same picture for ever.
+            1.0 for real cameras. Network cameras may then show the same picture for ever.
         dark: how long the picture is black before that is reported.
         apcv_formats: published formats that the strings of this site's apCVs have; the daemon has them from
             ``apcv.formats``.

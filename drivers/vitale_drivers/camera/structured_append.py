@@ -2,11 +2,11 @@
 
 Rules:
 
-- The collection is bounded: a few series at a time, of 16 parts each, none for longer than ``collect`` seconds after
-  its latest part.
+- The collection is bounded: a few series at a time, of 16 parts each. None is kept for longer than ``collect`` seconds
+  after its latest part.
 - A part that says something else than before begins its series anew: it is another code's.
-- Parts belong together if they carry the same parity (§8.3), which is the exclusive or of all their bytes. Some makers
-  of codes calculate it otherwise (segno for bytes). Theirs are joined if all were seen in one place: a screen shows one
+- Parts belong together if they carry the same parity (§8.3). It is the exclusive or of all their bytes. Some makers of
+  codes calculate it otherwise (segno for bytes). Theirs are joined if all were seen in one place: a screen shows one
   after the other. Two phones whose parities are the same by chance are in two.
 """
 
@@ -93,7 +93,10 @@ class Series:
         self._series: dict[tuple[str, int, int], _Collected] = {}
 
     def whole(self, symbol: SeenSymbol, now: float) -> bytes | None:
-        """The content of the whole code that the symbol is, or is a part of; None as long as parts are missing."""
+        """The content of the whole code that the symbol is, or is a part of.
+
+        None as long as parts are missing.
+        """
         part = symbol.sequence
         if part is None:
             return symbol.data
@@ -134,7 +137,10 @@ def box_of(corners: Sequence[tuple[float, float]]) -> Box:
 
 
 def overlap(one: Box, other: Box) -> bool:
-    """True if the middle of either is in the other: codes that are beside each other are apart from edge to edge."""
+    """True if the middle of either is in the other.
+
+    Codes that are beside each other are apart from edge to edge.
+    """
     return _holds(one, _middle(other)) or _holds(other, _middle(one))
 
 

@@ -1,8 +1,8 @@
-r"""Cameras as each system has them: the questions that a node of Video4Linux answers, and who opens a camera by number.
+r"""Cameras as each system has them: what a node of Video4Linux answers, and who opens a camera by number.
 
-Elsewhere than on Linux there are no nodes; OpenCV is told a place in the system's order, and a library tells that order
-with names. Windows tells a camera by the path of its interface, ``\\?\usb#vid_046d&pid_0825#7&2b0c1f4&0&0#{…}``;
-one of a program has none, or one on no bus. macOS tells it by a unique id, and by what it is connected through.
+Elsewhere than on Linux there are no nodes. OpenCV is told a place in the system's order, and a library tells that order
+with names. Windows tells a camera by the path of its interface, ``\\?\usb#vid_046d&pid_0825#7&2b0c1f4&0&0#{…}``. One of
+a program has none, or one on no bus. macOS tells it by a unique id, and by what it is connected through.
 
 What programs and the settings for privacy have to do with cameras is asked where it is kept.
 """

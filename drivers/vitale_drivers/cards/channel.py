@@ -1,12 +1,14 @@
-"""Exchange of a reading script with a card over any connection, with the tasks that a transport leaves to its caller.
+"""Exchange of a reading script with a card over any connection.
+
+The tasks that a transport leaves to its caller are done here.
 
 Rules (ISO/IEC 7816-4 §5.3.4, ISO/IEC 7816-3 §12.2):
 
-- ``61xx``: the rest is fetched by GET RESPONSE until there is none; bounded, since a card may never end.
+- ``61xx``: the rest is fetched by GET RESPONSE until there is none. The number is bounded, since a card may never end.
 - ``6Cxx``: the command is sent once more with the Le that the card named. A few cards need a moment before that and
-  refuse it until then: they are asked again after growing pauses.
+  refuse it until then. They are asked again after growing pauses.
 - A command that asks for a rest or for a reset before it gets them.
-- Over T=0 a command with both data and Le is sent without its Le, for which the protocol has no room. The card says by
+- Over T=0 a command with both data and Le is sent without its Le. The protocol has no room for it. The card says by
   ``61xx`` what it has to give.
 - The trace has headers, lengths and status words, never data.
 """
@@ -47,7 +49,8 @@ class Channel:
         t0: whether the connection speaks T=0.
         rest: waits some seconds; raises ``MediumRemoved`` where the card leaves meanwhile.
         reset: resets the card; nothing where the connection cannot.
-        keep: shows the service that the card is still in use, without a word to the card; may find that it has left.
+        keep: shows the service that the card is still in use, without a word to the card. It may find that the card has
+            left.
     """
 
     transmit: Callable[[bytes], bytes]

@@ -1,4 +1,7 @@
-"""A card or a phone tried step by step, and each exchange told: headers, lengths and status words, never data."""
+"""Trial of a card or a phone, step by step, with each exchange reported.
+
+Headers, lengths and status words are reported, never data.
+"""
 
 import time
 from collections.abc import Callable
@@ -136,7 +139,9 @@ def examine_card(atr: bytes, connection: ExaminedConnection) -> None:
 
 
 def examine_phone(profiles: tuple[Profile, ...], connection: ExaminedConnection) -> None:
-    """Tries a phone with each profile: whether it has the application, and what it answers; nothing of it is kept.
+    """Tries a phone with each profile: whether it has the application, and what it answers.
+
+    Nothing of the answer is kept.
 
     Raises:
         VitaleError: the phone or the reader is gone.
@@ -199,6 +204,9 @@ def _map(connection: ExaminedConnection) -> None:
 
 
 def _aid(aid: bytes) -> str:
-    """An AID as people write it: the provider in hex (ISO/IEC 7816-4 §12.2.2: five bytes), what follows as text."""
+    """An AID as people write it: the provider in hex, what follows as text.
+
+    The provider has five bytes (ISO/IEC 7816-4 §12.2.2).
+    """
     rest = "".join(chr(byte) if chr(byte).isprintable() else f"\\x{byte:02x}" for byte in aid[5:])
     return f"{aid[:5].hex().upper()} {rest}".strip()

@@ -1,6 +1,6 @@
-"""A lease of a card: what is done for its holder while the card is held, and the one end that it comes to.
+"""A lease of a card: what is done for its holder, and the one end that it comes to.
 
-The thread that has the card runs it, with the transaction held from beginning to end; it waits in ``run`` for the
+The thread that has the card runs it, and holds the transaction from beginning to end. It waits in ``run`` for the
 holder's commands. Everybody else only says what they want: one more command, more time, or the end.
 """
 

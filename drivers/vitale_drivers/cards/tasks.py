@@ -135,7 +135,8 @@ def phone_reading(
         profiles: what to read it by.
         simulated: whether the reader is; a profile of the simulator makes simulated whatever it reads.
         silent_when_gone: whether an answer of no bytes is what the connection gives of a phone that has left.
-        limit: seconds from the first exchange after which none is begun any more, also where the task is run again.
+        limit: seconds from the first exchange after which none is begun any more. A second run of the task does not
+            begin them anew.
     """
     end = math.inf
 
@@ -179,8 +180,8 @@ def _failed(reader: str, error: VitaleError) -> Failed:
 def transmission(presence: int, command: Transmit) -> Task:
     """The task to pass raw APDUs, as they are: ``61xx`` and ``6Cxx`` are the caller's to handle.
 
-    It stops at the first response that is an error (``64xx`` to ``6Fxx`` but ``6Cxx``), with ``card_error`` and the
-    status word. The rest of the series was meant for a card in another state.
+    It stops at the first response that is an error (``64xx`` to ``6Fxx`` but ``6Cxx``). It then fails with
+    ``card_error`` and the status word. The rest of the series was meant for a card in another state.
     """
     responses: list[bytes] = []
 

@@ -1,8 +1,8 @@
-"""Structured append: whether a QR code is one of several that are one message (ISO/IEC 18004:2015, section 8).
+"""Structured append: a QR code's place among several that are one message (ISO/IEC 18004:2015, section 8).
 
 zxing-cpp gives the bytes of such a symbol and not its place. The place is in the first 20 bits of the symbol's data:
-mode 0011, index, count less one, parity. These bits are read from the symbol as zxing-cpp draws it again, which is as
-it was seen: a finger on a corner changes them. So the block that they are in is corrected first.
+mode 0011, index, count less one, parity. These bits are read from the symbol as zxing-cpp draws it again. It draws what
+was seen, so that a finger on a corner changes them. So the block that they are in is corrected first.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -95,7 +95,10 @@ def _data_places(size: int, version: int) -> tuple[Indices, Indices]:
 
 
 def _walk(size: int, version: int) -> Iterator[tuple[int, int]]:
-    """The modules of data in the order of section 7.7.3: from the right, two columns upwards, then two downwards."""
+    """The modules of data in the order of section 7.7.3.
+
+    They begin at the right: two columns upwards, then two downwards.
+    """
     taken = _function_modules(size, version)
     upwards = True
     for right in (column if column > 6 else column - 1 for column in range(size - 1, 0, -2)):

@@ -25,8 +25,8 @@ def decode(image: npt.NDArray[np.uint8], *, budget_ms: float | None = None, firs
         budget_ms: milliseconds of the processor after which no further stage begins: while others have it, none go by.
             ``math.inf`` for all stages, however long they take; None for ``MILLISECONDS``.
 
-        first: whether what the first stage reads that reads anything is enough: in a fifth of the time, and without a
-            word of what stands beside it.
+        first: whether what the first successful stage reads is enough. That takes a fifth of the time, and tells
+            nothing of what stands beside it.
 
     Returns:
         All symbols that can be seen, each once; empty where no stage reads any.

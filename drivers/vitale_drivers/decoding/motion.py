@@ -1,8 +1,8 @@
 """Search for the way that a code moved while the frame was exposed, in one frame; and its undoing.
 
 A blur by motion has a spectrum with dark stripes across its direction, the narrower the longer it is. So the spectrum
-of that spectrum's logarithm, the *cepstrum*, has one deep point at the very vector of the motion. Nothing has to be
-known of the exposure, nor of the frame before. A code is dense in edges, which is why the stripes can be seen at all.
+of its logarithm, the *cepstrum*, has one deep point at the very vector of the motion. Nothing has to be known of the
+exposure, nor of the frame before. A code is dense in edges, which is why the stripes can be seen at all.
 """
 
 from functools import lru_cache

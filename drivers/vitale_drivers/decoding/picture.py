@@ -97,7 +97,7 @@ class Picture:
         return find_busy(self.half.pixels, 2) if min(self.grey.shape) >= 2 * SIDE else find_busy(self.grey)
 
     def region(self, number: int, side: int) -> View | None:
-        """The view of a region, so that its longer side has so many pixels; None where there is no such region."""
+        """The view of a region, with ``side`` pixels on its longer side; None where there is no such region."""
         if number >= len(self.regions):
             return None
         view = self._views.get((number, side))
@@ -106,7 +106,10 @@ class Picture:
         return view
 
     def squared(self, number: int, side: int) -> View | None:
-        """The view of a region made as wide as high, which undoes the most of a code that is seen aslant."""
+        """The view of a region made as wide as high, or None where there is no such region.
+
+        This shape undoes most of the distortion of a code that is seen aslant.
+        """
         view = self.region(number, side)
         if view is None:
             return None

@@ -1,6 +1,6 @@
-"""Correction of a block of a QR symbol: Reed-Solomon over GF(256), as in ISO/IEC 18004, section 7.5.2; pure.
+"""Correction of a block of a QR symbol: Reed-Solomon over GF(256); pure.
 
-Polynomials are lists of coefficients, the lowest first.
+It is done as in ISO/IEC 18004, section 7.5.2. Polynomials are lists of coefficients, the lowest first.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """Search for regions that may hold a code: those with much change from pixel to pixel, across and down.
 
 A two-dimensional code is the one thing in most pictures that is dense in edges of both directions. Text has fewer, bar
-codes and the borders of things have one direction. Edges count by the contrast around them, so that a code on a dimmed
-screen is as strong as one in full light. What is found may be wrong: it only says where to look harder.
+codes and the borders of things have one direction. Edges count by the contrast around them. A code on a dimmed screen
+is therefore as strong as one in full light. What is found may be wrong: it only says where to look harder.
 """
 
 from collections.abc import Iterator

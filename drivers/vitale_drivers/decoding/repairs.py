@@ -84,7 +84,9 @@ def deblurred(pixels: Grey, radius: float) -> Grey:
 
 
 def refocused(pixels: Grey, radius: float, noise: float) -> Grey:
-    """Undoes a lens out of focus, which makes a disc of a point; other than of a Gaussian blur, black becomes white.
+    """Undoes a lens out of focus, which makes a disc of a point.
+
+    Unlike a Gaussian blur, such a disc can turn black into white.
 
     Args:
         pixels: the picture.
@@ -129,7 +131,10 @@ def _disc(side: int, radius: float, noise: float) -> Values:
 
 @lru_cache(maxsize=8)
 def _rolled(side: int, degrees: float) -> Values:
-    """Place of each column of the flat code in the one that is seen; its edges stay where they are."""
+    """Place of each column of the flat code in the one that is seen.
+
+    Its edges stay where they are.
+    """
     inner, half = 1 - 2 * MARGIN, np.deg2rad(degrees)
     turn = np.clip(np.linspace(-1, 1, side) / inner * half, -1.5, 1.5)
     return np.asarray((np.sin(turn) / np.sin(half) * inner + 1) / 2 * (side - 1), np.float32)

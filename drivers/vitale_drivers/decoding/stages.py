@@ -1,9 +1,10 @@
-"""The stages in their order: each looks at one view of a picture in one way, and has earned its place.
+"""The stages in their order: each looks at one view of a picture in one way.
 
-``make bench`` measures the codes that each stage reads and those before it did not, and its milliseconds; the table in
-docs/explanation/decoding.md is from there. Stages that read much for their time come first. A *region* is a tenth of
-the pixels of the *whole*, so five repairs of it cost less than one search of the whole. Scaled until its modules are a
-few pixels wide, it is also read better than the whole, whether the code is near or far.
+Each has earned its place. ``make bench`` measures the codes that each stage reads and those before it did not, and its
+milliseconds. The table in docs/explanation/decoding.md is from there. Stages that read much for their time come first.
+A *region* has a tenth of the pixels of the *whole*. Five repairs of it cost less than one search of the whole. A region
+is also scaled until its modules are a few pixels wide. It is then read better than the whole, whether the code is near
+or far.
 """
 
 from collections.abc import Callable
@@ -42,7 +43,7 @@ class Stage:
 
     Attributes:
         name: what it is called in results and measurements.
-        where: the whole picture, the whole at half its size, a region, or what is busy in one, turned upright.
+        where: the whole picture, the whole at half size, a region, or what is busy in one, turned upright.
         region: which region, the likeliest is 0.
         side: pixels of the longer side that the region is brought to.
         repair: what is done to the pixels first.
@@ -54,7 +55,7 @@ class Stage:
         by_zbar: whether zbar looks, instead of zxing-cpp.
         by_modules: whether a Datamatrix is read by its grid of modules; its region is one of the squares then.
         moved: whether a region's motion during the exposure is found and undone; its side is at most ``side`` then.
-        again: whether a symbol that is found, and has more faults than can be corrected, is looked at by itself.
+        again: whether a symbol with more faults than can be corrected is looked at by itself.
         smaller: the longer side of the picture has at most so many pixels, or the stage is left out.
         larger: it has more than that, or the stage is left out.
     """
@@ -126,7 +127,10 @@ class Stage:
                 return picture.upright(self.region, self.side)
 
     def _side(self, picture: Picture) -> int:
-        """Pixels of the longer side; a motion is undone as it was seen, for each change of size blurs it more."""
+        """Pixels of the longer side.
+
+        A motion is undone as it was seen, for each change of size blurs it more.
+        """
         if self.moved and self.region < len(picture.regions):
             return min(self.side, picture.regions[self.region].side)
         return self.side

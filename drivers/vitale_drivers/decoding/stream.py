@@ -1,14 +1,17 @@
-"""The frames of one camera, one after the other: what was not read in this frame is tried another way in the next.
+"""The frames of one camera, one after the other.
+
+What was not read in this frame is tried another way in the next.
 
 Rules:
 
-- Where symbols were last is looked at first: a code that is held still costs a hundredth of a frame.
+- Where symbols were last is looked at first. A code that is held still costs a hundredth of a frame.
 - Beside it there may be others. So the whole is looked at as well, in one frame of ``EVERY``. Before a symbol is
   taken for the only one, ``survey`` looks at all of that very frame.
-- Nothing is remembered of what a symbol said: a code renews itself, and each frame says what it shows now.
+- Nothing is remembered of what a symbol said. A code renews itself, and each frame says what it shows now.
 - A frame that nothing is found in is worth ``budget_ms``. The stages for what is hard take turns, from where they
   stopped in the frame before. The next frame may be better where the next stage might not.
-- In one that differs from the last, something moves: its blur by motion is undone before anything else that is hard.
+- In a frame that differs from the last, something moves. Its blur by motion is undone before anything else that is
+  hard.
 - A picture that stands still gets one round of them. Then one frame in ``AGAIN`` is looked at, by one more of them: its
   noise differs, and little else. Of the others, a small copy shows whether anything has moved.
 """
@@ -115,14 +118,20 @@ class StreamDecoder:
         return not self._places and self._tried >= len(HARD_STAGES) and (self._frames + 1) % AGAIN != 0
 
     def passes(self, glance: npt.NDArray[np.uint8]) -> bool:
-        """Takes the next frame by a small copy of it, at rest; false where something has moved, so that it is seen."""
+        """Takes the next frame by a small copy of it, at rest.
+
+        False means that something has moved, so that the frame itself is to be looked at.
+        """
         if self._still is None or _moves(_glance(glance), self._still):
             return False
         self._frames += 1
         return True
 
     def survey(self) -> list[Symbol]:
-        """All the symbols in the frame that was seen last: asked before one of them is taken for the only one."""
+        """All the symbols in the frame that was seen last.
+
+        They are asked for before one of them is taken for the only one.
+        """
         if self._picture is None:
             return []
         if self._surveyed is not self._picture:
@@ -170,7 +179,7 @@ class StreamDecoder:
 def in_threads(looked: Looked, whole: Sequence[Look], around: Iterable[Look]) -> list[list[Symbol]]:
     """Looks in several threads: this one begins around, the others with the whole; who has done his part helps.
 
-    A look at the whole is one long call of a library, which leaves Python to the many short ones around.
+    A look at the whole is one long call of a library. It leaves Python to the many short ones around.
     """
     first, last = _Shared(enumerate(whole)), _Shared(enumerate(around, len(whole)))
 

@@ -1,11 +1,11 @@
-"""Finds what else is in a picture that holds a code: the whole at full size, all formats, then what is left.
+"""Finds what else is in a picture that holds a code.
 
-A second phone may be smaller, farther and darker than the first, and the stage that read the first stops at that. So
-before one of the codes is believed to be the only one:
+The whole is searched at full size for all formats, then what is left. A second phone may be smaller, farther and darker
+than the first. The stage that read the first stops at that. So before one of the codes is believed to be the only one:
 
 - all of the picture is looked at, at full resolution, for QR codes and Datamatrix;
-- so it is for Aztec and PDF417, of which none is presented: an INS code may be printed so;
-- what was read is covered, and the likeliest regions of the rest are looked at as if the first code were not there.
+- so it is for Aztec and PDF417, of which none is presented. An INS code may be printed so;
+- what was read is covered. The likeliest regions of the rest are looked at as if the first code were not there.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -29,7 +29,7 @@ class Symbol:
 
     Attributes:
         data: its bytes; a byte mode is not interpreted, an ECI not applied.
-        text: the same as text, by its ECI or by what is likely; to be shown, never to be transported.
+        text: the same as text, by its ECI or by what is likely. It is to be shown, never to be transported.
         symbology: ``qr`` or ``datamatrix``; of what stands beside one, also ``aztec`` or ``pdf417``.
         corners: where it is.
         stage: the name of the stage that read it.

@@ -1,7 +1,7 @@
 """Wiener's filter: undoes a blur that is known by its spectrum, as far as noise permits.
 
 Blurs here look the same from both sides, so their spectra are real. They are kept in the packed form of ``cv2.dft`` for
-real numbers, which takes a fifth of the time of complex ones.
+real numbers. It takes a fifth of the time of complex ones.
 """
 
 from functools import lru_cache

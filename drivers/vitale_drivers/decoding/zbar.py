@@ -1,12 +1,12 @@
-"""The one place where zbar is called, by pyzbar: a second decoder of QR codes, with other weaknesses than zxing-cpp's.
+"""The one place where zbar is called, by pyzbar.
 
-zbar itself is a library of the system on Linux. Without it, or without pyzbar, the stages that use it read nothing, and
-the others do as they would.
+It is a second decoder of QR codes, with other weaknesses than zxing-cpp's. zbar itself is a library of the system on
+Linux. Without it, or without pyzbar, the stages that use it read nothing, and the others do as they would.
 
 Two things are refused that zbar does by itself:
 
-- it guesses the encoding of bytes that are not ASCII, and gives them in another: what is not ASCII counts for nothing;
-- it joins the parts of a code in several symbols, and gives what it has of one that is not complete.
+- it guesses the encoding of bytes that are not ASCII, and gives them in another. What is not ASCII counts for nothing;
+- it joins the parts of a code in several symbols, and gives what it has of incomplete codes.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ def has_zbar() -> bool:
 
 
 def read(view: View, stage: str) -> list[Symbol]:
-    """The QR codes in a view, as far as zbar leaves their bytes alone; none where there is no zbar."""
+    """The QR codes in a view whose bytes zbar leaves alone; none where there is no zbar."""
     decoder = _decoder()
     if decoder is None or min(view.pixels.shape) < _LEAST:
         return []

@@ -2,7 +2,7 @@
 
 Formats are restricted to what a patient may show, which is the biggest lever on speed. ``QRCodeModel2``, not the family
 ``QRCode``: Micro QR and rMQR are so small that textures pass for them. For the same reason anything else of fewer than
-``LEAST_BYTES`` counts for nothing; INS and 2D-Doc have a hundred and more.
+``LEAST_BYTES`` counts for nothing. INS and 2D-Doc have a hundred and more.
 """
 
 import numpy as np
@@ -71,7 +71,10 @@ def read(
 
 
 def find_damaged(view: View, binarizer: Binarizer, *, formats: tuple[BarcodeFormat, ...] = (QR,)) -> list[Corners]:
-    """The corners, in the picture, of symbols that are found in a view and have more faults than can be corrected."""
+    """The corners of symbols in a view that have more faults than can be corrected.
+
+    They are corners in the picture, not in the view.
+    """
     found = zxingcpp.read_barcodes(
         view.pixels,
         formats=BarcodeFormats(formats),
@@ -83,7 +86,9 @@ def find_damaged(view: View, binarizer: Binarizer, *, formats: tuple[BarcodeForm
 
 
 def read_drawn(drawn: Grey, corners: Corners, stage: str) -> list[Symbol]:
-    """The Datamatrix that was drawn as it should be: a pixel a module, and nothing but its quiet zone around it.
+    """The Datamatrix that was drawn as it should be.
+
+    It has a pixel a module, and nothing but its quiet zone around it.
 
     Args:
         drawn: its modules and a quiet zone of one.

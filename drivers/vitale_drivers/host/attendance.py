@@ -1,4 +1,7 @@
-"""The attendance of a process that drives nothing, such as the web gateway: it is started and beaten like a driver."""
+"""The attendance of a process that drives nothing, such as the web gateway.
+
+It is started and pinged like a driver.
+"""
 
 import asyncio
 from collections.abc import Generator
@@ -18,7 +21,9 @@ InheritedT = TypeVar("InheritedT")
 
 
 def begun(pipe: Pipe) -> Start | None:
-    """Waits for the first command, and gives up what the process does not need; None where nothing is to begin.
+    """Waits for the first command, and gives up what the process does not need.
+
+    Returns None where nothing is to begin.
 
     Raises:
         StreamError: something else came.

@@ -1,8 +1,10 @@
-"""The confinement of a worker: what reads strangers' bytes gives up what it does not need, before the driver is loaded.
+"""The confinement of a worker, before the driver is loaded.
 
-- No new privileges, no core dumps, and nobody of the same user may look into its memory (prctl(2)).
-- Landlock, where the Linux kernel has it (landlock(7)): files are read only, but for devices and temporary files.
-  The daemon's own are not even read. Processes outside are neither sent signals nor traced.
+What reads strangers' bytes gives up what it does not need:
+
+- No new privileges, and no core dumps. Nobody of the same user may look into its memory (prctl(2)).
+- Landlock is used where the Linux kernel has it (landlock(7)). Files are then read only, but for devices and temporary
+  files. The daemon's own are not even read. Processes outside are neither sent signals nor traced.
 
 Landlock only knows what is allowed. To leave something out, all that lies beside it is allowed, at each level above it.
 What is made later in those very folders is out of reach; where an option names it, ``Reach`` tells.
@@ -99,7 +101,9 @@ def undumpable() -> None:
 
 
 def confine(hidden: Iterable[str], named: Iterable[str] = ()) -> Reach | None:
-    """Confines this process and all that it starts, for ever; gives what it can open, None if files are not confined.
+    """Confines this process and all that it starts, for ever.
+
+    Returns what it can open, or None if files are not confined.
 
     Args:
         hidden: files and folders of the daemon.

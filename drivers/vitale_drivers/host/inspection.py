@@ -80,9 +80,10 @@ def survey(name: str, question: bytes, loaded: Callable[[], None]) -> tuple[int,
 
 
 class Examination(msgspec.Struct, frozen=True, kw_only=True):
-    """Order of ``doctor`` to a driver: its options, how long to wait, which reader to try, and whether to show it all.
+    """Order of ``doctor`` to a driver: its options, how long to wait, and which reader to try.
 
-    Without ``picture`` no step has anything of a person; with it the last one has what the camera saw.
+    ``picture`` orders that all is shown. Without it no step has anything of a person. With it the last one has what the
+    camera saw.
     """
 
     options: dict[str, object]

@@ -1,7 +1,8 @@
-"""The codec of the pipe between the supervisor and a worker: messages of ``base`` to bytes and back, without I/O.
+"""The codec of the pipe between the supervisor and a worker, without I/O.
 
-A frame is a 4-byte big-endian length and as many bytes of MessagePack. Both ends are ours, yet the length is bounded. A
-native library that writes to the pipe must end the worker, not fill the daemon's memory.
+It turns messages of ``base`` into bytes and back. A frame is a 4-byte big-endian length and as many bytes of
+MessagePack. Both ends are ours, yet the length is bounded. A native library that writes to the pipe must end the
+worker, not fill the daemon's memory.
 """
 
 from typing import Generic, TypeVar
@@ -54,7 +55,10 @@ class Decoder(Generic[M]):
     """
 
     def __init__(self, types: object) -> None:
-        """Takes the union of the messages that may come; it repeats the type argument, which is gone at run time."""
+        """Takes the union of the messages that may come.
+
+        It repeats the type argument, which is gone at run time.
+        """
         self._decoder: msgspec.msgpack.Decoder[M] = msgspec.msgpack.Decoder(types)
         self._buffer = bytearray()
 

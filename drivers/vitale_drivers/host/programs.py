@@ -9,11 +9,13 @@ __all__ = ["itself", "own_program", "system_program"]
 
 
 def own_program(module: str, command: str = "") -> tuple[str, ...]:
-    """Returns the beginning of a command line that runs a module; nothing is imported from the folder that it runs in.
+    """Returns the beginning of a command line that runs a module.
+
+    Nothing is imported from the folder that it runs in.
 
     Args:
         module: a module that is a program.
-        command: stands for it in a frozen program, which has no modules to run; none for the command line itself.
+        command: stands for it in a frozen program, which has no modules to run. Empty for the command line itself.
     """
     if getattr(sys, "frozen", False):
         return (sys.executable, command) if command else (sys.executable,)

@@ -74,7 +74,10 @@ class Reach:
             self._writable.add(identity)
 
     def may_lose_one(self) -> bool:
-        """True if something is named that may come where it cannot be opened: not in the folder of all devices."""
+        """True if something is named that may come where it cannot be opened.
+
+        It can be opened in the folder of all devices, where that is allowed.
+        """
         devices_allowed = _identity(DEVICES) in self._writable
         return any(not (devices_allowed and path.startswith(DEVICES)) for path in self._at_start)
 

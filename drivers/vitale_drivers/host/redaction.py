@@ -2,9 +2,9 @@
 
 Rules:
 
-- An exception is logged by its type and its frames. Its text is kept only if it is of our own tree, whose texts are
+- An exception is logged by its type and its frames. Its text is kept only if it is of our own tree. Those texts are
   free of personal data by contract. Other texts may quote their input.
-- What looks like a NIR, a token or a stretch of card data is replaced, whoever wrote it into the message.
+- What looks like a NIR, a token or a stretch of card data is replaced, whoever wrote it.
 - Names cannot be recognised by their looks: they must never be given to a logger.
 """
 

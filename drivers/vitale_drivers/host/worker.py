@@ -1,8 +1,8 @@
 """The process that one driver runs in: ``python -P -m vitale_drivers.host.worker NAME [LOG LEVEL]``.
 
-With ``--check`` after the name it opens no device: it reads the driver's options as one JSON object from standard
+With ``--check`` after the name it opens no device. It reads the driver's options as one JSON object from standard
 input, checks them, and ends. A refusal is written to standard output, as a ``Problem`` in JSON. With ``--survey`` it
-checks them likewise and looks at the devices, without opening one; the answer is a ``Surveyed`` in JSON. An empty line
+checks them likewise and looks at the devices, without opening one. The answer is a ``Surveyed`` in JSON. An empty line
 before it says that all is loaded. With ``--examine`` it tries one device; each step is a ``CheckResult`` in JSON on a
 line of its own.
 
@@ -10,10 +10,10 @@ Rules:
 
 - Frames of ``stream`` on standard input and output. Nothing else can reach standard output, whatever a native library
   prints: the real descriptor is taken away before the driver is imported.
-- The main thread reads commands and answers ``Ping`` at once; a driver that blocks it is a driver that is stuck.
+- The main thread reads commands and answers ``Ping`` at once. A driver that blocks it is a driver that is stuck.
 - What the driver does not need is given up before it is loaded (``confinement``).
 - The end of standard input is the end of the worker: a supervisor that died leaves no orphan.
-- A thread that ends by an exception is reported in a ``Log`` with an incident id, and ends the process.
+- A thread that ends by an exception is reported in a ``Log`` with an incident id. It ends the process.
 
 Exit status (the numbers of ``sysexits.h``): 0 asked to stop · 65 the supervisor sent no valid message · 69 a package or
 library of the driver is missing · 70 a fault of the driver · 78 its name or options are wrong. Before 69 and 78 a
@@ -79,7 +79,7 @@ class DriverHost:
     Args:
         name: the driver's.
         pipe: to the supervisor.
-        confine: gives up what the driver does not need; None for a simulated device, and where the process is not the
+        confine: gives up what the driver does not need. None for a simulated device, and where the process is not the
             worker's own.
     """
 

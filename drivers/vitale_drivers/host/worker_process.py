@@ -1,4 +1,4 @@
-"""A process under the supervisor: its pipe, its log that goes through it, and the one way in which it ends.
+"""A process under the supervisor: its pipe, its log that goes through it, and its one way to end.
 
 Exit statuses are the numbers of ``sysexits.h``; ``worker`` says what each means.
 """
@@ -110,7 +110,10 @@ class ReportHandler(logging.Handler):
 
 
 def run_and_end(work: Callable[[Pipe], None]) -> NoReturn:
-    """Runs what a worker is for, with a pipe to its supervisor, and ends the process; its log goes to the pipe, too."""
+    """Runs what a worker is for, with a pipe to its supervisor, and ends the process.
+
+    Its log goes to the pipe, too.
+    """
     pipe = Pipe(*take_streams())
     logging.basicConfig(level=logging.INFO, handlers=[ReportHandler(pipe)])
     threading.excepthook = lambda fault: _end_by_fault(pipe, fault.exc_value, str(fault.thread and fault.thread.name))

@@ -185,7 +185,10 @@ def _usb_place(device: usb1.USBDevice, address: NfcAddress, vid: int, pid: int) 
 
 
 def _serial_id(path: str) -> str:
-    """The serial number of a USB serial adapter where it has one; ``ttyUSB0`` is an index, and only the last resort."""
+    """The id of a serial line, by the serial number of its USB adapter where it has one.
+
+    ``ttyUSB0`` is an index, and only the last resort.
+    """
     for port in PortList().usb():
         if port.device == path and port.serial_number:
             return f"nfc:{port.vid:04x}:{port.pid:04x}:{port.serial_number}"
@@ -196,7 +199,10 @@ def _serial_id(path: str) -> str:
 
 
 def _explained(error: Exception, place: NfcPlace, find_holders: FindHolders) -> ReaderError:
-    """The error of the project for one of the binding's; the variant names what has the reader, or why not."""
+    """The error of the project for one of the binding's.
+
+    The variant names what has the reader, or why it cannot be used.
+    """
     if isinstance(error, usb1.USBErrorNotSupported | usb1.USBErrorNotFound):
         # Windows: another driver than WinUSB has the device, or none.
         return ReaderUnavailable("libusb cannot open the reader", variant="nfc-driver")

@@ -2,12 +2,13 @@
 
 Rules, beside those of ``base``:
 
-- The field is on only while somebody is to be read here, or while what was read is watched until it leaves.
-- A phone that leaves before it was read was not presented: that is told (``retry``), and its next tap is a new one.
-- A phone that was read and drops out for less than ``settle`` has not left; phones do this when they are shifted.
+- The field is on only while somebody is to be read here, or what was read is watched. It is watched until it leaves.
+- A phone that leaves before it was read was not presented. That is told (``retry``), and its next tap is a new one.
+- A phone that was read and drops out for less than ``settle`` has not left. Phones do this when they are shifted.
 - Of several phones none is read. A phone that lies with a badge or a bank card is read if it alone has the application.
-- A phone that is locked, silent, or without the application is tried again every half second for as long as it stays.
-- What keeps it from being read is one state of its presence, told once each time that it changes.
+- A phone that is locked, silent, or without the application is tried again every half second. That goes on for as long
+  as it stays.
+- What keeps a phone from being read is one state of its presence. It is told once each time that it changes.
 - One that answers wrongly is tried again as well, ``UNREADABLE_TRIES`` times: its user may be between two applications.
 - One that breaks off again and again is tried after growing pauses, and given up after ``TRIES``.
 - What has no application of a profile is ``unknown-card``, as a stranger's card is in a slot.
@@ -107,7 +108,9 @@ class NfcField:
         self._tried_at = 0.0
 
     def step(self) -> float | None:
-        """Does what is next, and returns for how many seconds there is nothing to do; None: until an order comes.
+        """Does what is next, and returns for how many seconds there is nothing to do.
+
+        None means until an order comes.
 
         Raises:
             ReaderGone: the reader does not answer any more.
@@ -162,8 +165,8 @@ class NfcField:
     def _alone(self, targets: tuple[NfcTarget, ...]) -> tuple[NfcTarget, ...]:
         """Of several targets the one that alone may be a phone with the application; else all of them.
 
-        What is least like a phone is asked first, and the last that is left is not asked at all. They are asked once:
-        a phone may prepare its string when it is asked.
+        What is least like a phone is asked first. The last that is left is not asked at all. They are asked once: a
+        phone may prepare its string when it is asked.
         """
         kinds = sorted(target.traits for target in targets)
         if len(targets) < 2 or (self._several and kinds == self._asked):
@@ -303,7 +306,10 @@ class NfcField:
         return self._transport.transmit(apdu, min(rest, self._settings.exchange_limit))
 
     def _broke_off(self, task: Task, error: MediumRemoved) -> None:
-        """It left, or so it seems: one that is back at once, time and again, lies there and does not answer."""
+        """Handles a phone that left, or so it seems.
+
+        One that is back at once, time and again, lies there and does not answer.
+        """
         self._failures += 1
         self._torn, self._torn_at = self._target, self._clock()
         if self._failures >= TRIES:
@@ -344,7 +350,10 @@ class NfcField:
         self._show(medium=None)
 
     def _answer(self, report: Report) -> None:
-        """Ends the reading with its outcome; the reader is shown first, since an outcome is one of what lies there."""
+        """Ends the reading with its outcome.
+
+        The reader is shown first, since an outcome is one of what lies there.
+        """
         self._answered, self._trying = True, False
         self._forgive()
         self._is_phone()

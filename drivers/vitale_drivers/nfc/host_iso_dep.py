@@ -1,6 +1,6 @@
 """Readers that leave ISO-DEP to their host (RC-S380, ACR122U, nfcpy's stand-in over UDP), by nfcpy's own layers.
 
-nfcpy senses the target and exchanges blocks. Activation is ours, because nfcpy's fails on a short ATS; so is the bound
+nfcpy senses the target and exchanges blocks. Activation is ours, because nfcpy's fails on a short ATS. So is the bound
 on a phone's delays, because nfcpy has none. These readers find one target at a time: a collision of several looks like
 an empty field.
 """
@@ -51,7 +51,10 @@ def _activation(fsci: int, fwi: int) -> Activation:
 
 
 def parse_ats(ats: bytes) -> Activation:
-    """ISO/IEC 14443-4 §5.2: TL, T0, and TA, TB, TC as T0 announces them; each may be absent, T0 too."""
+    """Reads an ATS (ISO/IEC 14443-4 §5.2).
+
+    It has TL, T0, and TA, TB, TC as T0 announces them. Each of them may be absent, T0 too.
+    """
     fsci, fwi = _DEFAULT_FSCI, _DEFAULT_FWI
     if len(ats) > 1:
         fsci = ats[1] & 0x0F

@@ -1,4 +1,7 @@
-"""Exceptions of nfcpy for a reader that is unplugged, garbles a frame or falls silent, as one tuple to catch."""
+"""Exceptions of nfcpy for a reader that is unplugged, garbles a frame or falls silent.
+
+They are one tuple to catch.
+"""
 
 import struct
 

@@ -189,7 +189,10 @@ class Pn53xTransport(ReaderTransport):
 
 
 def _checked(answer: bytes) -> tuple[bytes, bool]:
-    """The data of an answer, and whether more follows; status as in §7.1: bit 7 more, bits 6 to 1 the error."""
+    """The data of an answer, and whether more follows.
+
+    The status is as in §7.1: bit 7 says more, bits 6 to 1 the error.
+    """
     status = answer[0] & 0x3F
     if status in _TORN:
         raise MediumRemoved(f"the phone left the field: error {status:02X}")
@@ -199,7 +202,10 @@ def _checked(answer: bytes) -> tuple[bytes, bool]:
 
 
 def _type_a(listed: bytes) -> tuple[NfcTarget, ...]:
-    """§7.3.5, 106 kbps type A: number, SENS_RES (2), SEL_RES, length and NFCID1, length (its own included) and ATS."""
+    """Targets of 106 kbps type A (§7.3.5).
+
+    Each has number, SENS_RES (2), SEL_RES, length and NFCID1, length (its own included) and ATS.
+    """
     found: list[NfcTarget] = []
     rest = listed[1:]
     for _ in range(listed[0] if listed else 0):
@@ -217,7 +223,10 @@ def _type_a(listed: bytes) -> tuple[NfcTarget, ...]:
 
 
 def _type_b(listed: bytes) -> tuple[NfcTarget, ...]:
-    """§7.3.5, 106 kbps type B: number, ATQB (12), length and ATTRIB_RES; PUPI and protocol type are in ATQB."""
+    """Targets of 106 kbps type B (§7.3.5).
+
+    Each has number, ATQB (12), length and ATTRIB_RES. PUPI and protocol type are in ATQB.
+    """
     found: list[NfcTarget] = []
     rest = listed[1:]
     for _ in range(listed[0] if listed else 0):

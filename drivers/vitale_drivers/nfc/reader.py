@@ -1,6 +1,6 @@
 """One NFC reader: what its thread does with the device while it is open.
 
-Orders from other threads wait in a queue; the thread alone touches the reader, its field and its presence, and it alone
+Orders from other threads wait in a queue. The thread alone touches the reader, its field and its presence, and it alone
 reports. While nobody is to be read, it sleeps.
 """
 

@@ -1,7 +1,7 @@
 """The serial line to a PN532, read by its start codes: what nfcpy expects, whatever lies between the frames.
 
-nfcpy takes the first bytes of the line for a frame of exactly one byte of preamble. The chip may send more (UM0701-02
-§6.2.1.6 has the host look for the start code), adapters add stray bytes, and slow ones deliver late and in pieces.
+nfcpy takes the first bytes of the line for a frame of exactly one byte of preamble. The chip may send more: UM0701-02
+§6.2.1.6 has the host look for the start code. Adapters add stray bytes, and slow ones deliver late and in pieces.
 """
 
 import errno
@@ -27,7 +27,10 @@ _MAX = 265
 
 
 class FrameBuffer:
-    """Bytes of the line as they come, and the frames in them as nfcpy compares them: with one byte on either side."""
+    """Bytes of the line as they come, and the frames in them.
+
+    Frames are as nfcpy compares them: with one byte on either side.
+    """
 
     def __init__(self) -> None:
         self._bytes = bytearray()
@@ -69,7 +72,10 @@ class FrameBuffer:
 
 
 def _length(frame: bytearray) -> tuple[int, int] | None:
-    """Bytes of the header, and of data with their checksum: -1 where it is no header, None while it is incomplete."""
+    """Bytes of the header, and of data with their checksum.
+
+    The second number is -1 where it is no header. None means that the header is incomplete.
+    """
     if len(frame) < 4:
         return None
     low, check = frame[2], frame[3]

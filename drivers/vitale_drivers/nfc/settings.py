@@ -29,8 +29,8 @@ class NfcAddress:
     """Address at which readers are searched.
 
     Attributes:
-        kind: ``usb`` for readers on USB, of any make unless ``vid`` and ``pid`` are given; ``serial`` for a PN532 on
-            the serial line ``path``; ``udp`` for nfcpy's stand-in.
+        kind: ``usb`` for readers on USB, of any make unless ``vid`` and ``pid`` are given. ``serial`` is for a PN532 on
+            the serial line ``path``, ``udp`` for nfcpy's stand-in.
     """
 
     kind: Literal["usb", "serial", "udp"]
@@ -43,13 +43,13 @@ class NfcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """The options; all times are seconds.
 
     Attributes:
-        devices: addresses: ``usb``, ``usb:054c:06c1``, ``tty:USB0:pn532``, ``com:3:pn532``, ``udp:localhost:54321``, or
-            the path of a serial port with a PN532 (``/dev/serial/by-id/…``).
+        devices: addresses: ``usb``, ``usb:054c:06c1``, ``tty:USB0:pn532``, ``com:3:pn532``, ``udp:localhost:54321``.
+            Also the path of a serial port with a PN532 (``/dev/serial/by-id/…``).
         profiles: the TOML texts of the profiles, tried in this order; nothing can be read without.
         poll: pause between two looks into an empty field.
         watch: pause between two looks whether what was read is still there.
         settle: what comes back within this time after it was read has not left.
-        linger: how long a phone that was read is watched after disarming, before the field goes off all the same.
+        linger: how long a phone that was read is watched after disarming. Then the field goes off all the same.
         unlock: pause between two attempts to read a phone that is locked.
         exchange_limit: the longest that one APDU may take, its extensions of waiting time included.
         reading_limit: the longest that one reading may take.

@@ -1,4 +1,7 @@
-"""A reader whose calls are timed one by one, so that one that does not return is seen from another thread."""
+"""A reader whose calls are timed one by one.
+
+A call that does not return is thus seen from another thread.
+"""
 
 from vitale_drivers.nfc.transport import NfcTarget, ReaderTransport
 from vitale_drivers.readers.call_timer import CallTimer
@@ -7,7 +10,10 @@ __all__ = ["TimedTransport"]
 
 
 class TimedTransport(ReaderTransport):
-    """A transport whose calls a timer sees; several in a row, each within its limit, are not one long one."""
+    """A transport whose calls a timer sees.
+
+    Several calls in a row, each within its limit, are not one long one.
+    """
 
     def __init__(self, transport: ReaderTransport, timer: CallTimer) -> None:
         self._transport = transport

@@ -40,7 +40,10 @@ class NfcTarget:
 
     @property
     def random(self) -> bool:
-        """True if the identifier is drawn anew each time: what is not four bytes beginning with 08 is for life."""
+        """True if the identifier is drawn anew each time.
+
+        What is not four bytes beginning with 08 is for life.
+        """
         return len(self.uid) == 4 and self.uid[0] == _RANDOM
 
 
@@ -55,10 +58,10 @@ class ReaderTransport(abc.ABC):
     """A reader that is open. Its calls are for one thread.
 
     Whatever a call does takes a bounded time. ``ReaderGone`` or ``ReaderUnavailable`` from any of them means that the
-    reader does not answer any more: it is to be closed.
+    reader does not answer any more. It is to be closed.
 
     Attributes:
-        simulated: whether what was opened is a program, which its place may not have shown: a path may lead elsewhere
+        simulated: whether what was opened is a program. Its place may not have shown that: a path may lead elsewhere
             from one moment to the next.
     """
 
@@ -66,7 +69,10 @@ class ReaderTransport(abc.ABC):
 
     @abc.abstractmethod
     def find(self) -> tuple[NfcTarget, ...]:
-        """Turns the field on and looks what is in it: nothing, one, or several; one is ready for APDUs then."""
+        """Turns the field on and looks what is in it: nothing, one, or several.
+
+        One of them is ready for APDUs then.
+        """
 
     @abc.abstractmethod
     def choose(self, target: NfcTarget) -> None:

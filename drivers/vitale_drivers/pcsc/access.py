@@ -76,7 +76,7 @@ class ReaderControl(Protocol):
         ...
 
     def leaves(self, task: Task, within: float) -> bool:
-        """Waits until the card of a task is known to have left, and returns whether that came about in time."""
+        """Waits until the card of a task is known to have left; True if that came about in time."""
         ...
 
     def doubt(self, within: float) -> ReaderState | None:
@@ -166,7 +166,10 @@ class CardAccess:
                 self._control.finish(task, task.failed(error))
 
     def reconcile(self) -> None:
-        """Looks into a reader whose emptiness is in doubt, a few times, until it is certain or a card is found."""
+        """Looks into a reader whose emptiness is in doubt.
+
+        It looks a few times, until it is certain or a card is found.
+        """
         for pause in PROBES:
             state = self._control.doubt(pause)
             if state is None:
@@ -211,7 +214,10 @@ class CardAccess:
         return self._established().connect(self._name)
 
     def _refresh(self) -> None:
-        """Has what PC/SC says looked at anew where it called the card mute: being connected, it was powered again."""
+        """Has what PC/SC says looked at anew where it called the card mute.
+
+        Being connected, the card was powered again.
+        """
         if self._control.mute:
             (state,) = self._established().wait((ReaderState(self._name),), 0)
             self._control.observe(state)

@@ -1,6 +1,6 @@
 """PC/SC as values and narrow errors: the only module that calls pyscard, and its low-level binding only.
 
-pyscard's own monitors end for good when the service stops, and its connection objects complain in ``__del__``; neither
+pyscard's own monitors end for good when the service stops, and its connection objects complain in ``__del__``. Neither
 is used. Every call here releases the GIL while it waits, so a thread for each reader is enough.
 """
 

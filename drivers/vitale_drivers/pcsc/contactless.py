@@ -1,8 +1,8 @@
 """Detection of phones among the cards that PC/SC shows; pure.
 
-A reader makes up the ATR of a contactless target (PC/SC part 3, §3.1.3.2.3): ``3B 8n 80 01``, n historical bytes, a
-check byte. A few contact cards have such an ATR of their own, since it means "T=0 and T=1" as well. Where the reader's
-name does not settle it, such a card is asked for an application that it does not have, which does no harm.
+A reader makes up the ATR of a contactless target (PC/SC part 3, §3.1.3.2.3). It is ``3B 8n 80 01``, n historical bytes,
+a check byte. A few contact cards have such an ATR of their own. That ATR means "T=0 and T=1" as well. Where the
+reader's name leaves doubt, such a card is asked for an application that it does not have. That does no harm.
 """
 
 import re
@@ -18,7 +18,10 @@ _ANTENNA = re.compile(r"PICC|contactless|\bCL\b|\bNFC\b", re.IGNORECASE)
 
 
 def may_be_phone(atr: bytes, reader: str) -> bool:
-    """True if what has this ATR, in the reader of this name, may be a phone or a contactless card with applications."""
+    """True if what has this ATR may be a phone or a contactless card with applications.
+
+    The name of the reader is considered, too.
+    """
     if len(atr) < 5 or atr[0] != 0x3B or atr[1] & 0xF0 != 0x80 or atr[2:4] != b"\x80\x01":
         return False
     historical = atr[4:-1]

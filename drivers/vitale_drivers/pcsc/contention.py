@@ -1,4 +1,7 @@
-"""Contention for a card: another program that keeps it is told after a while, and ends the wait for it after longer."""
+"""Contention for a card: another program that keeps it is reported after a while.
+
+After longer, it ends the wait for the card.
+"""
 
 import threading
 from collections.abc import Callable

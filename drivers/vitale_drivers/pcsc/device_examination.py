@@ -1,4 +1,7 @@
-"""One card or phone at a PC/SC reader, tried step by step for ``doctor``: powered, named, read, each step told."""
+"""One card or phone at a PC/SC reader, tried step by step for ``doctor``.
+
+It is powered, named and read, and each step is told.
+"""
 
 import time
 from collections.abc import Generator
@@ -73,7 +76,10 @@ def examine(pcsc: Pcsc, profiles: tuple[Profile, ...], tell: Tell, seconds: floa
 
 
 def _present(context: PcscContext, names: list[str], tell: Tell, seconds: float) -> ReaderState:
-    """The first reader with a card, waited for; a professional's card is tried where no other is there or can come."""
+    """The first reader with a card, waited for.
+
+    A professional's card is tried where no other is there or can come.
+    """
     end, asked = time.monotonic() + seconds, False
     known = tuple(ReaderState(name) for name in names)
     while True:
@@ -129,7 +135,10 @@ def _powered(context: PcscContext, state: ReaderState, tell: Tell) -> Generator[
 
 
 def _leaves(context: PcscContext, before: ReaderState) -> bool:
-    """True if the card was taken out, of which PC/SC may tell a moment after an exchange has failed."""
+    """True if the card was taken out.
+
+    PC/SC may tell of that a moment after an exchange has failed.
+    """
     end, now = time.monotonic() + LEAVING, before
     while now.present and now.count == before.count and (left := end - time.monotonic()) > 0:
         (now,) = context.wait((now,), left)

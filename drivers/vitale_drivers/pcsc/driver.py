@@ -1,8 +1,8 @@
 """Driver ``pcsc``: chip cards in PC/SC readers, and phones on those with an antenna.
 
 The parts are put together here; each documents its own rules. ``monitor`` watches the service. For each reader a
-``slot`` decides, ``access`` gets at the card, ``contention`` ends the wait for it, and ``cards.tasks`` works with it.
-``names`` gives lasting ids, ``state`` is a reader's state in PC/SC. ``contactless`` detects phones, and
+``slot`` decides, and ``access`` gets at the card. ``contention`` ends the wait for the card, and ``cards.tasks`` works
+with it. ``names`` gives lasting ids, ``state`` is a reader's state in PC/SC. ``contactless`` detects phones, and
 ``phone_attempts`` judges what came of one. Only ``api`` calls the binding.
 """
 

@@ -6,7 +6,7 @@ itself only where the platform cannot block:
 - every ``RETRY`` seconds or more while there is no service to wait in;
 - every ``RELIST`` seconds where the pseudo-reader is not known (macOS);
 - every ``RELIST`` seconds with as many readers as one call may watch, which leaves the pseudo-reader no place;
-- once at the start, and after each change of the list and each call that a vanished reader ended. A reader plugged
+- at the start, after each change of the list, and after each call that a vanished reader ended. A reader plugged
   between two calls would be missed for ever.
 """
 

@@ -1,6 +1,6 @@
 """PC/SC reader names taken apart, and ids that outlive replugging.
 
-The number in a PC/SC name counts the readers plugged at the moment: it changes with the socket, the order of plugging
+The number in a PC/SC name counts the readers plugged at the moment. It changes with the socket, the order of plugging
 and the day. Software that stores it (``galss.ini``) then breaks, the most frequent trouble of the field.
 
 An id is ``pcsc:MODEL[@SERIAL][~ORDINAL][.slot-N]``. The slot number of pcsc-lite is a place in the device's case and

@@ -1,7 +1,8 @@
-"""Attempts at the phone that lies in a reader: which one ends its reading, which is followed by another, what is told.
+"""Attempts at the phone that lies in a reader: which one ends its reading, and what is told.
 
-- The application may be opened, or the phone unlocked, while it lies there: it is tried for as long as it stays.
-- A phone that answers wrongly is tried ``UNREADABLE_TRIES`` times, unless its reading took most of the time it may.
+- The application may be opened, or the phone unlocked, while it lies there. So one attempt follows another for as long
+  as the phone stays.
+- A phone that answers wrongly is tried ``UNREADABLE_TRIES`` times, unless its reading took most of the time allowed.
 - What keeps it from being read is told once.
 """
 

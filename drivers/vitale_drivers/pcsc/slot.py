@@ -1,13 +1,13 @@
-"""One PC/SC reader: what clients see of it, what is to be done there, and the thread that does it.
+"""One PC/SC reader: what clients see of it, what is to be done there, and its thread.
 
-The thread has a PC/SC context of its own. The service carries out the calls of one context one after the other, and a
-card that hangs must not block the other readers. Another program may hold a transaction for any time, and PC/SC waits
-for it without a limit. That wait is in this thread, while a timer gives the answer.
+The thread has a PC/SC context of its own. The service carries out the calls of one context one after the other. A card
+that hangs must not block the other readers. Another program may hold a transaction for any time, and PC/SC waits for it
+without a limit. That wait is in this thread, while a timer gives the answer.
 
-PC/SC reports the card in the reader, with one doubt. pcscd (1.9.9) polls serial readers every 0.4 s. But where a reset
-or an exchange fails because the card has left, it notes the reader as empty at once, neither counting this removal nor
-signalling it. If another card follows before it polls, it takes the reader for empty as long as that card stays. So an
-uncounted removal is checked: at once a few times, and at each order to arm.
+PC/SC reports the card in the reader, with one doubt. pcscd (1.9.9) polls serial readers every 0.4 s. But a reset or an
+exchange may fail because the card has left. Then pcscd notes the reader as empty at once, neither counting this removal
+nor signalling it. If another card follows before it polls, it takes the reader for empty as long as that card stays. So
+an uncounted removal is checked: at once a few times, and at each order to arm.
 """
 
 import threading
@@ -86,9 +86,10 @@ class PcscSlot:
         find_holders: FindHolders,
         profiles: tuple[Profile, ...] = (),
     ) -> None:
-        """Stores; ``name`` is that of PC/SC, ``reader`` what clients know it as; ``look`` has PC/SC asked at once.
+        """Stores; ``name`` is that of PC/SC, ``reader`` what clients know it as.
 
-        PC/SC does not name who holds a card; the programs that use PC/SC, by ``find_holders``, are the best guess.
+        ``look`` has PC/SC asked at once. PC/SC does not name who holds a card. The programs that use PC/SC, by
+        ``find_holders``, are the best guess.
         """
         self.name = name
         self._reader = reader
@@ -311,7 +312,10 @@ class PcscSlot:
         self._access.close()
 
     def _next(self) -> Task | None:
-        """Waits for something to do: a task, or none where the reader is to be looked into, or was removed."""
+        """Waits for something to do, and returns the task.
+
+        None means that the reader is to be looked into, or was removed.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._gone or self._tasks or self._reconcile)
             self._task = self._tasks.popleft() if self._tasks and not self._gone else None
@@ -470,5 +474,5 @@ def _silent(task: Task) -> Problem:
 
 
 def _lasting(report: Report) -> str | None:
-    """The reason that a reader is shown with for as long as the card lies there, if a reading ended so."""
+    """The reason that a reader is shown with while the card lies there, if a reading ended so."""
     return report.problem.reason if isinstance(report, Failed) and report.problem.reason in LASTING else None

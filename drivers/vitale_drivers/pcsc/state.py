@@ -76,6 +76,6 @@ class ReaderState:
         return since.present and since.mute and self.present and not self.mute and self.count == since.count
 
     def silenced(self, since: "ReaderState") -> bool:
-        """True if the card is the one of that state and answers no more, as a reset can leave it."""
+        """True if the card is the one of ``since`` and is silent now, as a reset can leave it."""
         silent = self.present and (self.mute or not self.atr)
         return self.uncounted(since) and silent and since.present and bool(since.atr)

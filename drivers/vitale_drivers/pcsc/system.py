@@ -1,4 +1,4 @@
-"""PC/SC as each system has it: the life of its service, and what it tells of the device of a reader."""
+"""PC/SC as each system has it: the life of its service, and what it tells of readers' devices."""
 
 import ctypes
 import sys
@@ -38,7 +38,7 @@ if sys.platform == "win32":
     def is_redirected(context: int, reader: str) -> bool:
         """True if a reader is plugged into the machine on which this session is seen.
 
-        In a remote session winscard.dll hands its calls on, and this machine has no device for such a reader.
+        In a remote session winscard.dll hands its calls on. This machine has no device for such a reader.
         """
         remote = ctypes.WinDLL("user32").GetSystemMetrics(_REMOTE_SESSION)
         return bool(remote) and not _instance(context, reader)

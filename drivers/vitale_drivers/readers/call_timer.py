@@ -1,4 +1,7 @@
-"""Duration of a thread's current call of a binding, so that another thread detects a call that does not return."""
+"""Duration of a thread's current call of a binding.
+
+Another thread detects by it a call that does not return.
+"""
 
 import time
 from collections.abc import Generator

@@ -1,6 +1,6 @@
 """A driver whose readers are looked for again and again, each with a thread of its own.
 
-The systems differ in how they would tell that a reader was plugged in, where they tell it at all; so they are asked.
+The systems differ in how they tell that a reader was plugged in, where they tell it at all. So they are asked.
 """
 
 import abc

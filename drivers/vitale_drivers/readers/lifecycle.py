@@ -48,7 +48,10 @@ class OpenDevice(Protocol):
 
     @property
     def simulated(self) -> bool:
-        """True if a program was opened; its place may not have shown it, for a path may lead elsewhere by now."""
+        """True if a program was opened.
+
+        Its place may not have shown it, for a path may lead elsewhere by now.
+        """
         ...
 
     def cancel(self) -> None:

@@ -1,4 +1,7 @@
-"""Decision to read a medium: once for each presence, and once more when asked; pure, one object for each reader."""
+"""Decision to read a medium: once for each presence, and once more when asked; pure.
+
+There is one object for each reader.
+"""
 
 from dataclasses import dataclass
 

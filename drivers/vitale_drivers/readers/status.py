@@ -1,4 +1,7 @@
-"""The announcements of one reader: that it came, went, works or does not, and why; each once, when it is new."""
+"""The announcements of one reader: that it came, went, works or does not, and why.
+
+Each is made once, when it is new.
+"""
 
 from collections.abc import Callable
 

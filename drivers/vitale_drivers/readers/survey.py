@@ -1,4 +1,7 @@
-"""Devices of a driver as they are found without opening them, for ``doctor``: those there, and those that are not."""
+"""Devices of a driver as they are found without opening them, for ``doctor``.
+
+Both those that are there and those that are not are listed.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar

@@ -1,4 +1,4 @@
-"""Serial lines as each system has them: pseudo-terminals, sole use, faults of their own, when a device came or went."""
+"""Serial lines as each system has them: pseudo-terminals, sole use, own faults, when a device came or went."""
 
 import os
 import re
@@ -52,7 +52,10 @@ def is_behind_pseudo_terminal(line: OpenSerialLine) -> bool:
 
 
 def is_no_device(path: str) -> bool:
-    """True if something is at a path that is no device, and so no serial line: a folder, or a file."""
+    """True if something is at a path that is no device, and so no serial line.
+
+    That is a folder, or a file.
+    """
     try:
         return path.startswith("/") and not stat.S_ISCHR(os.stat(path).st_mode)  # noqa: PTH116 - as it was written
     except (OSError, ValueError):
@@ -76,7 +79,10 @@ def require_no_terminal(path: str, find_holders: FindHolders) -> None:
 
 
 def is_pseudo_terminal(which: Path | int) -> bool:
-    """True if a path or an open line leads to a program; by its name, and by its device, which may have any name."""
+    """True if a path or an open line leads to a program.
+
+    Its name tells, and so does its device, which may have any name.
+    """
     with suppress(OSError):
         name = _name(which) if isinstance(which, int) else str(which.resolve())
         if _PSEUDO_TERMINAL.match(name):

@@ -1,8 +1,8 @@
 r"""Prefix that an imager sends before a code: the AIM identifier, and the escapes that it announces; pure.
 
-An identifier is ``]``, a letter for the symbology and a modifier (ISO/IEC 15424; the manuals of all makers have the
-same tables). A modifier of the extended channel announces escapes: ``\NNNNNN`` names a character set, and a backslash
-of the code is sent twice. Some imagers announce nothing, and send the escapes all the same.
+An identifier is ``]``, a letter for the symbology and a modifier (ISO/IEC 15424). The manuals of all makers have the
+same tables. A modifier of the extended channel announces escapes. ``\NNNNNN`` names a character set, and a backslash of
+the code is sent twice. Some imagers announce nothing, and send the escapes all the same.
 """
 
 import re
@@ -67,7 +67,10 @@ def split_identifier(line: bytes) -> tuple[str, bytes]:
 
 
 def without_escapes(content: bytes) -> bytes:
-    """The content of a code whose imager sends escapes and announces none: it begins with the name of a set."""
+    """The content of a code whose imager sends escapes and announces none.
+
+    It begins with the name of a character set.
+    """
     return _unescaped(content) if _ECI_FIRST.match(content) else content
 
 

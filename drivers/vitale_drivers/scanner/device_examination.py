@@ -1,6 +1,6 @@
 """Shows the bytes that an imager really sends, and the settings that fit them, for ``doctor``.
 
-The content of a code may be a patient's: of it only the kind of each byte is told, a letter as ``A``, a digit as ``9``.
+The content of a code may be a patient's. Only the kind of each byte of it is told, a letter as ``A``, a digit as ``9``.
 The marks around it are told as they are.
 """
 
@@ -114,7 +114,10 @@ def _settings(framing: ScanFraming, name: str, made: ScanFraming, settings: Scan
 
 
 def kinds(data: bytes) -> Iterator[str]:
-    """The kind of each byte: control characters by name, marks as they are, ``A`` for a letter, ``9`` for a digit."""
+    """The kind of each byte: ``A`` for a letter, ``9`` for a digit.
+
+    Control characters are given by name, marks as they are.
+    """
     identifier = data.find(b"]") if data[:4].count(b"]") else -1
     for at, byte in enumerate(data):
         if byte in _NAMES:

@@ -1,8 +1,8 @@
 """Driver ``scanner``: handheld imagers in serial mode, by pyserial. Here the parts are put together.
 
 ``settings`` are the options; ``ports`` finds and opens the ports, behind the interface of ``transport``. For each
-imager ``reader`` is its thread, ``framing`` and ``aim`` cut its bytes into scans, and ``scans`` decides what becomes of
-them. ``passthrough`` writes the codes that are no patient's on to another program.
+imager ``reader`` is its thread. ``framing`` and ``aim_identifiers`` cut its bytes into scans, and ``scans`` decides
+what becomes of them. ``passthrough`` writes the codes that are no patient's on to another program.
 """
 
 from functools import partial

@@ -2,15 +2,15 @@
 
 Rules:
 
-- A scan ends where its framing says: at a suffix, or where there is none when nothing came for ``idle_gap``. However
-  the bytes were split or merged on their way, the scans are the same.
+- A scan ends at the suffix of its framing. Where there is none, it ends when nothing came for ``idle_gap``. However the
+  bytes were split or merged on their way, the scans are the same.
 - Bytes are kept exactly, whatever they are; framing takes away prefix, suffix and AIM identifier and nothing else.
 - A line without content is none: CR LF is CR, and an empty line.
 - What is longer than it may be is told at once, and dropped up to the next suffix.
-- A line that stops for ``line_timeout`` is incomplete: it is reported and dropped, and the next byte begins a new one.
+- A line that stops for ``line_timeout`` is incomplete. It is reported and dropped, and the next byte begins a new one.
   A torn line is never joined to the next. If what was dropped is no text, it is garbled: speed or parity are wrong.
-- What follows a dropped line soon may be its rest: it is marked as a possible tail. Not so if it begins as that line
-  did, for then it was scanned once more, or with an identifier. Where a pause ends a scan, what comes right after that
+- What follows a dropped line soon may be its rest: it is marked as a possible tail. It is not if it begins as that line
+  did. Then it was scanned once more, or with an identifier. Where a pause ends a scan, what comes right after that
   pause is a tail as well.
 """
 
@@ -75,7 +75,10 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Bytes that are no scan: too long, or without an end or a beginning, as text or as no text."""
+    """Bytes that are no scan: too long, or without an end or a beginning.
+
+    The latter are ``incomplete`` if they are text, else ``garbled``.
+    """
 
     why: Literal["too-long", "incomplete", "garbled"]
 

@@ -1,4 +1,7 @@
-"""GS1 content of a box of medicine, read by biip: what a counter needs of it, or nothing where anything is wrong."""
+"""GS1 content of a box of medicine, read by biip: what a counter needs of it.
+
+It gives nothing where anything is wrong.
+"""
 
 from biip import ParseError
 from biip.gs1_element_strings import GS1ElementString

@@ -1,8 +1,8 @@
 r"""Code identifiers of makers: what their imagers put before a code where AIM identifiers are not chosen; pure data.
 
-Each table has what its maker's imagers send for the codes of a counter, as they come from the factory. Letters of
-different makers contradict each other, so that a table is used where the configuration names it. Without that, an
-identifier is only recognised before what proves itself: an INS Datamatrix, a 2D-Doc, a string of the simulated phone.
+Each table has what its maker's imagers send for the codes of a counter, with its factory settings. Letters of different
+makers contradict each other, so that a table is used where the configuration names it. Without that, an identifier is
+only recognised before what proves itself. That is an INS Datamatrix, a 2D-Doc, or a string of the simulated phone.
 """
 
 from collections.abc import Mapping

@@ -1,11 +1,11 @@
-"""Passthrough: codes that are no patient's are written on to a program that reads a serial port, as the imager did.
+"""Passthrough: codes that are no patient's are written on to a program that reads a serial port.
 
-Old billing programs open the imager's port themselves. That port is the daemon's now; they are given another one, a
-pseudo-terminal here or a real port (``ports``), and get the boxes there.
+Old billing programs open the imager's port themselves. That port is the daemon's now. They are given another one, a
+pseudo-terminal here or a real port (``ports``). They get the boxes there, as they did from the imager.
 
-- A code is written whole or not at all, and never waits for the program: one that does not read loses codes.
+- A code is written whole or not at all, and never waits for the program. One that does not read loses codes.
 - Nothing is kept for a program that is not there, which would find old boxes when it comes.
-- What the program writes, as to an imager, is read and dropped, so that it is not held up.
+- What the program writes, as to an imager, is read and dropped. So the program is not held up.
 """
 
 import contextlib

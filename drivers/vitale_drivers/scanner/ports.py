@@ -187,7 +187,9 @@ class PortTransport:
 
 
 class PortOutput:
-    """A port by which codes are written on to another program; opened for a code where it is not open.
+    """A port by which codes are written on to another program.
+
+    It is opened for a code where it is not open.
 
     Args:
         device: its path, or ``COM5``.

@@ -1,7 +1,7 @@
 """One imager: what its thread does with the port while it is open.
 
-The thread sleeps in the port until bytes come. Orders come from other threads and are carried out there, under the
-lock that the thread takes for each piece that it has read.
+The thread sleeps in the port until bytes come. Orders come from other threads and are carried out there, under a lock.
+The thread takes this lock for each piece that it has read.
 """
 
 import time

@@ -2,23 +2,23 @@
 
 Rules, beside those of ``base``:
 
-- A scan is an event. When somebody is to be read here, it is presented and is over: the reader shows it and is empty.
-- When nobody is, it lies there for ``grace`` seconds and is presented once if somebody asks meanwhile; then its bytes
+- A scan is an event. When somebody is to be read here, it is presented and is over. The reader shows it and is empty.
+- When nobody is, it lies there for ``grace`` seconds. It is presented once if somebody asks meanwhile. Then its bytes
   are forgotten. A scan that follows takes its place.
-- Two scans that arrive together are two: each is dealt with like one that came by itself, in their order. So the first
+- Two scans that arrive together are two. Each is dealt with like one that came by itself, in their order. So the first
   goes to who asked first, and the second to who waits next, if anybody does.
-- A code that comes again within ``repeat`` seconds is the same scan: imagers in a stand go on telling what they see.
-- A code that is no patient's (a box, a prescription, anything) is told as such, each time that it is scanned. Two boxes
-  of one kind are two. They end no request, and take away nothing that lies there.
+- A code that comes again within ``repeat`` seconds is the same scan. Imagers in a stand go on telling what they see.
+- A code that is no patient's (a box, a prescription, anything) is told as such, at each scan. Two boxes of one kind are
+  two. They end no request, and take away nothing that lies there.
 - A code of a patient that cannot be presented is reported (``failed``) to a request that waits. The same holds for a
-  request in the next half second, by when it was ordered: an order to arm takes its time. So it is with a line that was
-  too long, and with one that was incomplete or garbled; that is a ``retry``, since scanning it again may succeed. Of
-  what is dropped while nobody waits, a box for another program perhaps, the log says that it was.
-- What may be the rest of a torn scan is a code only if its own beginning proves it; else it is reported as incomplete.
-- More scans in a second than anyone can make are noise: they are reported once as garbled, and dropped, so that they
+  request in the next half second, by when it was ordered. An order to arm takes its time. So it is with a line that was
+  too long, incomplete or garbled. The last two are a ``retry``, since scanning again may succeed. Of what is dropped
+  while nobody waits, a box for another program perhaps, the log says that it was.
+- What may be the rest of a torn scan is a code only if its beginning proves it. Otherwise it is reported as incomplete.
+- More scans in a second than anyone can make are noise. They are reported once as garbled, and dropped, so that they
   delay no other reading.
 - Several codes that came as one are scanned again, one by one (``retry``): nobody knows where one ends.
-- Content that is no text is an apCV's, or another code's, only where the imager identifies the symbology; otherwise a
+- Content that is no text is an apCV's, or another code's, only where the imager identifies the symbology. Otherwise a
   wrong speed made it. The real strings can be typed by imagers in keyboard mode: they are text.
 """
 

@@ -65,7 +65,7 @@ class ScannerAddress:
     """Address at which imagers are searched.
 
     Attributes:
-        kind: ``usb`` may be several imagers, of the known makers unless ``vid`` says which; ``port`` is the one at
+        kind: ``usb`` may be several imagers, of the known makers unless ``vid`` says which. ``port`` is the one at
             ``path``.
         path: a path, or ``COM3``.
         vid: the maker.
@@ -90,7 +90,7 @@ class ScannerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     Attributes:
         devices: addresses: ``usb`` (serial ports of the known makers), ``usb:0c2e``, ``usb:0c2e:0b6a`` or
-            ``usb:0c2e:0b6a:SERIAL``, a path such as ``/dev/serial/by-id/…``, ``COM3``.
+            ``usb:0c2e:0b6a:SERIAL``. Also a path such as ``/dev/serial/by-id/…``, or ``COM3``.
         framing: the marks of a scan, ready made. ``line`` takes CR, LF or both, TAB or ETX, and AIM identifiers where
             they are sent. ``idle`` takes a pause. The others are ``cr``, ``lf``, ``crlf``, ``tab``, ``etx``, ``nul``,
             ``stx-etx``, ``aim-cr`` and ``aim-crlf``.

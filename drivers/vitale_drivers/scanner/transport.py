@@ -14,7 +14,7 @@ class SerialTransport(Protocol):
     """An imager's port that is open. Its calls are for one thread, but ``cancel``.
 
     Attributes:
-        simulated: whether what was opened is a program, which its place may not have shown: a path may lead elsewhere
+        simulated: whether what was opened is a program. Its place may not have shown that: a path may lead elsewhere
             from one moment to the next.
     """
 

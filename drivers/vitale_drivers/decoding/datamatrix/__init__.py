@@ -1,4 +1,6 @@
-"""Datamatrix whose print, light or shape leave a decoder nothing to begin with: read by the grid of their modules.
+"""Datamatrix codes whose print, light or shape leave a decoder nothing to begin with.
+
+They are read by the grid of their modules.
 
 For other rooms: what is named here, and no module.
 """

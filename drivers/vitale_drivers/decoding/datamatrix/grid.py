@@ -1,11 +1,12 @@
-"""The grid of a square code's modules: how many there are, and where each of them lies, to a fraction of a pixel.
+"""The grid of a square code's modules: how many there are, and where each of them lies.
 
-Print that is worn, blurred or dim still has its edges where modules end, at one distance all over the code. So:
+Places are found to a fraction of a pixel. Print that is worn, blurred or dim still has its edges where modules end.
+They are at one distance all over the code. So:
 
 - the number of modules is the frequency of edges across what was made upright;
 - where a module ends is the *phase* of that frequency, block by block. A smooth surface through the phases undoes what
-  a rectangle does not: perspective, a bottle, a sheet that is bent;
-- then the middle of each module is a place, and its light is known without a finder that would have to be whole.
+  a rectangle does not: perspective, a bottle, a bent sheet;
+- then the middle of each module is a place. Its light is known without a finder that would have to be whole.
 """
 
 from dataclasses import dataclass
@@ -128,7 +129,8 @@ def find_grid(picture: Picture, outline: Outline, count: int, powers: int = FINA
         picture: where it is.
         outline: the corners, top left first.
         count: of the modules; ``AROUND`` fewer or more are still found.
-        powers: of the surface through the phases: ``FIRST`` for an outline that is not sure, ``FINAL`` for a good one.
+        powers: of the surface through the phases. ``FIRST`` is for an outline that is not sure, ``FINAL`` for a good
+            one.
     """
     pixels, back = _flat(picture.grey, outline, count)
     soft = smoothed(pixels)
@@ -181,7 +183,7 @@ def _flat(grey: Grey, outline: Outline, count: int) -> tuple[Grey, Projection]:
 
 
 def _phases(pixels: Grey, count: int) -> tuple[Numbers, Numbers]:
-    """By how much of a turn modules end later than they should, in each block, and how sure that is."""
+    """Phase by which modules end later than they should, in each block, and how sure that is."""
     first, last = AROUND * MODULE, (AROUND + count) * MODULE
     edges = cv2.absdiff(pixels[first:last, first:last], pixels[first:last, first - 1 : last - 1])
     rows = cv2.resize(edges.astype(np.float32), (last - first, BLOCKS), interpolation=cv2.INTER_AREA)

@@ -1,10 +1,11 @@
-"""Datamatrix read by its grid of modules: what is around it is drawn anew, and its correction works on modules alone.
+"""Datamatrix read by its grid of modules.
 
-A decoder that looks for the L of a Datamatrix and counts along its dotted sides loses both where a printer spoilt them,
-and with them all of the code. Here the grid is found by all modules together (``grid``); then:
+What is around it is drawn anew, and its correction works on modules alone. Other decoders look for the L of a
+Datamatrix and count along its dotted sides. Where a printer spoilt these, they lose both, and with them all of the
+code. Here the grid is found by all modules together (``grid``); then:
 
-- the code lies where its L and its dotted sides fit best, and light is around the L; however it is turned, and light on
-  dark too;
+- the code lies where its L and its dotted sides fit best, and light is around the L. The code may be turned any way,
+  and be light on dark;
 - a module is dark if it is darker than those around it;
 - where that has more faults than can be corrected, a filter of its neighbours says it. It is learnt from the code
   itself, and undoes blur;
@@ -55,7 +56,10 @@ ROUNDS = 2
 
 
 class SymbolPlace(NamedTuple):
-    """Place of a symbol in a grid: how well it fits, its side, quarter turns to the left, row, column, polarity."""
+    """Place of a symbol in a grid, and how well it fits there.
+
+    ``turns`` are quarter turns to the left, and ``sign`` is the polarity.
+    """
 
     fit: float
     side: int
@@ -97,7 +101,10 @@ def _sharpened(levels: Levels, amount: float) -> Levels:
 
 
 def _find_place(dark: Levels, count: int) -> SymbolPlace:
-    """Finds where what is dark (1) and light (-1) fits best, of all places and turns and sizes that are likely."""
+    """Finds where what is dark (1) and light (-1) fits best.
+
+    All places, turns and sizes that are likely are compared.
+    """
     best = SymbolPlace(0.0, 0, 0, 0, 0, 1)
     sides = [side for side in SIZES if count - 4 <= side <= count + 2]
     for turns in range(4):
@@ -127,7 +134,10 @@ class _Sums:
         np.cumsum(dark.T * self._signs[:, None], axis=0, out=self._dotted_along[1:])
 
     def fits(self, side: int) -> npt.NDArray[np.float64]:
-        """Fit of a symbol of this side at each row and each column but the first, in deviations from chance."""
+        """Fit of a symbol of this side at each row and each column but the first.
+
+        It is counted in deviations from chance.
+        """
         regions = _regions(side)
         step, free = side // regions, self._size - side
         one = self._region_fits(step)
@@ -180,7 +190,10 @@ def _filtered(taps: Levels, said: Levels) -> Levels:
 
 @lru_cache(maxsize=len(SIZES))
 def _known(side: int) -> Levels:
-    """The modules that are the same in all symbols of a size: 1 is dark, -1 light, and 0 what says something."""
+    """The modules that are the same in all symbols of a size.
+
+    1 is dark and -1 light. 0 stands for a module with content.
+    """
     regions = _regions(side)
     step = side // regions
     dotted = np.where(np.arange(step) % 2, -1, 1)
