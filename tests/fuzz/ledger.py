@@ -4,6 +4,7 @@ A folder for each target holds its record, the inputs found so far, and what the
 record every few seconds, so that a run that is cut loses no more than those.
 """
 
+import ast
 import hashlib
 import sys
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-__all__ = ["LEDGER", "Place", "Record", "version_of_what_is_loaded"]
+__all__ = ["LEDGER", "Place", "Record", "code_of", "version_of_what_is_loaded"]
 
 ROOT = Path(__file__).parents[2]
 LEDGER = ROOT / "build" / "fuzz"
@@ -24,7 +25,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """What one target has had.
 
     Attributes:
-        version: digest of the sources that it ran.
+        version: digest of the code that it ran.
         seconds: of processor time, without those of its start.
         runs: inputs tried.
         edges: of the code that they reached.
@@ -76,7 +77,7 @@ class Place:
 
 
 def version_of_what_is_loaded() -> str:
-    """A digest of our own sources that this process has imported: a target's parser and all that it uses."""
+    """A digest of our own code that this process has imported: a target's parser and all that it uses."""
     loaded = (getattr(module, "__file__", None) for module in [*sys.modules.values()])
     return _digest(sorted({Path(file) for file in loaded if file and _counts(Path(file))}))
 
@@ -89,5 +90,18 @@ def _digest(files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for file in files:
         digest.update(f"{file.relative_to(ROOT).as_posix()}\0".encode())
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
+        digest.update(hashlib.sha256(code_of(file.read_bytes())).digest())
     return digest.hexdigest()
+
+
+def code_of(source: bytes) -> bytes:
+    """What a module does: its syntax tree, without comments, layout and docstrings, whose change is no new parser."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(body := getattr(node, "body", None), list):
+            node.body = [one for one in body if not _is_text(one)]  # type: ignore[attr-defined]  # which has one
+    return ast.dump(tree).encode()
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

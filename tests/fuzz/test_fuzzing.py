@@ -15,7 +15,7 @@ from tests.fuzz import registry
 from tests.fuzz.engines import Engines
 from tests.fuzz.fuzzing import FALSE_STARTS, Fuzzing
 from tests.fuzz.history import History
-from tests.fuzz.ledger import Place, Record, version_of_what_is_loaded
+from tests.fuzz.ledger import Place, Record, code_of, version_of_what_is_loaded
 from tests.fuzz.meter import BETWEEN_RECORDS, Meter
 from tests.fuzz.table import table
 from tests.posix import posix_only
@@ -260,6 +260,23 @@ def test_the_version_is_that_of_the_parser() -> None:
 
     assert before == version_of_what_is_loaded()
     assert all(digit in "0123456789abcdef" for digit in before)
+
+
+CODE = b'"""About it."""\ndef f(x):\n    """Gives x."""\n    return x  # as it is\n'
+
+
+@pytest.mark.parametrize(
+    ("other", "is_same"),
+    [
+        (b"def f(x):\n    return (\n        x\n    )\n", True),
+        (CODE.replace(b"as it is", b"unchanged").replace(b"Gives", b"Returns"), True),
+        (CODE.replace(b"return x", b"return -x"), False),
+        (CODE.replace(b"return x", b'return "x"'), False),
+    ],
+    ids=["layout", "words", "code", "a text that counts"],
+)
+def test_the_version_changes_with_the_code_and_not_with_its_words(other: bytes, is_same: bool) -> None:
+    assert is_same == (code_of(CODE) == code_of(other))
 
 
 # ── inputs alone ─────────────────────────────────────────────────────────────────────────────────────────────────

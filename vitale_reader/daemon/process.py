@@ -136,7 +136,7 @@ else:
     def folder_locked(folder: Path) -> Generator[bool]:
         """Locks a folder itself; gives False if another process has it.
 
-        Unlike a file in it, the folder cannot be taken away.
+        Unlike a file in it, the folder cannot be taken away. True is given, too, where a file system locks files only.
         """
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -114,9 +114,9 @@ def _settings(framing: ScanFraming, name: str, made: ScanFraming, settings: Scan
 
 
 def kinds(data: bytes) -> Iterator[str]:
-    """The kind of each byte: ``A`` for a letter, ``9`` for a digit.
+    """The kind of each byte: ``A`` for a letter, ``9`` for a digit, ``·`` for a mark.
 
-    Control characters are given by name, marks as they are.
+    Control characters are given by name, other bytes in hex. The AIM identifier is given as it is.
     """
     identifier = data.find(b"]") if data[:4].count(b"]") else -1
     for at, byte in enumerate(data):

@@ -77,7 +77,7 @@ class PhoneStates:
         return self._state
 
     def check(self, event: Event, now: float) -> None:
-        """True if an event may come.
+        """Refuses an event that may not come now.
 
         Raises:
             PhoneRefusal: ``not_now``.

@@ -604,7 +604,7 @@ class Hub(msgspec.Struct):
             yield ArmDriver(driver, msgspec.structs.replace(arm, again=again))
 
     def _reread(self, slot: Slot) -> bool:
-        """True if a medium is to be read once more for a request that came later (rule 2)."""
+        """Notes, and returns, whether a medium is read once more for a later request (rule 2)."""
         if slot.occupied and slot.answered and slot.usable and not slot.again and not slot.spent:
             slot.again = self._pending.any_since(slot.since, slot.reader, slot.reader.medium)
             return slot.again

@@ -1,6 +1,7 @@
 """A store whose work is done in turns, client by client; audit lines come after other work.
 
-The payer of a piece of work is a context variable. So nothing between a call and the store has to pass it on.
+They never wait for more than ``PATIENCE`` pieces of it. The payer of a piece of work is a context variable. So nothing
+between a call and the store has to pass it on.
 """
 
 import asyncio

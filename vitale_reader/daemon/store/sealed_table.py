@@ -163,8 +163,8 @@ class SealedTable:
     def establish(self, connection: Connection) -> None:
         """Makes the head where there is none; rows of a version before are brought forward, once.
 
-        Nothing is made where the station knows that there was one, or has never seen this store of others. Somebody
-        took the head away then, and could have put rows there.
+        Nothing is made where the station knows that there was one: somebody took it away. Nor is it made for rows in a
+        store of others that the station has never seen. Anybody could have put them there.
         """
         name = self._name
         if connection.execute(_HEADS.where(table_heads.c.name == name)).first() is not None:

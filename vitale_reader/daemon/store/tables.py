@@ -2,8 +2,8 @@
 
 ``seal`` is a keyed hash over the whole of a row (``row_seals``). A writer of the database without the key cannot add,
 change or swap a row that is believed. A removed row, or an older one put back, is detected by ``table_heads`` where it
-decides who gets in. Where it lives for minutes, it is detected by its end. ``seal`` is nullable for rows of versions
-before only.
+decides who gets in. Of a row that lives for minutes, an older one is bounded by its expiry. ``seal`` is nullable for
+rows of versions before only.
 
 Whoever changes them writes a migration (in ``migrations`` beside this module) and moves ``REVISION``. A test compares
 what the migrations make with what is declared here.
