@@ -141,12 +141,7 @@ class Client:
             line = self._desks[pairing.desk].endpoint.tls(pairing.certificate)
             return Wire(line, self._schema, pairing.desk).open()
         number = self._chance.randrange(len(self._desks)) if desk is None else desk
-        wire = Wire(self._desks[number].endpoint.unix(), self._schema, number)
-        try:
-            return wire.open(pairing.credential)
-        except BaseException:
-            wire.__exit__()
-            raise
+        return Wire(self._desks[number].endpoint.unix(), self._schema, number).open(pairing.credential)
 
     # ── what it does ──
 

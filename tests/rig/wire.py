@@ -3,6 +3,7 @@
 It shares no code with the SDK or with the daemon, so that both are judged by what their page says.
 """
 
+import contextlib
 import hashlib
 import json
 import socket
@@ -79,7 +80,12 @@ class Endpoint:
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         context.load_cert_chain(certificate)
-        line = context.wrap_socket(self._connected(socket.AF_INET, (told["host"], told["port"])))
+        plain = self._connected(socket.AF_INET, (told["host"], told["port"]))
+        try:
+            line = context.wrap_socket(plain)
+        except OSError:
+            plain.close()
+            raise
         shown = line.getpeercert(binary_form=True)
         if shown is None or hashlib.sha256(shown).hexdigest() != certificate.with_suffix(".pin").read_text():
             line.close()
@@ -137,9 +143,14 @@ class Wire:
         self._line.close()
 
     def open(self, credential: str | None = None) -> Self:
-        """Opens the session; with a certificate, or as the daemon's own user, without a credential."""
+        """Opens the session, or closes the line; with a certificate, or as the daemon's user, without a credential."""
         named = {} if credential is None else {"credential": credential}
-        self.opened = self.call("session.open", protocol=[1], client={"name": "rig"}, language="en", within=60, **named)
+        with contextlib.ExitStack() as unless_it_opens:
+            unless_it_opens.push(self)
+            self.opened = self.call(
+                "session.open", protocol=[1], client={"name": "rig"}, language="en", within=60, **named
+            )
+            unless_it_opens.pop_all()
         return self
 
     def send(self, method: str, **params: object) -> int:
