@@ -104,6 +104,10 @@ def _apdus() -> Iterable[bytes]:
 # ── reading scripts ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def unhurried(_seconds: float) -> None:
+    """A rest that takes no time."""
+
+
 class Answers:
     """A card that answers what the input says, and leaves after that."""
 
@@ -127,7 +131,7 @@ def read_card(data: bytes) -> None:
     card = Answers(data[1:])
     with only(MediumUnreadable, MediumRemoved, read=data):
         script = vitale_card.reading_script(Recognised("vitale-card", "vitale-2"))
-        evidence = Channel(card.transmit, t0=bool(data[0] & 1)).run(script)
+        evidence = Channel(card.transmit, t0=bool(data[0] & 1), rest=unhurried).run(script)
         assert all(part in card.given for part in evidence.values())
         _interpret(evidence)
 
@@ -207,7 +211,7 @@ def read_phone(data: bytes) -> None:
     """A phone by profile: a string that the phone gave, as long as the profile says."""
     phone = Answers(data)
     with only(MediumUnreadable, MediumUnsupported, MediumRemoved, read=data):
-        evidence = Channel(phone.transmit).run(apcv.reading_script(PROFILES))
+        evidence = Channel(phone.transmit, rest=unhurried).run(apcv.reading_script(PROFILES))
         profile = apcv.profile_of(evidence, PROFILES)
         assert profile.limits.min_bytes <= len(evidence["string"]) <= profile.limits.max_bytes
         assert evidence["string"] in phone.given

@@ -27,6 +27,7 @@ from vitale_protocol.errors import PayloadInvalid
 from vitale_protocol.events import Reader
 from vitale_protocol.media import ins_datamatrix, separators
 from vitale_protocol.media.codes import classify
+from vitale_protocol.media.medium import OID_UNUSUAL
 from vitale_protocol.media.mrz import read_mrz
 from vitale_protocol.media.nir import read_nir
 from vitale_protocol.media.two_d_doc import parsing, reading
@@ -95,15 +96,19 @@ def _check_cut(parsed: ins_datamatrix.InsDatamatrix, code: bytes, end: int) -> N
     if any(sign in code for sign in SEPARATORS[:3]) and any(written in code for written in WRITTEN):
         return  # written ones mean nothing beside real ones, and much where those were cut off
     with only(PayloadInvalid, read=code):
-        part = ins_datamatrix.parse(code[: end - _within_letter(code, end)])
+        less_code = code[: end - _within_letter(code, end)]
+        part = ins_datamatrix.parse(less_code)
+        warnings = ins_datamatrix.interpret({"code": less_code}, simulated=False).warnings
         for name in _FIELDS:
             whole, less = getattr(parsed, name) or "", getattr(part, name) or ""
             # Without separators the S of the next identifier is that of a name which ends in S. A field in two
-            # encodings is read as Latin-1, and what was cut before the second one is not.
+            # encodings is read as Latin-1, and what was cut before the second one is not. What is left of a separator
+            # that was typed behind an OID is warned of.
             assert (
                 whole.startswith(less)
                 or whole == less.removesuffix("S").rstrip()
                 or whole.encode("latin-1", "replace").startswith(less.encode())
+                or (name == "oid" and OID_UNUSUAL in warnings)
             ), f"a cut code says another {name}"
 
 
