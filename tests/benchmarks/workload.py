@@ -83,8 +83,10 @@ async def _serve(folder: Path, pings: int | None) -> None:
     async with running(Home.under(folder / "home"), parse(CONFIGURATION)) as endpoints:
         if pings is not None:
             import asyncio
+            import gc
             import subprocess
 
+            gc.freeze()  # as `vitale-reader serve` does once it serves
             command = (sys.executable, "-c", PINGS, endpoints.unix or "", str(pings))
             await asyncio.to_thread(subprocess.run, command, check=True)
 
@@ -97,6 +99,8 @@ def token(folder: Path, count: int) -> None:
 
 
 async def _tokens(folder: Path, count: int) -> None:
+    import gc
+
     from vitale_reader.daemon.issuing.outbox import Outbox
     from vitale_reader.daemon.keystore.station_keys import DeskClock, Keys
     from vitale_reader.daemon.store.audit_trail.chain import Chain
@@ -115,6 +119,7 @@ async def _tokens(folder: Path, count: int) -> None:
     await store.run(lambda connection: chain.begin(connection, at=NOW))
     outbox = Outbox(store, keys.vault, chain, clock=StoreClock(Remembered(), wall=lambda: NOW, steady=lambda: NOW))
     presented, issuer, grant = _parts(keys)
+    gc.freeze()  # as `vitale-reader serve` does: else one collection of all that was loaded counts for these tokens
     for number in range(count):
         issued = issuer.issue(presented, issuer.interpret(presented), "simulated-card", grant)
         entry = AuditEntry(
