@@ -219,7 +219,8 @@ def test_what_is_written_is_read_as_it_was_whatever_the_role_was_given(
 
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
-def test_a_database_that_lacks_most_letters_is_refused(postgres: PostgresServer, encoding: str) -> None:
+def test_a_database_of_another_encoding_is_refused(postgres: PostgresServer, encoding: str) -> None:
+    """Most lack letters; SQL_ASCII keeps bytes that are no text, one of which hides all rows of its table."""
     name = f"encoded_{encoding.lower()}"
     postgres.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
 
@@ -229,10 +230,7 @@ def test_a_database_that_lacks_most_letters_is_refused(postgres: PostgresServer,
         await store.close()
 
     try:
-        if encoding == "SQL_ASCII":
+        with pytest.raises(ConfigurationInvalid, match=encoding):
             asyncio.run(main())
-        else:
-            with pytest.raises(ConfigurationInvalid, match="LATIN1"):
-                asyncio.run(main())
     finally:
         postgres.drop_database(name)

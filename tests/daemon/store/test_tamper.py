@@ -29,6 +29,7 @@ from sqlalchemy import (
     insert,
     make_url,
     select,
+    text,
     update,
 )
 from sqlalchemy.exc import IntegrityError
@@ -411,6 +412,17 @@ def of_key(table: Table, row: Mapping[str, Any]) -> list[Any]:
 
 Hand = Callable[[Connection], object]
 
+#: What SQLite keeps in a column of any type.
+DAMAGED = {
+    "bytes that are no text": "CAST(x'ff41' AS TEXT)",
+    "bytes": "x'ff00'",
+    "a text": "'0'",
+    "nothing in it": "''",
+    "a large number": "4611686018427387904",
+    "a number without end": "9e999",
+    "a fraction": "0.5",
+}
+
 
 def executing(statement: Executable) -> Hand:
     return lambda connection: connection.execute(statement)
@@ -530,6 +542,40 @@ def test_no_value_that_somebody_changes_gives_anybody_anything(tmp_path: Path, p
     if isinstance(place, Path):
         rows -= {"site_desks", "site_requests", "site_steps"}  # a station that is alone has no other desks
     assert {table for table, _ in tried} == rows
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("value", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_value_costs_its_row_alone(tmp_path: Path, value: str) -> None:
+    wrong: list[str] = []
+
+    async def work(world: World) -> None:
+        content = await world.content()
+        before = await world.believed()
+        await world.restore(content)
+
+        async def left(hand: Hand) -> set[Fact]:
+            try:
+                await world.store.run(hand)
+                await world.told()
+                return await world.believed()
+            except IntegrityError:
+                return before  # the database itself refuses it
+            except StoreUnavailable:
+                return set()
+            finally:
+                await world.restore(content)
+
+        for table in (table for table in tables.metadata.sorted_tables if content[table.name]):
+            row = content[table.name][0]
+            without = await left(executing(delete(table).where(*of_key(table, row))))
+            for column in table.columns:
+                damage = update(table).where(*of_key(table, row)).values({column: text(value)})
+                if lost := before & without - await left(executing(damage)):
+                    wrong.append(f"{table.name}.{column.name}: lost {sorted(lost)[:3]}")
+
+    with_world(tmp_path, tmp_path / "store.db", work)
+    assert wrong == []
 
 
 def test_no_row_that_somebody_removes_or_adds_gives_anybody_anything(tmp_path: Path, place: Path | str) -> None:

@@ -103,14 +103,14 @@ class Connections:
         self.engine.dispose()
 
     def refuse_encoding(self, connection: Connection) -> None:
-        """Makes sure that the database takes every text.
+        """Makes sure that the database takes every text, and nothing else for one.
 
         Raises:
-            ConfigurationInvalid: it has an encoding that lacks most.
+            ConfigurationInvalid: it has another encoding than UTF-8.
         """
         held = connection.connection.driver_connection
         encoding = None if held is None else held.info.parameter_status("server_encoding")
-        if encoding not in (None, "UTF8", "SQL_ASCII"):
+        if encoding not in (None, "UTF8"):
             raise ConfigurationInvalid(
                 f"the encoding of the database is {encoding}: create it with ENCODING 'UTF8' TEMPLATE template0",
                 data={"path": "store"},

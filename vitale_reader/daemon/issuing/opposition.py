@@ -134,7 +134,8 @@ class Opposition:
 
 
 def _fetch_chunk(values: Mapping[str, Any], connection: Connection) -> bytes:
-    return bytes(connection.execute(_CHUNK, dict(values)).scalar() or b"")
+    chunk = connection.execute(_CHUNK, dict(values)).scalar()
+    return chunk if isinstance(chunk, bytes) else b""  # SQLite has what it was given, whatever the column's type
 
 
 def replace(

@@ -354,6 +354,14 @@ def _has_written(connection: Connection) -> bool:
 _POOL = "pool"
 
 
+def _text(stored: bytes) -> str | bytes:
+    """Decodes a text; gives its bytes where it is damaged. Its seal fails then, and no other row is lost."""
+    try:
+        return stored.decode()
+    except UnicodeDecodeError:
+        return stored
+
+
 def _sqlite(file: Path, *, reading: bool) -> Engine:
     engine = create_engine(f"sqlite:///{file}", hide_parameters=True, pool_size=1, max_overflow=0)
     begin = "BEGIN" if reading else "BEGIN IMMEDIATE"  # what is read in a transaction that writes must hold to its end
@@ -362,6 +370,7 @@ def _sqlite(file: Path, *, reading: bool) -> Engine:
     def connected(connection: Any, record: Any) -> None:
         record.info[_POOL] = engine.pool
         connection.isolation_level = None  # sqlite3 begins no transaction by itself, and so none too late
+        connection.text_factory = _text
         for pragma in (
             "journal_mode=WAL",
             "synchronous=NORMAL",
