@@ -25,6 +25,8 @@ from vitale_reader.daemon.clients.registry import ClientRegistry
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.keystore.station_keys import DeskClock
 from vitale_reader.daemon.site.open_store import anchor_file, open_keys
+from vitale_reader.daemon.store.audit_trail.chain import Chain
+from vitale_reader.daemon.store.audit_trail.entries import AuditEntry
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.row_upgrade import bring_forward
 from vitale_reader.daemon.store.store import Store
@@ -75,6 +77,22 @@ class Desk:
             then()
 
         self.with_registry(work)
+
+    def act(self) -> None:
+        """Has a line in the audit trail."""
+
+        async def main() -> None:
+            keys = open_keys(self.home, CONFIG, clock=DeskClock(lambda: 1.0))
+            remembered = Remembered.read(anchor_file(self.home, CONFIG))
+            chain = Chain(keys.vault, keys.station, remembered=remembered)
+            store = Store(self.home.state / "store.db")
+            await store.open()
+            entry = AuditEntry(at=1.0, action="client.pair", outcome="ok")
+            chain.written(await store.run(lambda connection: chain.append(connection, entry)))
+            await store.close()
+            remembered.write()
+
+        asyncio.run(main())
 
     def resume(self) -> int:
         return CliRunner().invoke(audit, ["resume", "--reason", "a new disk", "--home", str(self.folder)]).exit_code
@@ -164,6 +182,29 @@ def test_a_store_that_is_lost_at_rest_is_said_so_until_an_administrator_says_why
     desk.start()
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
     assert desk.verified()
+
+
+def test_a_station_that_lost_what_it_knows_of_its_store_says_so_until_an_administrator_says_why(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whether the store was put back nobody can tell then; who is paired goes on."""
+    desk.act()
+    remove("audit.anchor")(desk.home.state)
+    for _ in range(2):
+        caplog.clear()
+        desk.start()
+        assert [record for record in caplog.records if record.levelname == "ERROR"] != []
+        assert not desk.verified()
+
+    async def known(registry: ClientRegistry) -> None:
+        assert registry.authenticate(PEER, desk.credential).name == "Officine"
+
+    desk.with_registry(known)
+    assert desk.resume() == 0
+    assert desk.verified()
+    caplog.clear()
+    desk.start()
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 @pytest.mark.parametrize("how", ["removed", "replaced"])

@@ -148,6 +148,7 @@ async def open_store(
     await bring_forward(spool, vault, Remembered(), told)
     if not made:  # under a key that is new nothing was kept
         await spool.run(lambda connection: chain.begin(connection, at=time.time()))
+        spooled.write(durable=False)
     try:
         await store.open()
     except (ConfigurationInvalid, StoreUnavailable):

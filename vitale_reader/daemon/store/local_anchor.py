@@ -77,6 +77,11 @@ class Remembered:
         return cls(file, read_anchor(file))
 
     @property
+    def is_kept(self) -> bool:
+        """True if it is written down, so that a later start knows it."""
+        return self._file is not None
+
+    @property
     def anchor(self) -> Anchor | None:
         """The end of the station's chain as it was seen last; None where it has none yet."""
         return self._anchor

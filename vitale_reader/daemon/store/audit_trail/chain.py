@@ -96,6 +96,8 @@ class Chain:
             head = heads.first_head(self.vault, self.station, 1)
             heads.put(connection, self.vault, head)
             adopt(connection, self.vault, head, self._told)
+            if memory is not None:
+                memory.saw_end(head.last, head.mac)
             return
         self._held_head(connection, at=at, whole=True)
 
@@ -212,6 +214,8 @@ class Chain:
         if known is not None and not self._continues(connection, head, known, whole=whole):
             return self._lost(connection, head, known, at)
         if memory is not None:
+            if whole and known is None and memory.is_kept and head.last >= head.first:
+                return self._lost(connection, head, None, at)  # that it was not put back is what was known
             memory.saw_end(head.last, head.mac)
         return head
 
