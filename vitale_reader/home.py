@@ -10,6 +10,7 @@ import msgspec
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import DaemonUnreachable, LocalMisuse, ParseError
 from vitale_reader.folders import Folders
+from vitale_reader.regular_files import read_regular
 
 __all__ = ["Endpoints", "Home", "TlsEndpoint", "WebEndpoint", "own_folder"]
 
@@ -115,7 +116,7 @@ class Home(Folders):
             DaemonUnreachable: no daemon wrote them, or the file is not readable.
         """
         try:
-            return decode_document(self.endpoints_file.read_bytes(), Endpoints)
+            return decode_document(read_regular(self.endpoints_file), Endpoints)
         except FileNotFoundError as error:
             raise DaemonUnreachable(
                 "no daemon has published its endpoints", data={"file": str(self.endpoints_file)}

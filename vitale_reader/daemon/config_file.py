@@ -20,6 +20,7 @@ import msgspec
 
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.atomic_files import write_atomically
+from vitale_reader.regular_files import open_regular
 
 __all__ = [
     "FileAccess",
@@ -100,12 +101,8 @@ def read(file: Path) -> tuple[bytes, FileAccess]:
         detail = f"a link to {file.readlink()}, where nothing is"
         raise ConfigurationInvalid(detail, variant="unreadable", data={"file": str(file)})
     try:
-        with open(file, "rb", opener=_without_waiting) as stream:
-            # Of the file that was opened: another may stand there a moment later.
-            found = os.fstat(stream.fileno())
-            if not stat.S_ISREG(found.st_mode):
-                raise ConfigurationInvalid("this is no file", variant="unreadable", data={"file": str(file)})
-            access = _access(file, found)
+        with open_regular(file) as stream:
+            access = _access(file, os.fstat(stream.fileno()))
             content = stream.read(MOST_BYTES + 1)
     except FileNotFoundError:
         raise
@@ -115,11 +112,6 @@ def read(file: Path) -> tuple[bytes, FileAccess]:
     if len(content) > MOST_BYTES:
         raise ConfigurationInvalid("the file is too large", data={"file": str(file)})
     return content, access
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Opens a file; a pipe is opened as well where nobody writes to it."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def readable_by_others(file: Path) -> bool:

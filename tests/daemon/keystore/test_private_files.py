@@ -2,6 +2,7 @@
 
 import os
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,16 @@ def test_a_symbolic_link_in_it_is_refused(tmp_path: Path, what: str, target: str
     (folder / what).symlink_to(tmp_path / target)
     assert ("foreign_folder", str(folder / what)) == refusal(folder)
     assert [] == [*(tmp_path / "elsewhere").iterdir()]
+
+
+@pytest.mark.posix("Windows has no such pipes in a folder")
+@pytest.mark.parametrize("what", ["station.json", "tls/daemon.key"])
+def test_a_pipe_in_it_is_refused_and_not_read(tmp_path: Path, what: str) -> None:
+    folder = tmp_path / "state"
+    (folder / what).parent.mkdir(parents=True)
+    if sys.platform != "win32":
+        os.mkfifo(folder / what)
+    assert ("foreign_folder", str(folder / what)) == refusal(folder)
 
 
 @AS_ROOT

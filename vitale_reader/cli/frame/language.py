@@ -58,9 +58,10 @@ def _configured(home: str, environ: Mapping[str, str]) -> Language | None:
     """The language of the station's configuration; what is wrong with the file is told by what needs it."""
     try:
         from vitale_reader.folders import Folders
+        from vitale_reader.regular_files import read_regular
 
         place = Folders.under(Path(home)) if home else Folders.locate(environ)
-        content = place.config.read_text("utf-8-sig")
+        content = read_regular(place.config).decode("utf-8-sig")
     # Nothing there; or there is no home, or platformdirs is not installed for this Python, which is told in the
     # language of the system.
     except (OSError, ValueError, RuntimeError, ModuleNotFoundError):

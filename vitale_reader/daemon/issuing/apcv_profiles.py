@@ -10,6 +10,7 @@ from vitale_protocol.configuration.settings import refusal
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.methods import StationMode
 from vitale_protocol.records import Origin
+from vitale_reader.regular_files import open_regular
 
 if TYPE_CHECKING:
     from vitale_protocol.media.apcv_profile import Profile
@@ -102,7 +103,7 @@ def _text(name: str) -> str:
 
         return profile_text(name)
     try:
-        with Path(name).open("rb") as stream:
+        with open_regular(Path(name)) as stream:
             content = stream.read(_MOST_BYTES + 1)
         if len(content) > _MOST_BYTES:
             raise ConfigurationInvalid("the profile is too long", data={"path": "apcv.profiles", "file": name})

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vitale_protocol.errors import ConfigurationInvalid
+from vitale_reader.regular_files import open_regular
 
 if TYPE_CHECKING:
     from vitale_protocol.media.two_d_doc.trust import TrustList
@@ -50,7 +51,7 @@ def read_trust_list(files: Sequence[str]) -> "TrustList | None":
 
 def _content(file: str) -> bytes:
     try:
-        with Path(file).open("rb") as stream:
+        with open_regular(Path(file)) as stream:
             content = stream.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:  # a path with a NUL in it
         raise _invalid("the file cannot be read", file) from error

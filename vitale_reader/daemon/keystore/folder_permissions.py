@@ -104,6 +104,8 @@ else:
             return
         if stat.S_ISLNK(found.st_mode):
             raise _refused("a symbolic link is in the folder", thing)
+        if not any(kind(found.st_mode) for kind in (stat.S_ISREG, stat.S_ISDIR, stat.S_ISSOCK)):
+            raise _refused("what is in the folder is no file", thing)  # a pipe, which whoever reads it waits for
         if found.st_uid != me:
             raise _refused("another user owns what is in the folder", thing)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.atomic_files import NEW
 from vitale_reader.daemon.keystore.private_files import open_to_everybody
+from vitale_reader.regular_files import read_regular
 
 __all__ = ["FILE", "LEAST", "MOST", "bearer_digest", "bearer_file", "read_bearer"]
 
@@ -54,7 +55,7 @@ def read_bearer(file: Path) -> str:
         if open_to_everybody(file):
             data = {"path": "metrics.bearer_file", "file": str(file)}
             raise ConfigurationInvalid(f"{file} is open to everybody", variant="bearer_exposed", data={**data})
-        bearer = file.read_bytes()[: MOST + 2].decode("ascii").strip()
+        bearer = read_regular(file).decode("ascii").strip()
     except OSError as error:
         raise _refused(file, f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

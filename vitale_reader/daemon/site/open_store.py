@@ -37,6 +37,7 @@ from vitale_reader.daemon.store.row_upgrade import bring_forward
 from vitale_reader.daemon.store.store import Database, Store
 from vitale_reader.daemon.store.tables import site
 from vitale_reader.home import Home
+from vitale_reader.regular_files import read_regular
 
 __all__ = [
     "anchor_file",
@@ -363,7 +364,7 @@ def read_site_key(file: Path) -> bytes:
     try:
         if open_to_others(file):
             raise ConfigurationInvalid(f"others can read the key of the site: {command_to_close(file)}", data=where)
-        key = urlsafe_b64decode(file.read_bytes().strip())
+        key = urlsafe_b64decode(read_regular(file).strip())
     except (OSError, ValueError) as error:
         raise ConfigurationInvalid("the key of the site cannot be read", data=where) from error
     if len(key) != KEY_BYTES:
