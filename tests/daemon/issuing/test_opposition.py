@@ -267,6 +267,25 @@ def test_a_listed_card_is_refused_by_a_daemon_that_runs(counter: Any, monkeypatc
     counter.run(work)
 
 
+def test_a_list_whose_name_is_damaged_can_be_cleared_and_imported_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = Store(tmp_path / "store.db")
+        await store.open()
+        lists = Opposition(store, VAULT)
+        await store.run(replace(VAULT, "site", [SERIAL], at=5.0))
+        damage = text("UPDATE opposition_lists SET name = CAST(x'ff697465' AS TEXT)")
+        await store.run(lambda connection: connection.execute(damage))
+        with pytest.raises(StoreUnavailable):
+            await lists.refresh()
+        await store.run(clear(VAULT))
+        await store.run(replace(VAULT, "site", [SERIAL], at=6.0))
+        await lists.refresh()
+        assert lists.lists(SERIAL)
+        await store.close()
+
+    asyncio.run(main())
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_a_million_entries_take_little_memory_and_microseconds(tmp_path: Path) -> None:

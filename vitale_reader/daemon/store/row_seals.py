@@ -6,6 +6,7 @@ SQLite took in spite of the type of a column is therefore never what was sealed.
 
 import hmac
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -64,7 +65,7 @@ def _plain(column: Column[Any], value: object) -> object:
     kind = column.type
     if isinstance(kind, Boolean) and value in (0, 1):
         return bool(value)
-    if isinstance(kind, Float) and isinstance(value, int | float):
+    if isinstance(kind, Float) and isinstance(value, int | float) and isfinite(value):  # JSON has null for the others
         return float(value)
     if isinstance(kind, Integer) and isinstance(value, int):
         return int(value)

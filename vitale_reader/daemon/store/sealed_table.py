@@ -15,7 +15,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, Table, and_, delete, insert, select, text, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    RowMapping,
+    String,
+    Table,
+    and_,
+    cast,
+    delete,
+    insert,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import StoreUnavailable
@@ -295,7 +310,13 @@ class SealedTable:
         return self._vault.row(f"key of {self._name}", key_of(self._table, row).encode())[:KEY]
 
     def _of_key(self, row: Row) -> Any:
-        return and_(*(column == row[column.name] for column in self._table.primary_key.columns))
+        return and_(*(_is(column, row[column.name]) for column in self._table.primary_key.columns))
+
+
+def _is(column: Column[Any], value: object) -> ColumnElement[bool]:
+    """Finds a value also where it is a damaged text, whose bytes were read."""
+    damaged = isinstance(column.type, String) and isinstance(value, bytes)
+    return cast(column, LargeBinary) == value if damaged else column == value
 
 
 def revisions(connection: Connection, clock: StoreClock) -> tuple[tuple[str, int], ...]:

@@ -357,6 +357,22 @@ def test_a_head_put_back_behind_its_rows_stops_no_start_and_is_told(trail: Trail
     run(work)
 
 
+@pytest.mark.parametrize("last", [7, 2_147_483_647])
+def test_a_head_that_somebody_else_wrote_does_not_reach_the_anchor(trail: Trail, last: int) -> None:
+    async def work() -> None:
+        async with trail.open() as (audit, store):
+            await trail.write(audit, 2)
+            rows, as_it_was = await content(store)
+            await store.run(lambda connection: connection.execute(update(audit_heads).values(last=last, mac=b"x" * 32)))
+            await audit.drop_anchor()
+            await put_back(store, rows, as_it_was)
+        assert 2 == (read_anchor(trail.anchor) or Anchor(number=0, mac="")).number
+        async with trail.open() as (_, store):
+            assert await trail.broken(store) is None
+
+    run(work)
+
+
 def test_a_row_planted_where_the_next_one_belongs_stops_nothing_and_is_told(trail: Trail) -> None:
     async def work() -> None:
         async with trail.open() as (audit, store):

@@ -178,9 +178,9 @@ class Chain:
             retention.drop(connection, self.vault, heads.head_of(row), last=last, mac=mac)
 
     def anchor(self, connection: Connection) -> Anchor | None:
-        """The end of this station's chain."""
+        """The end of this station's chain; None where its head was written by somebody else."""
         row = heads.row_of(connection, self.station)
-        if row is None:
+        if row is None or not heads.genuine(self.vault, row):
             return None
         head = heads.head_of(row)
         return Anchor(number=head.last, mac=head.mac.hex())
