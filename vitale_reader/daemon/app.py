@@ -30,6 +30,7 @@ from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import ReplayGuard
 from vitale_reader.daemon.keystore.private_files import private_folder
 from vitale_reader.daemon.observation.events import all_of
+from vitale_reader.daemon.observation.incidents import BackgroundTasks, attempt
 from vitale_reader.daemon.store.audit_trail.audit import Audit
 from vitale_reader.daemon.transports.listening import Listening, listen
 from vitale_reader.daemon.workers.heartbeat import Beat
@@ -122,6 +123,8 @@ async def running(
             on_listening()
         publish = stack.enter_context(lifecycle.published(home, endpoints))
         cleaning = _clean(issuing.outbox, station.audit, issuing.guard, issuing.contexts)
+        tasks = BackgroundTasks()
+        stack.callback(tasks.cancel)
         works = (
             ("cleaning", cleaning),
             ("contexts", issuing.contexts.watch()),
@@ -130,7 +133,7 @@ async def running(
             ("gateway", _tell_port(listening, publish)),
         )
         for name, work in works:
-            stack.callback(asyncio.create_task(work, name=name).cancel)
+            tasks.spawn(work, name)
         logger.info("serving, station %s in mode %s", station.keys.station, config.station.mode)
         try:
             yield endpoints
@@ -224,8 +227,12 @@ async def _clean(*kept: Outbox | Audit | ReplayGuard | Contexts) -> None:
     """Forgets what has expired, now and from time to time."""
     while True:
         for forgetful in kept:
-            try:
-                await forgetful.purge()
-            except StoreUnavailable as error:
-                logger.error("what has expired could not be cleared: %s", error)
+            await attempt(_purge(forgetful))
         await asyncio.sleep(PURGE_INTERVAL)
+
+
+async def _purge(forgetful: Outbox | Audit | ReplayGuard | Contexts) -> None:
+    try:
+        await forgetful.purge()
+    except StoreUnavailable as error:
+        logger.error("what has expired could not be cleared: %s", error)

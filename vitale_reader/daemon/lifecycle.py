@@ -16,6 +16,7 @@ import msgspec
 from vitale_protocol.errors import DaemonRunning, DaemonUnreachable
 from vitale_reader.atomic_files import remove, write_atomically
 from vitale_reader.daemon.keystore.private_files import private_folder
+from vitale_reader.daemon.observation.incidents import incident
 from vitale_reader.daemon.process import folder_locked, kill, locked, when_told_to_stop
 from vitale_reader.home import Endpoints, Home
 
@@ -76,7 +77,10 @@ class HeldHome:
         """Looks from time to time."""
         while True:
             await asyncio.sleep(WATCHING)
-            self.look()
+            try:
+                self.look()
+            except Exception as error:  # noqa: BLE001  an edge: the next look is taken
+                incident(error)
 
     def look(self) -> tuple[Path, ...]:
         """Logs, once each, what was removed or replaced since the home was taken."""

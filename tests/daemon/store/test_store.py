@@ -71,6 +71,31 @@ def test_what_is_kept_is_there_the_next_time_and_constraints_hold(place: Path | 
     run(work)
 
 
+#: Triggers that refuse each row of ``seen``, as if a constraint did.
+REFUSING = {
+    "sqlite": ("CREATE TRIGGER refusing BEFORE INSERT ON seen BEGIN SELECT RAISE(ABORT, 'no'); END",),
+    "postgresql": (
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE unique_violation; END $$",
+        "CREATE TRIGGER refusing BEFORE INSERT ON seen FOR EACH ROW EXECUTE FUNCTION refuse()",
+    ),
+}
+
+
+def test_what_somebody_else_made_refuses_like_a_database_and_is_no_constraint_of_ours(place: Path | str) -> None:
+    def refuse(connection: Connection) -> None:
+        for statement in REFUSING[connection.dialect.name]:
+            connection.execute(text(statement))
+
+    async def work() -> None:
+        async with opened(place) as store:
+            await store.run(refuse)
+            with pytest.raises(StoreUnavailable):
+                await store.run(put)
+            assert not store.away, "the database works"
+
+    run(work)
+
+
 def test_a_file_that_cannot_be_opened_is_told_and_left_as_it_is(tmp_path: Path) -> None:
     async def work() -> None:
         with pytest.raises(StoreUnavailable):

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 from vitale_reader.daemon.fairness.fair_store import BACKGROUND, paid_by
+from vitale_reader.daemon.observation.incidents import attempt
 from vitale_reader.daemon.store.audit_trail.audit import Audit
 
 __all__ = ["MOST_LINES", "Notes"]
@@ -106,9 +107,10 @@ class Notes:
             while self._lines:
                 kind, count = self._lines.popleft()
                 outcome = kind.outcome if count == 1 else f"{kind.outcome}*{count}"
-                await self._audit.note(
+                line = self._audit.note(
                     kind.action, outcome, client_id=kind.client_id, medium=kind.medium, reader=kind.reader
                 )
+                await attempt(line)
 
     async def _wait(self) -> None:
         try:

@@ -27,6 +27,7 @@ from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Origin
 from vitale_reader.daemon.database.expiry import forget_ended, of_ended
 from vitale_reader.daemon.keystore.store_keys import Vault
+from vitale_reader.daemon.observation.incidents import attempt
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.store import Database
@@ -264,7 +265,7 @@ class Contexts:
                 async with asyncio.timeout(self._until_next()):
                     await self._changed.wait()
             except TimeoutError:
-                await self._attend()
+                await attempt(self._attend())
 
     async def welcome(self, client_id: str) -> None:
         """A session of a client opened: it hears what no other could be told."""

@@ -1,14 +1,18 @@
-"""Incidents: faults of ours, logged in full under an id, of which whoever is outside learns the id alone."""
+"""Incidents: faults of ours, logged in full under an id, of which whoever is outside learns the id alone.
+
+A fault does not end silently what goes on for as long as the daemon runs. Its next round comes (``attempt``), or its
+end is an incident (``BackgroundTasks``).
+"""
 
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from vitale_protocol.errors import InternalError
 
-__all__ = ["BackgroundTasks", "incident"]
+__all__ = ["BackgroundTasks", "attempt", "incident"]
 
 logger = logging.getLogger(__name__)
 
@@ -18,6 +22,14 @@ def incident(error: Exception) -> InternalError:
     number = secrets.token_hex(4)
     logger.error("incident %s", number, exc_info=error)
     return InternalError(f"incident {number}", data={"incident": number})
+
+
+async def attempt(work: Awaitable[object]) -> None:
+    """Does one round of something that goes on; a fault in it becomes an incident."""
+    try:
+        await work
+    except Exception as error:  # noqa: BLE001  an edge: whatever went wrong, what goes on must not end by it
+        incident(error)
 
 
 class BackgroundTasks:
@@ -34,12 +46,17 @@ class BackgroundTasks:
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def spawn(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
+    def spawn(self, work: Coroutine[Any, Any, object], name: str | None = None) -> asyncio.Task[object]:
         """Has something done by a task of its own."""
-        task = asyncio.create_task(work)
+        task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
+
+    def cancel(self) -> None:
+        """Cancels all that have not ended."""
+        for task in self._tasks:
+            task.cancel()
 
     async def finish(self) -> None:
         """Waits until all have ended, also those that they begin."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.clients.registry import ClientRegistry
 from vitale_reader.daemon.issuing.opposition import Opposition
+from vitale_reader.daemon.observation.incidents import incident
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.sealed_table import revisions
@@ -130,14 +131,16 @@ class ExternalChanges:
             if not self._away:
                 logger.error("nothing is heard from the store: %s", error)
             self._away = True
+        except Exception as error:  # noqa: BLE001  an edge: whatever stands in the store, the next look is taken
+            incident(error)
         else:
             self._away = False
 
 
 def _identity(file: Path | None) -> tuple[int, int] | None:
-    """Identity of a file, unlike that of another of its name; None where there is none."""
+    """Identity of a file, unlike that of another of its name; None where none can be seen."""
     try:
         found = None if file is None else file.stat()
-    except FileNotFoundError:
+    except OSError:
         return None
     return None if found is None else (found.st_dev, found.st_ino)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.database.postgresql import severing
 from vitale_reader.daemon.database.target import SETTINGS, Target
-from vitale_reader.daemon.observation.incidents import incident
+from vitale_reader.daemon.observation.incidents import attempt, incident
 from vitale_reader.daemon.store.notifications import heard
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class SiteListener:
             elif self._away:
                 self._due.clear()
                 continue
-            await self.look(beat=beat)
+            await attempt(self.look(beat=beat))
             if beat and not self._away:
                 self._beaten()
 
@@ -136,6 +136,8 @@ class SiteListener:
                     await self._follow(connection)
             except (psycopg.Error, OSError) as error:
                 logger.debug("no notifications: %s", type(error).__name__)
+            except Exception as error:  # noqa: BLE001  an edge: whatever is called, the connection is made anew
+                incident(error)
             finally:
                 self.listens = False
             await asyncio.sleep(RECONNECT)

@@ -1,14 +1,12 @@
 """The other desks of the site, put together: their readers, requests to them, and requests from them."""
 
-import asyncio
 import json
 import logging
 import secrets
 import socket
 import time
 from base64 import urlsafe_b64decode
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from vitale_protocol.errors import DaemonRunning, InvalidParams, JsonValue, StoreUnavailable, VitaleError
 from vitale_protocol.events import Reader
@@ -22,7 +20,7 @@ from vitale_reader.daemon.issuing.delivery import DeliveryClient
 from vitale_reader.daemon.issuing.issuer import Grant
 from vitale_reader.daemon.keystore.station_keys import Keys
 from vitale_reader.daemon.keystore.store_keys import Vault
-from vitale_reader.daemon.observation.incidents import incident
+from vitale_reader.daemon.observation.incidents import BackgroundTasks, incident
 from vitale_reader.daemon.site.incoming_requests import Answering
 from vitale_reader.daemon.site.listener import SiteListener
 from vitale_reader.daemon.site.outgoing_requests import Asking
@@ -112,8 +110,8 @@ class RemoteDesks:
             audience=self._audience,
             now=now,
         )
-        self._looking: set[asyncio.Task[None]] = set()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._looking = BackgroundTasks()
+        self._tasks = BackgroundTasks()
 
     async def start(self) -> None:
         """Shows this desk to the others, and from now on hears them."""
@@ -121,18 +119,17 @@ class RemoteDesks:
         self._desk.on_change(self._look_whether_started)
         await self._listener.look(beat=True)
         for name, work in (("site", self._listener.watch()), ("site news", self._listener.listen())):
-            self._tasks.append(asyncio.create_task(_until_cancelled(work), name=name))
+            self._tasks.spawn(work, name)
 
     async def stop(self) -> None:
         """Ends what waits, and says that this desk is no more."""
         self._desk.unwatch(self)
         await self._asking.stop()
         await self._answering.stop()
-        for task in self._tasks:
-            task.cancel()
-        for task in self._looking:
-            task.cancel()
-        await asyncio.gather(*self._tasks, *self._looking, return_exceptions=True)
+        self._tasks.cancel()
+        self._looking.cancel()
+        await self._tasks.finish()
+        await self._looking.finish()
         try:
             await self._rows.desks.leave()
         except StoreUnavailable as error:
@@ -340,17 +337,13 @@ class RemoteDesks:
         if len(self._looking) >= MOST_LOOKED_AT:
             self._listener.wake()
             return
-        task = asyncio.create_task(self._heard_of(request), name="asked")
-        self._looking.add(task)
-        task.add_done_callback(self._looking.discard)
+        self._looking.spawn(self._heard_of(request), "asked")
 
     async def _heard_of(self, request: str) -> None:
         try:
             await self._answering.hear_of(request)
         except StoreUnavailable as error:
             logger.debug("a request that was asked is looked at later: %s", error)
-        except Exception as error:  # noqa: BLE001  an edge: whatever stands in a row, the next one is looked at
-            incident(error)
 
     def _audience(self, wanted: Wanted) -> frozenset[str]:
         return self._others.audience(wanted.names)
@@ -384,7 +377,3 @@ class RemoteDesks:
         header = json.loads(urlsafe_b64decode(result.token.partition(".")[0] + "=="))
         if all(key["kid"] != header["kid"] for key in self._keys.jwks["keys"]):
             await self._stations.refresh()
-
-
-async def _until_cancelled(work: Coroutine[Any, Any, None]) -> None:
-    await work

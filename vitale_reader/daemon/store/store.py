@@ -28,6 +28,7 @@ from vitale_reader.daemon.database.outage import Outage
 from vitale_reader.daemon.database.thread_pool import Job, ThreadPool
 from vitale_reader.daemon.store.migrate import is_current, prepare
 from vitale_reader.daemon.store.numbering import ran_out, renumber
+from vitale_reader.daemon.store.tables import metadata
 
 if TYPE_CHECKING:
     from vitale_reader.daemon.database.postgresql import Connections
@@ -307,7 +308,7 @@ class Store:
                     has_no_number = bool(left) and ran_out(error)
                     if left and (yielded(error) or began_twice(error) or (has_no_number and self._renumbered())):
                         continue
-                    if isinstance(error, IntegrityError) and not has_no_number:
+                    if isinstance(error, IntegrityError) and not has_no_number and _is_of_ours(error):
                         raise
                     told = refusal(error)
                     if (has_no_number or not is_fault_of_ours(error)) and not job.severed:
@@ -343,6 +344,13 @@ class Store:
             if told.variant == "file-locked":  # whoever stood behind it has waited as long
                 self.cause, self._failed_at = told, time.monotonic()
             self._engine.dispose()  # the next work opens the file anew: its disk may have come back
+
+
+def _is_of_ours(error: IntegrityError) -> bool:
+    """True if one of our tables refuses a row, and not a function or trigger of somebody else."""
+    if isinstance(error.orig, sqlite3.Error):
+        return error.orig.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_TRIGGER
+    return getattr(getattr(error.orig, "diag", None), "table_name", None) in metadata.tables
 
 
 def _has_written(connection: Connection) -> bool:

@@ -31,6 +31,7 @@ from vitale_reader.daemon.dashboard.entrance import At, Entrance
 from vitale_reader.daemon.dashboard.passes import INVITATION_SECONDS, Invitation
 from vitale_reader.daemon.dispatcher import Dispatcher
 from vitale_reader.daemon.fairness.connection_turns import Turns
+from vitale_reader.daemon.observation.incidents import BackgroundTasks
 from vitale_reader.daemon.transports.peers import UNIX_SOCKETS
 from vitale_reader.daemon.transports.stream import Room, StreamLimits
 from vitale_reader.daemon.workers.supervisor import Supervisor
@@ -95,7 +96,7 @@ class Dashboard:
         self._is_closed = False
         self._forgetting: asyncio.TimerHandle | None = None
         self._closing: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks()
         for left in home.run.glob("dashboard-*.html"):  # of a daemon that was killed
             left.unlink(missing_ok=True)
 
@@ -220,9 +221,7 @@ class Dashboard:
 
     def _end_later(self) -> None:
         self._closing = None
-        task = asyncio.get_running_loop().create_task(self._end_unused())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.spawn(self._end_unused())
 
     async def _end_unused(self) -> None:
         async with self._turn:

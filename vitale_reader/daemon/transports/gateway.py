@@ -20,6 +20,7 @@ from vitale_protocol.problems import Problem
 from vitale_protocol.web.admission import DATAGRAM_BYTES, Admitted, Asked, read_question, write
 from vitale_protocol.web.sites import parse_site
 from vitale_reader.daemon.dispatcher import Dispatcher
+from vitale_reader.daemon.observation.incidents import BackgroundTasks
 from vitale_reader.daemon.transports.channels import ChannelConnection, nameless_places
 from vitale_reader.daemon.transports.loopback import InheritedPort
 from vitale_reader.daemon.transports.stream import Room, StreamLimits
@@ -94,7 +95,7 @@ class Gateway:
         self._found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._port = InheritedPort(port, setting="web.port", in_use="web_port_in_use")
         self._line: socket.socket | None = None
-        self._opening: set[asyncio.Task[None]] = set()
+        self._opening = BackgroundTasks()
         self._nameless = nameless_places()
 
     async def port(self) -> int:
@@ -170,9 +171,7 @@ class Gateway:
         except OSError:
             ours.close()
             raise
-        task = asyncio.get_running_loop().create_task(self._open(ours))
-        self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
+        self._opening.spawn(self._open(ours))
 
     def _is_let_in(self, site: str) -> bool:
         try:

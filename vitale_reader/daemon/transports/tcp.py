@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from vitale_reader.daemon.observation.incidents import BackgroundTasks
+
 __all__ = ["TcpListener"]
 
 logger = logging.getLogger(__name__)
@@ -47,7 +49,7 @@ class TcpListener:
         self._protocol = protocol
         self._servers: list[asyncio.Server] = []
         self._addresses: list[tuple[socket.AddressFamily, Any]] = []
-        self._attempts: set[asyncio.Task[None]] = set()
+        self._attempts = BackgroundTasks()
         self._former: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None = None
 
     async def open(self) -> tuple[str, int]:
@@ -77,8 +79,7 @@ class TcpListener:
         """Listens no more; connections that were accepted live on."""
         with contextlib.suppress(RuntimeError):  # the loop has ended
             asyncio.get_running_loop().set_exception_handler(self._former)
-        for attempt in self._attempts:
-            attempt.cancel()
+        self._attempts.cancel()
         for server in self._servers:
             if not _is_deaf(server):
                 server.close()
@@ -99,9 +100,7 @@ class TcpListener:
     def _look(self) -> None:
         for index, server in enumerate(self._servers):
             if _is_deaf(server):
-                attempt = asyncio.get_running_loop().create_task(self._listen_again(index))
-                self._attempts.add(attempt)
-                attempt.add_done_callback(self._attempts.discard)
+                self._attempts.spawn(self._listen_again(index))
 
     async def _listen_again(self, index: int) -> None:
         family, address = self._addresses[index]

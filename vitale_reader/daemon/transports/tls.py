@@ -19,6 +19,7 @@ from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.daemon.clients.callers import Peer
 from vitale_reader.daemon.dispatcher import Dispatcher
 from vitale_reader.daemon.fairness.token_buckets import Places
+from vitale_reader.daemon.observation.incidents import BackgroundTasks
 from vitale_reader.daemon.transports.owner import of_this_machine
 from vitale_reader.daemon.transports.stream import Room, StreamConnection, StreamLimits
 from vitale_reader.daemon.transports.tcp import TcpListener
@@ -109,16 +110,14 @@ class Doors:
         self._inside = room
         self._owner = owner
         self._hosts = hosts
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks()
 
     def knock(self, transport: asyncio.Transport) -> None:
         """A connection was accepted."""
         if not self._knocking.enter():
             transport.abort()
             return
-        task = asyncio.get_running_loop().create_task(self._let_in(transport))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.spawn(self._let_in(transport))
 
     async def _let_in(self, transport: asyncio.Transport) -> None:
         connection = StreamConnection(self._service, self._limits, self._inside, self._identify)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from vitale_drivers.base import Command, Options, Transmitted
 from vitale_protocol.configuration.settings import refusal
 from vitale_protocol.methods import DriverHealth
+from vitale_reader.daemon.observation.incidents import BackgroundTasks
 from vitale_reader.daemon.process import adopts
 from vitale_reader.daemon.process_ancestry import Orphans
 from vitale_reader.daemon.workers.heartbeat import Beat
@@ -48,21 +49,19 @@ class Supervisor:
             for name, options in drivers.items()
         }
         self._beside: list[Worker] = []
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks = BackgroundTasks()
         self._orphans = Orphans(adopts=False)
 
     def start(self) -> None:
         """Starts a process for each driver, all at once."""
         self._orphans = Orphans(adopts=adopts())
-        self._tasks = [
-            asyncio.create_task(worker.run(), name=f"driver {name}") for name, worker in self.workers.items()
-        ]
+        for name, worker in self.workers.items():
+            self._tasks.spawn(worker.run(), f"driver {name}")
 
     def add(self, worker: Worker) -> None:
         """Starts a process that drives nothing, and ends with the others."""
         self._beside.append(worker)
-        self._tasks = [task for task in self._tasks if not task.done()]
-        self._tasks.append(asyncio.create_task(worker.run(), name=worker.name))
+        self._tasks.spawn(worker.run(), worker.name)
 
     async def end(self, worker: Worker) -> None:
         """Ends a process that drives nothing, and forgets it."""
@@ -122,9 +121,7 @@ class Supervisor:
     async def stop(self) -> None:
         """Ends them all, at the same time."""
         await asyncio.gather(*(worker.stop() for worker in self._all))
-        for outcome in await asyncio.gather(*self._tasks, return_exceptions=True):
-            if isinstance(outcome, BaseException):
-                logger.error("the supervision of a process had ended by a fault", exc_info=outcome)
+        await self._tasks.finish()
         # What an orphan has started becomes one when it ends.
         for _ in range(MOST_GENERATIONS):
             if not self._sweep():

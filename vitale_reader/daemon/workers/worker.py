@@ -42,6 +42,7 @@ from vitale_protocol.errors import (
 from vitale_protocol.methods import DriverHealth
 from vitale_protocol.problems import Problem
 from vitale_protocol.records import Medium
+from vitale_reader.daemon.observation.incidents import BackgroundTasks, attempt, incident
 from vitale_reader.daemon.workers.child_process import ChildProcess, begun
 from vitale_reader.daemon.workers.environment import worker_environment
 from vitale_reader.daemon.workers.heartbeat import Beat, Heartbeat
@@ -267,6 +268,8 @@ class Worker(msgspec.Struct):
                 return await self._live_in(temporary)
         except OSError as error:
             return f"cannot be started: {error.strerror}"
+        except Exception as error:  # noqa: BLE001  an edge: whatever went wrong, the driver is started again
+            return f"cannot be kept alive: {incident(error).detail}"
 
     async def _live_in(self, temporary: str) -> str:
         self.spawning = True
@@ -300,16 +303,15 @@ class Worker(msgspec.Struct):
         self.send(Start(options={**self.options, **inherited}, hidden=self.hidden))
         if self._stopping:  # told so while the process was being made
             self.send(Stop())
-        heart = asyncio.create_task(self._end_in_silence(process, self._heart), name=f"heartbeat {self.name}")
-        answers = asyncio.create_task(self._holders.run(), name=f"who holds devices of {self.name}")
+        beside = BackgroundTasks()
+        beside.spawn(self._end_in_silence(process, self._heart), f"heartbeat {self.name}")
+        beside.spawn(self._holders.run(), f"who holds devices of {self.name}")
         native_output = asyncio.create_task(self._overhear(process), name=f"printed by {self.name}")
         try:
             fault = await self._listen(process)
         finally:
-            for task in (heart, answers):
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+            beside.cancel()
+            await beside.finish()
             process.stdin.close()
             self._status = await self._bury(process)
             offspring.end()
@@ -318,7 +320,7 @@ class Worker(msgspec.Struct):
             self._restraint.end()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LAST_WORDS):
-                    await native_output
+                    await attempt(native_output)
             process.close()
         return fault or _ending(self._status)
 
@@ -398,7 +400,7 @@ class Worker(msgspec.Struct):
 
     async def _end_in_silence(self, process: ChildProcess, heart: Heartbeat) -> None:
         """Kills the process when it does not answer; its restart follows from its end."""
-        await heart.stops()
+        await attempt(heart.stops())
         logger.error("%s does not answer; killed", self.title)
         process.kill()
 
