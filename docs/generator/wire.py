@@ -16,7 +16,7 @@ from vitale_protocol.methods import SCOPES as METHOD_SCOPES
 from vitale_protocol.records import Medium, Proof, Record
 from vitale_protocol.session.session import DEFAULT_LIMITS
 from vitale_reader.daemon import config
-from vitale_reader.daemon.fairness.audit_queue import MOST_LINES
+from vitale_reader.daemon.fairness.audit_queue import MOST_KINDS, MOST_LINES
 from vitale_reader.daemon.fairness.processor_shares import CLIENT_SHARE, USER_SHARE
 from vitale_reader.daemon.handlers.services import CLIENT_LOADS
 from vitale_reader.daemon.handlers.sessions import OPENINGS
@@ -168,6 +168,7 @@ These are fixed:
 | reports of one driver | {REPORTS.each_second:.0f} a second, {REPORTS.burst:.0f} at once; beyond that they wait |
 | log lines of one driver | {LINES.each_second:.0f} a second, {LINES.burst:.0f} at once; how many are left out is told |
 | lines of one kind in the audit trail | {MOST_LINES} a minute; beyond that their number, as `OUTCOME*NUMBER` |
+| kinds of lines of one client in the audit trail | {MOST_KINDS} a minute; beyond that without reader and medium |
 
 Nobody is slowed by what another sends: connections take turns by client, the work of the store is done in turn by
 client, and what is read comes before audit lines. Every user of the machine who may connect has as many places as any

@@ -1,6 +1,8 @@
 """Leases over the wire: what the holder gets, what others are told, and that no APDU is written down."""
 
+import contextlib
 import logging
+import sqlite3
 from typing import Any
 
 import pytest
@@ -197,6 +199,27 @@ def test_a_card_that_cannot_be_held_is_the_answer(counter: Any) -> None:
         await acquire(counter, line)
 
     counter.run(work)
+
+
+def test_the_trail_names_only_readers_that_there_are(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        counter.put_card()
+        await acquire(counter, line)
+        for reader in ("invented", READER):
+            await line.call("lease.acquire", {"reader": reader, "previous": "none", "ttl_ms": LONGEST})
+            await line.call("leases.free", {"reader": reader})
+
+    counter.run(work)
+    with contextlib.closing(sqlite3.connect(counter.home.state / "store.db")) as store:
+        query = "SELECT action, outcome, reader FROM audit WHERE action LIKE 'lease%' ORDER BY rowid"
+        told = store.execute(query).fetchall()
+    assert told == [
+        ("lease.acquire", "ok", READER),
+        ("lease.acquire", "no_reader", None),
+        ("leases.free", "no_reader", None),
+        ("lease.acquire", "lease_conflict", READER),
+        ("leases.free", "ok", READER),
+    ]
 
 
 def test_a_daemon_that_stops_answers_whoever_waits_for_a_lease(counter: Any) -> None:

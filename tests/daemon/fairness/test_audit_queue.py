@@ -3,11 +3,12 @@
 import asyncio
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from tests.clocks import Clock
 from vitale_reader.daemon.fairness import audit_queue as module
-from vitale_reader.daemon.fairness.audit_queue import MOST_LINES, Notes
+from vitale_reader.daemon.fairness.audit_queue import MOST_LINES, NoteKind, Notes
 
 
 class Trail:
@@ -15,10 +16,14 @@ class Trail:
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str, str | None]] = []
+        self.kinds: list[NoteKind] = []
 
-    async def note(self, action: str, outcome: str, *, client_id: str | None = None, **_: object) -> None:
+    async def note(
+        self, action: str, outcome: str, *, client_id: str | None, medium: str | None, reader: str | None
+    ) -> None:
         await asyncio.sleep(0)
         self.lines.append((action, outcome, client_id))
+        self.kinds.append(NoteKind(action, outcome, client_id, medium, reader))
 
 
 def made() -> tuple[Notes, Trail, Clock]:
@@ -64,15 +69,26 @@ def test_the_sum_is_written_when_the_minute_is_over() -> None:
     asyncio.run(main())
 
 
-def test_too_many_kinds_are_told_apart_by_their_outcome_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_KINDS", 2)
+@pytest.mark.parametrize("invented", ["reader", "medium"])
+def test_a_client_of_many_kinds_takes_nothing_from_the_lines_of_another(
+    monkeypatch: pytest.MonkeyPatch, invented: str
+) -> None:
+    monkeypatch.setattr(module, "MOST_KINDS", 3)
 
     async def main() -> None:
         notes, trail, _ = made()
         notes.open()
-        for number in range(4):
-            notes.add("session.open", "ok", client_id=f"c{number}")
+        for number in range(10):
+            notes.add("lease.acquire", "no_reader", client_id="flood", **{invented: f"invented-{number}"})
+        notes.add("session.open", "ok", client_id="flood")
+        notes.add("lease.acquire", "ok", client_id="other", medium="vitale-card", reader="pcsc:slot")
         await notes.close()
-        assert [line[2] for line in trail.lines] == ["c0", "c1", None, None]
+        flood = NoteKind("lease.acquire", "no_reader", "flood", None, None)
+        assert trail.kinds == [
+            *(msgspec.structs.replace(flood, **{invented: f"invented-{number}"}) for number in range(3)),
+            *[flood] * 7,
+            NoteKind("session.open", "ok", "flood", None, None),
+            NoteKind("lease.acquire", "ok", "other", "vitale-card", "pcsc:slot"),
+        ]
 
     asyncio.run(main())

@@ -2,10 +2,12 @@
 
 The first lines of a kind (who, what, which outcome, where) in a minute are written one by one. What comes beyond is
 counted. When the minute is over, the count is written as one line, ``OUTCOME*COUNT``.
+
+A client of too many kinds loses where they were. No line loses its client, whatever others do.
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 
 import msgspec
@@ -14,14 +16,14 @@ from vitale_reader.daemon.fairness.fair_store import BACKGROUND, paid_by
 from vitale_reader.daemon.observation.incidents import attempt
 from vitale_reader.daemon.store.audit_trail.audit import Audit
 
-__all__ = ["MOST_LINES", "Notes"]
+__all__ = ["MOST_KINDS", "MOST_LINES", "NoteKind", "Notes"]
 
 #: Lines of a kind in a minute that are written one by one.
 MOST_LINES = 30
 MINUTE = 60.0
 
-#: Kinds of lines in a minute: five hundred clients, and what each can be refused for. Then only the outcome is kept.
-MOST_KINDS = 4_096
+#: Kinds of a client's lines in a minute that say where: at each of a driver's readers, in a few ways.
+MOST_KINDS = 128
 
 
 class NoteKind(msgspec.Struct, frozen=True):
@@ -46,7 +48,8 @@ class Notes:
         self._audit = audit
         self._clock = clock
         self._lines: deque[tuple[NoteKind, int]] = deque()
-        self._counted: dict[NoteKind, int] = {}
+        self._counted: Counter[NoteKind] = Counter()
+        self._kinds: Counter[str | None] = Counter()
         self._minute_ends = clock() + MINUTE
         self._due = asyncio.Event()
         self._closing = False
@@ -80,10 +83,11 @@ class Notes:
         """The same, for those who cannot wait."""
         self._sum_up_when_over()
         kind = NoteKind(action, outcome, client_id, medium, reader)
-        if kind not in self._counted and len(self._counted) >= MOST_KINDS:
-            kind = NoteKind(action, outcome, None, None, None)
-        count = self._counted[kind] = self._counted.get(kind, 0) + 1
-        if count <= MOST_LINES:
+        if kind not in self._counted and self._kinds[client_id] >= MOST_KINDS:
+            kind = NoteKind(action, outcome, client_id, None, None)
+        self._kinds[client_id] += kind not in self._counted
+        self._counted[kind] += 1
+        if self._counted[kind] <= MOST_LINES:
             self._lines.append((kind, 1))
         self._due.set()
 
@@ -129,4 +133,5 @@ class Notes:
             if count > MOST_LINES:
                 self._lines.append((kind, count - MOST_LINES))
         self._counted.clear()
+        self._kinds.clear()
         self._minute_ends = self._clock() + MINUTE

@@ -145,7 +145,11 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
 
     @contextlib.contextmanager
     def noted(self, action: str, caller: Caller, *, reader: str | None = None) -> Generator[None]:
-        """A line in the audit trail about what is done within, with its outcome."""
+        """A line in the audit trail about what is done within, with its outcome.
+
+        A name that no reader of this desk has is not written: whoever calls may invent it.
+        """
+        reader = next((each.id for each in self.desk.readers if each.id == reader), None)
         try:
             yield
         except VitaleError as error:
