@@ -473,11 +473,14 @@ class Connection:
         """
         self.settings.check_callbacks(once_watching=once_watching)
         readers = (reader,) if isinstance(reader, str) else tuple(reader)
+        limit = asyncio.timeout(timeout)
         with self.settings.spoken():
             try:
-                async with asyncio.timeout(timeout):
+                async with limit:
                     await self._watchers.until_empty(readers, once_watching)
             except TimeoutError as error:
+                if not limit.expired():  # the callback's own
+                    raise
                 raise PresentationTimeout(
                     f"{', '.join(readers)} is not empty after {timeout:g} s", variant="left"
                 ) from error

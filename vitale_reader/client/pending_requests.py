@@ -41,6 +41,9 @@ T = TypeVar("T")
 
 Request = PresentationRequest | PresentationSubmit
 
+#: What is told of a read, then None once it has ended or was cancelled.
+Updates = asyncio.Queue[PresentationProgress | None]
+
 # docs/reference/wire.md, "presentation.request": timeout_ms is 1 000 at least.
 SHORTEST = 1.0
 # A daemon answers `timeout` by itself; this much later it is the daemon that is at fault.
@@ -54,7 +57,7 @@ class PendingRequests:
         self._transport = transport
         self._settings = settings
         self._seen = SeenTokens()
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: set[Updates] = set()
 
     async def obtain(self, request: Request, on_progress: OnProgress | None) -> tuple[str, Claims]:
         """The token that answers a request, and what it says.
@@ -66,29 +69,28 @@ class PendingRequests:
             VitaleError: what the daemon answered.
         """
         with self._settings.spoken():
-            return await self._unless_cancelled(self._obtain(request, on_progress))
+            updates: Updates = asyncio.Queue()
+            task = asyncio.ensure_future(self._obtain(request, None if on_progress is None else updates.put_nowait))
+            task.add_done_callback(lambda _: updates.put_nowait(None))
+            self._waiting.add(updates)
+            try:
+                # The callback is called out here: nobody takes what it raises for an error of the daemon's.
+                while (update := await updates.get()) is not None:
+                    if on_progress is not None:
+                        on_progress(update)
+                if not task.done():
+                    raise Cancelled("cancelled by this client")
+                return task.result()
+            finally:
+                self._waiting.discard(updates)
+                if not task.done():
+                    task.cancel()
+                    await asyncio.wait((task,))
 
     def cancel(self) -> None:
         """Cancels every read that waits."""
-        for waiting in tuple(self._waiting):
-            if not waiting.done():
-                waiting.set_result(None)
-
-    async def _unless_cancelled(self, work: Coroutine[Any, Any, tuple[str, Claims]]) -> tuple[str, Claims]:
-        task = asyncio.ensure_future(work)
-        stop: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.add(stop)
-        try:
-            await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                raise Cancelled("cancelled by this client")
-            return task.result()
-        finally:
-            self._waiting.discard(stop)
-            stop.cancel()
-            if not task.done():
-                task.cancel()
-                await asyncio.wait((task,))
+        for waiting in self._waiting:
+            waiting.put_nowait(None)
 
     async def _obtain(self, request: Request, on_progress: OnProgress | None) -> tuple[str, Claims]:
         deadline = time.monotonic() + _limit(request)
@@ -116,18 +118,12 @@ class PendingRequests:
     async def _request(
         self, session: SessionTransport, request: Request, left: float, on_progress: OnProgress | None
     ) -> str:
-        # Progress goes through a queue, so that what the callback raises ends this read and not the connection.
-        updates: asyncio.Queue[PresentationProgress | None] = asyncio.Queue()
-        call = _call(session, request, left, None if on_progress is None else updates.put_nowait)
-        call.future.add_done_callback(lambda _: updates.put_nowait(None))
+        call = _call(session, request, left, on_progress)
         try:
-            async with asyncio.timeout(max(left, SHORTEST) + GRACE):
-                while (update := await updates.get()) is not None:
-                    if on_progress is not None:
-                        on_progress(update)
-        except TimeoutError as error:
-            session.abort()
-            raise DaemonUnreachable("the daemon lets a request wait beyond its time") from error
+            await asyncio.wait((call.future,), timeout=max(left, SHORTEST) + GRACE)
+            if not call.future.done():
+                session.abort()
+                raise DaemonUnreachable("the daemon lets a request wait beyond its time")
         finally:
             if not call.future.done():
                 session.cancel(call)

@@ -64,6 +64,21 @@ class Subscriptions:
             DaemonUnreachable: the daemon went away and did not come back.
             VitaleError: the daemon refused the subscription.
         """
+        async with contextlib.aclosing(self._outcomes(request)) as outcomes:
+            async for outcome in outcomes:
+                # The callbacks are called out here: nobody takes what they raise for the loss of the connection.
+                match outcome:
+                    case PresentationFailed() if on_failure is not None:
+                        on_failure(outcome)
+                    case PresentationProgress() if on_progress is not None:
+                        on_progress(outcome)
+                    case tuple():
+                        yield outcome
+                    case _:
+                        pass  # nobody listens, or a code
+
+    async def _outcomes(self, request: PresentationsSubscribe) -> AsyncGenerator[Heard | tuple[str, Claims], None]:
+        """What is heard of a subscription, with each token verified."""
         async with contextlib.aclosing(self._renewed(partial(self._subscribe, request), self._unsubscribe)) as renewed:
             async for queue, again in renewed:
                 # A loss meanwhile: it is subscribed anew.
@@ -71,9 +86,12 @@ class Subscriptions:
                     if again:
                         for recovered in await self._requests.recover_all(request.nonce):
                             yield recovered
-                    async for token in _follow(queue, on_progress, on_failure):
+                    while (event := await queue.get()) is not None:
+                        if not isinstance(event, PresentationToken):
+                            yield event
+                            continue
                         with contextlib.suppress(AlreadyGiven):
-                            yield await self._verified(token, request.nonce)
+                            yield await self._verified(event.token, request.nonce)
 
     async def codes(self, request: CodesSubscribe) -> AsyncGenerator[CodeRead, None]:
         """The codes of a subscription, until the connection is closed; what is scanned during a loss is lost.
@@ -160,20 +178,3 @@ class Subscriptions:
 
 class AlreadyGiven(Exception):
     """A token that was yielded already."""
-
-
-async def _follow(
-    queue: "asyncio.Queue[Heard | None]", on_progress: OnProgress | None, on_failure: OnFailure | None
-) -> AsyncGenerator[str, None]:
-    while (event := await queue.get()) is not None:
-        match event:
-            case PresentationToken():
-                yield event.token
-            case PresentationFailed():
-                if on_failure is not None:
-                    on_failure(event)
-            case PresentationProgress():
-                if on_progress is not None:
-                    on_progress(event)
-            case CodeRead():
-                pass  # of a subscription to codes
