@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from tests.posix import raw_terminal
 from tests.problems import detail_of, named
 from vitale_drivers.base import Arm, Disarm, Failed, Log, OutOfReach, ReaderAdded, Report, Started, Transmitted
-from vitale_drivers.host.pipe import encode
+from vitale_drivers.host.pipe import MAX_MESSAGE, encode
 from vitale_protocol.errors import ReaderGone
 from vitale_protocol.events import Reader
 from vitale_protocol.problems import Problem
@@ -28,6 +28,7 @@ from vitale_reader.daemon.workers.child_process import ChildProcess
 from vitale_reader.daemon.workers.heartbeat import Beat, Heartbeat
 from vitale_reader.daemon.workers.worker import MOST_UNREAD, UNAVAILABLE, WORKER, Worker
 from vitale_reader.daemon.workers.worker_limits import LINES, MOST_READERS, REPORTS, Restraint
+from vitale_reader.daemon.workers.worker_log import LONGEST, repeat
 
 PROGRAM = Path(__file__).with_name("worker_program.py")
 
@@ -392,6 +393,13 @@ def test_a_worker_is_not_quoted_where_it_calls_a_logger_what_none_is_called(
     assert [(record.name, record.getMessage()) for record in caplog.records] == [
         ("vitale_reader.daemon.workers.worker_log", "said")
     ]
+
+
+def test_a_line_of_a_worker_is_cut_before_it_is_looked_at(caplog: pytest.LogCaptureFixture) -> None:
+    for length in (LONGEST, LONGEST + 1, MAX_MESSAGE):
+        repeat(Log(level=logging.WARNING, logger="odd", text="x" * length))
+
+    assert ["x" * LONGEST, *["x" * LONGEST + "…"] * 2] == caplog.messages
 
 
 # ── without a process ──

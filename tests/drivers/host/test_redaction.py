@@ -17,6 +17,11 @@ from vitale_protocol.errors import MediumMute
         ("nir 2 69 05 49 588 157 80", "nir [nir]"),
         ("nir 169052A12345678", "nir [nir]"),
         ("got eyJhbGciOiJFUzI1NiJ9.eyJub25jZSI6IngifQ.c2ln", "got [token]"),
+        ("Bearer=eyJhbGciOiJFUzI1NiJ9.eyJub25jZSI6IngifQ.c2ln;", "Bearer=[token];"),
+        ("x-eyJhbGciOiJFUzI1NiJ9.eyJub25jZSI6IngifQ.c2ln", "x-[token]"),
+        ("--token_eyJhbGciOiJFUzI1NiJ9..c2ln.-_.x", "--token_[token]"),
+        (r'"a\neyJhbGciOiJFUzI1NiJ9.e30.c2ln"', r'"a\n[token]"'),
+        ("eyJ. eyJa eyJa.b.eyJ- a.eyJc.d", "eyJ. eyJa [token] a.[token]"),
         ("apdu 65 14 80 06 44 55 50 4F 4E 54 81 04", "apdu [data]"),
         ("apdu 651480064455504F4E54", "apdu [data]"),
         ("answer b'DUPONT\\x00'", "answer [bytes]"),
@@ -28,6 +33,15 @@ from vitale_protocol.errors import MediumMute
 )
 def test_what_looks_personal_is_replaced(text: str, shown: str) -> None:
     assert redact(text) == shown
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["eyJ-", "eyJ", "eyJ.", "-", "a.", "b'", 'b"', "b'\\", "b'\\'", "\\", "2", "2 ", "2 69 05 ", "aa ", "aaa ", "a:"],
+)
+def test_a_line_without_end_is_looked_at_in_one_pass(piece: str) -> None:
+    """The limit of time of a test is enough for a pass, and not for one from each place of the line."""
+    assert "eyJa.b" not in redact(piece * ((2 << 20) // len(piece)) + " eyJa.b")
 
 
 @given(
