@@ -21,6 +21,7 @@ from vitale_reader.daemon.fairness.processor_shares import CLIENT_SHARE, USER_SH
 from vitale_reader.daemon.handlers.services import CLIENT_LOADS
 from vitale_reader.daemon.handlers.sessions import OPENINGS
 from vitale_reader.daemon.transports.stream import MOST_REJECTED, SHARES_UNREAD, StreamLimits
+from vitale_reader.daemon.workers.reports import LONGEST
 from vitale_reader.daemon.workers.worker_limits import LINES, MOST_READERS, REPORTS
 
 __all__ = ["page", "structs"]
@@ -167,6 +168,7 @@ These are fixed:
 | readers of one driver | {MOST_READERS}; the driver's health says where there are more (`readers`) |
 | reports of one driver | {REPORTS.each_second:.0f} a second, {REPORTS.burst:.0f} at once; beyond that they wait |
 | log lines of one driver | {LINES.each_second:.0f} a second, {LINES.burst:.0f} at once; how many are left out is told |
+| a text of a driver: a name, its version, what is wrong | {LONGEST} characters; it is cut |
 | lines of one kind in the audit trail | {MOST_LINES} a minute; beyond that their number, as `OUTCOME*NUMBER` |
 | kinds of lines of one client in the audit trail | {MOST_KINDS} a minute; beyond that without reader and medium |
 

@@ -12,15 +12,30 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from tests.posix import raw_terminal
 from tests.problems import detail_of, named
-from vitale_drivers.base import Arm, Disarm, Failed, Log, OutOfReach, ReaderAdded, Report, Started, Transmitted
+from vitale_drivers.base import (
+    Arm,
+    CodeScanned,
+    Disarm,
+    Failed,
+    Health,
+    Log,
+    OutOfReach,
+    Pong,
+    Progress,
+    ReaderAdded,
+    Report,
+    Started,
+    Transmitted,
+)
 from vitale_drivers.host.pipe import MAX_MESSAGE, encode
 from vitale_protocol.errors import ReaderGone
-from vitale_protocol.events import Reader
+from vitale_protocol.events import Gs1, Reader
 from vitale_protocol.problems import Problem
 from vitale_reader.daemon.workers import child_process
 from vitale_reader.daemon.workers import worker as worker_module
@@ -467,6 +482,34 @@ def test_a_worker_that_reads_no_commands_is_killed(caplog: pytest.LogCaptureFixt
 
     asyncio.run(work())
     assert "driver fake does not read its commands; killed" in caplog.messages
+
+
+MEBI = "\x01" * (1 << 20)
+PROBLEM = Problem(MEBI, MEBI, MEBI)
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        Started(driver=MEBI, media=("vitale-card",) * 100_000, version=MEBI),
+        Started(driver=MEBI, media=(MEBI,), version=MEBI),
+        Health(state="degraded", problem=PROBLEM),
+        Failed(reader=MEBI, problem=PROBLEM),
+        Progress(reader=MEBI, step="retry", problem=PROBLEM, medium=MEBI),
+        Pong(id=1, stuck=MEBI),
+        CodeScanned(reader=MEBI, data=b"", symbology=MEBI, gs1=Gs1(gtin=MEBI, lot=MEBI), format=MEBI),
+    ],
+    ids=lambda report: type(report).__name__,
+)
+def test_no_text_of_a_driver_is_longer_than_people_read(report: Report, caplog: pytest.LogCaptureFixture) -> None:
+    async def work() -> None:
+        worker, told = alone(FakeProcess())
+        worker._take(report)
+        assert all(len(msgspec.msgpack.encode(said)) < 2_000 for said in told if not isinstance(said, Started))
+        assert len(msgspec.json.encode(worker.health)) < 10_000
+
+    asyncio.run(work())
+    assert all(len(line) < 1_000 for line in caplog.messages)
 
 
 @pytest.mark.parametrize("ends", [False, True])

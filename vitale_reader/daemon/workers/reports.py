@@ -1,9 +1,14 @@
-"""Content of a driver's report: the reader that it is about, and the part that may be logged."""
+"""Content of a driver's report: its reader, the part that may be logged, the length of its texts."""
+
+from typing import TypeVar
+
+import msgspec
 
 from vitale_drivers.base import (
     CodeScanned,
     Failed,
     Health,
+    Log,
     Presented,
     PreviewPicture,
     Progress,
@@ -11,10 +16,31 @@ from vitale_drivers.base import (
     ReaderChanged,
     ReaderRemoved,
     Report,
+    WhoHolds,
 )
 from vitale_protocol.problems import Problem
 
-__all__ = ["reader_of", "told"]
+__all__ = ["LONGEST", "bounded", "reader_of", "told"]
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+#: Characters of a text of a driver: a name, a version, one sentence of what is wrong.
+LONGEST = 300
+
+
+def bounded(report: Report) -> Report:
+    """The report with every text cut to ``LONGEST``; lines of the log and paths have limits of their own."""
+    return report if isinstance(report, Log | WhoHolds) else _cut(report)
+
+
+def _cut(struct: S) -> S:
+    fields = {name: getattr(struct, name) for name in struct.__struct_fields__}
+    changed: dict[str, object] = {
+        name: value[:LONGEST] if isinstance(value, str) else _cut(value)
+        for name, value in fields.items()
+        if isinstance(value, str | msgspec.Struct)
+    }
+    return msgspec.structs.replace(struct, **changed)
 
 
 def reader_of(report: Report) -> str | None:

@@ -49,6 +49,7 @@ from vitale_reader.daemon.workers.heartbeat import Beat, Heartbeat
 from vitale_reader.daemon.workers.holders import HolderDesk
 from vitale_reader.daemon.workers.native_output import NativeOutput
 from vitale_reader.daemon.workers.offspring import Offspring
+from vitale_reader.daemon.workers.reports import LONGEST, bounded
 from vitale_reader.daemon.workers.transmissions import Transmissions
 from vitale_reader.daemon.workers.worker_limits import Restraint
 from vitale_reader.daemon.workers.worker_log import repeat
@@ -346,8 +347,8 @@ class Worker(msgspec.Struct):
                 await asyncio.sleep(min(wait, LONGEST_PAUSE))
         return ""
 
-    def _take(self, report: Report) -> None:
-        match report:
+    def _take(self, said: Report) -> None:
+        match report := bounded(said):
             case Pong(stuck=stuck):
                 if stuck and self._process is not None:
                     logger.error("%s is stuck in %s; killed", self.title, stuck)
@@ -375,14 +376,14 @@ class Worker(msgspec.Struct):
         """The driver is open; one for media that nobody could ask for is ended."""
         if unknown := sorted(frozenset(report.media) - MEDIA):
             self.state = "degraded"
-            self.problem = msgspec.structs.replace(UNKNOWN_MEDIUM, detail=", ".join(unknown))
+            self.problem = msgspec.structs.replace(UNKNOWN_MEDIUM, detail=", ".join(unknown)[:LONGEST])
             if self._process is not None:
                 self._process.kill()
             return
         if self._is_missed:
             logger.info("%s is back", self.title)
         self._is_missed = False
-        self.state, self.media, self.version = "ready", report.media, report.version
+        self.state, self.media, self.version = "ready", tuple(dict.fromkeys(report.media)), report.version
         self.problem = None
         self._answered()
         self.on_report(self.name, report)
