@@ -78,7 +78,7 @@ class Subscriptions:
                         pass  # nobody listens, or a code
 
     async def _outcomes(self, request: PresentationsSubscribe) -> AsyncGenerator[Heard | tuple[str, Claims], None]:
-        """What is heard of a subscription, with each token verified."""
+        """Events of a subscription, with each token verified."""
         async with contextlib.aclosing(self._renewed(partial(self._subscribe, request), self._unsubscribe)) as renewed:
             async for queue, again in renewed:
                 # A loss meanwhile: it is subscribed anew.
