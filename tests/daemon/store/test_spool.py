@@ -25,6 +25,7 @@ from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.inspection import inspect
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.migrate import survey
+from vitale_reader.daemon.store.row_seals import sealed
 from vitale_reader.daemon.store.spool import SpooledStore
 from vitale_reader.daemon.store.spool_replay import Bringing
 from vitale_reader.daemon.store.store import Need, Store
@@ -487,12 +488,13 @@ def test_a_fault_while_the_spool_is_brought_is_told_and_tried_again(
 
 def test_a_context_of_the_time_without_database_is_brought(tmp_path: Path) -> None:
     row = {"digest": "d", "client_id": "c", "notice_at": 1.0, "noticed": False, "ends_at": NOW, "sealed": b"s"}
+    row |= {"station": "s"}
 
     async def work(desk: Coordinator) -> None:
-        await desk.store.run(lambda connection: connection.execute(insert(contexts), row | {"station": "s"}))
+        await desk.store.run(lambda connection: connection.execute(insert(contexts), sealed(VAULT, contexts, row)))
         desk.site.gone = True
         await desk.store.run(lambda connection: connection.execute(delete(contexts)))
-        renewed = row | {"station": "s", "noticed": True}
+        renewed = sealed(VAULT, contexts, row | {"noticed": True})
         await desk.store.run(lambda connection: connection.execute(insert(contexts), renewed))
         await desk.back()
         found = await desk.store.run(lambda connection: connection.execute(select(contexts.c.noticed)).scalars().all())

@@ -23,7 +23,7 @@ import msgspec
 from sqlalchemy import Connection, delete, insert
 from sqlalchemy.exc import IntegrityError
 
-from vitale_protocol.errors import StoreUnavailable, VitaleError
+from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable, VitaleError
 from vitale_reader.daemon.database.database_errors import explained
 from vitale_reader.daemon.database.outage import OUTAGE, Outage
 from vitale_reader.daemon.store.migrate import survey
@@ -99,13 +99,8 @@ class SpooledStore:
         """
         await self._spool.open()
         self._away.set()
-        try:
-            await self._return()
-        except StoreUnavailable as error:
-            if error.variant == "store-newer":
-                raise
-            self._note(error)
-            await self._write_outage()
+        await self._try_to_return(starting=True)
+        await self._write_outage()
         self._task = asyncio.create_task(self._watch(), name="spool")
 
     async def close(self) -> None:
@@ -196,14 +191,22 @@ class SpooledStore:
             await self._write_outage()
             await asyncio.to_thread(self._note_end)
             await asyncio.sleep(RETRY)
-            try:
-                await self._return()
-            except StoreUnavailable as error:
-                self._note(error)
-            except (VitaleError, IntegrityError) as error:
-                logger.error("the spool cannot be brought to the database of the site: %s", error)
-            except Exception as error:  # an edge: what cannot be brought now must not end all trying
-                logger.error("the spool could not be brought to the site", exc_info=error)
+            await self._try_to_return()
+
+    async def _try_to_return(self, *, starting: bool = False) -> None:
+        """Returns to the database, or tells why not; a database that is not this station's ends its start."""
+        try:
+            await self._return()
+        except StoreUnavailable as error:
+            if starting and error.variant == "store-newer":
+                raise
+            self._note(error)
+        except (VitaleError, IntegrityError) as error:
+            if starting and isinstance(error, ConfigurationInvalid):
+                raise
+            logger.error("the spool cannot be brought to the database of the site: %s", error)
+        except Exception as error:  # an edge: what cannot be brought now must end neither a start nor all trying
+            logger.error("the spool could not be brought to the site", exc_info=error)
 
     async def _return(self) -> None:
         if not self.degraded:

@@ -5,6 +5,7 @@ in between it is brought again, without duplicates. Tokens and marks are known b
 are known by the number that the site has noted for this spool.
 
 - A string that was used here and elsewhere while nobody could know is told. The log and the audit trail both say so.
+- A row that was changed or damaged is told, and forgotten. It hinders nothing.
 - A token whose line the site has was kept there before: the answer was lost. It is not brought again, since its client
   may have acknowledged it at another desk. Therefore a token and its line are brought together.
 """
@@ -19,15 +20,15 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, Select, Table, bindparam, delete, insert, select, tuple_, update
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.store.audit_trail.chain import Chain
 from vitale_reader.daemon.store.audit_trail.entries import AuditEntry
 from vitale_reader.daemon.store.clock import time_of
-from vitale_reader.daemon.store.row_seals import holds, sealed
+from vitale_reader.daemon.store.row_seals import holds, name_of, sealed
 from vitale_reader.daemon.store.store import Store
-from vitale_reader.daemon.store.tables import audit, audit_heads, contexts, outbox, seen, site
+from vitale_reader.daemon.store.tables import ROWID, audit, audit_heads, contexts, outbox, seen, site
 
 __all__ = ["ACKNOWLEDGED", "Bringing", "Piece", "note_acknowledged", "spool_name"]
 
@@ -46,6 +47,9 @@ NOTED = 1_200.0
 #: Seconds between two words in the log about how far it has come.
 TOLD = 5.0
 
+#: What the name of a spool looks like.
+NAME = re.compile(r"[0-9a-f]{16}")
+
 #: What a token's id looks like; whatever else is acknowledged, no site holds it.
 JTI = re.compile(r"[0-9A-Za-z-]{1,36}")
 
@@ -59,17 +63,22 @@ Row = dict[str, Any]
 
 
 class Piece(msgspec.Struct, frozen=True, kw_only=True):
-    """Some of what is in the spool; ``acknowledged`` are names of notes, each with the client whose it is."""
+    """Some of what is in the spool; ``acknowledged`` are names of notes, each with the client whose it is.
+
+    Attributes:
+        damaged: by table, how many rows were forgotten instead of brought.
+    """
 
     seen: list[Row] = msgspec.field(default_factory=list[Row])
     outbox: list[Row] = msgspec.field(default_factory=list[Row])
     contexts: list[Row] = msgspec.field(default_factory=list[Row])
     lines: list[tuple[int, AuditEntry]] = msgspec.field(default_factory=list[tuple[int, AuditEntry]])
     acknowledged: list[tuple[str, str]] = msgspec.field(default_factory=list[tuple[str, str]])
+    damaged: dict[str, int] = msgspec.field(default_factory=dict[str, int])
 
     def __len__(self) -> int:
         rows = len(self.seen) + len(self.outbox) + len(self.contexts)
-        return rows + len(self.lines) + len(self.acknowledged)
+        return rows + len(self.lines) + len(self.acknowledged) + sum(self.damaged.values())
 
 
 class Bringing:
@@ -97,7 +106,9 @@ class Bringing:
             IntegrityError: another station wrote the same at the same moment; the next time it is seen.
         """
         name = await spool.run(spool_name)
-        piece = await spool.run(lambda connection: _take(connection, self._chain, self._most))
+        piece = await spool.run(lambda connection: _take(connection, self._chain, self._most, self._clock()))
+        for table, count in piece.damaged.items():
+            logger.error("%d rows of %s were changed or damaged in the spool: they are forgotten", count, table)
         if not piece:
             self._brought = 0
             return 0
@@ -145,27 +156,50 @@ def _jti_of(name: str) -> str:
 def spool_name(connection: Connection) -> str:
     """Identity of this spool, unlike that of one begun anew at the same station."""
     found = connection.execute(select(site.c.value).where(site.c.name == "spool")).scalar()
-    if found is None:
+    if not isinstance(found, str) or not NAME.fullmatch(found):
         found = secrets.token_hex(8)
+        connection.execute(delete(site).where(site.c.name == "spool"))
         connection.execute(insert(site), {"name": "spool", "value": found})
-    return str(found)
+    return found
 
 
-def _take(connection: Connection, chain: Chain, most: int) -> Piece:
-    def rows(table: Table) -> list[Row]:
-        return [dict(row) for row in connection.execute(select(table).limit(most)).mappings()]
+def _take(connection: Connection, chain: Chain, most: int, at: float) -> Piece:
+    damaged: dict[str, int] = {}
 
-    lines = chain.take(connection, most)
+    def rows(table: Table, query: Select[Any], is_whole: Callable[[Row], bool]) -> list[Row]:
+        found = [dict(row) for row in connection.execute(query.add_columns(ROWID).limit(most)).mappings()]
+        if wrong := {row["rowid"] for row in found if not is_whole(row)}:
+            connection.execute(delete(table).where(ROWID.in_(wrong)))
+            damaged[name_of(table)] = len(wrong)
+        return [
+            {column.name: row[column.name] for column in table.columns} for row in found if row["rowid"] not in wrong
+        ]
+
+    def sealed_rows(table: Table, query: Select[Any]) -> list[Row]:
+        return rows(table, query, lambda row: holds(chain.vault, table, row))
+
+    lines, damaged_lines = chain.take(connection, most, at=at)
     told = [entry.jti for _, entry in lines if entry.jti is not None]
-    tokens = select(outbox).where(outbox.c.jti.in_(told)) if lines else select(outbox).limit(most)
-    noted = select(site.c.name, site.c.value).where(site.c.name.startswith(ACKNOWLEDGED, autoescape=True)).limit(most)
+    tokens = select(outbox).where(outbox.c.jti.in_(told)) if lines else select(outbox)
+    if damaged_lines:
+        damaged[name_of(audit)] = damaged_lines
+    noted = select(site).where(site.c.name.startswith(ACKNOWLEDGED, autoescape=True))
     return Piece(
-        seen=rows(seen),
-        outbox=[dict(row) for row in connection.execute(tokens).mappings()],
-        contexts=rows(contexts),
+        seen=sealed_rows(seen, select(seen)),
+        outbox=sealed_rows(outbox, tokens),
+        contexts=sealed_rows(contexts, select(contexts)),
         lines=lines,
-        acknowledged=[(name, client) for name, client in connection.execute(noted)],
+        acknowledged=[(row["name"], row["value"]) for row in rows(site, noted, _is_note)],
+        damaged=damaged,
     )
+
+
+def _is_note(row: Row) -> bool:
+    """True if a row of ``site`` is what ``note_acknowledged`` wrote."""
+    name, client = row["name"], row["value"]
+    if not isinstance(name, str) or not isinstance(client, str):
+        return False
+    return bool(JTI.fullmatch(_jti_of(name))) and name == _note_name(_jti_of(name), client)
 
 
 def _write(connection: Connection, chain: Chain, piece: Piece, name: str, clock: Callable[[], float]) -> None:
@@ -283,7 +317,7 @@ def _forget(connection: Connection, chain: Chain, piece: Piece) -> None:
     for table, rows in ((seen, piece.seen), (outbox, piece.outbox), (contexts, piece.contexts)):
         for row in rows:
             # As it was taken: what was changed meanwhile is brought again.
-            unchanged = [table.c[name].is_not_distinct_from(value) for name, value in row.items()]
+            unchanged = [column == row[column.name] for column in (*table.primary_key.columns, table.c.seal)]
             connection.execute(delete(table).where(*unchanged))
     if piece.acknowledged:
         connection.execute(delete(site).where(site.c.name.in_([name for name, _ in piece.acknowledged])))

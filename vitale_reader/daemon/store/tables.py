@@ -32,6 +32,7 @@ __all__ = [
     "HIGHEST",
     "MEBIBYTE",
     "REVISION",
+    "ROWID",
     "SealedBytes",
     "audit",
     "audit_heads",
@@ -56,6 +57,9 @@ REVISION = "0005"
 
 #: A number that somebody else put above it is no reason to run out of them, of which PostgreSQL has 2³¹.
 HIGHEST = 2_000_000_000
+
+#: By this SQLite finds a row whatever somebody has put into it.
+ROWID = literal_column("rowid", Integer)
 
 #: A sealed value is a message of the wire at most.
 MEBIBYTE = 1_048_576

@@ -15,6 +15,7 @@ from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store.audit_trail import heads, retention
 from vitale_reader.daemon.store.audit_trail.entries import LOST, RESUMED, AuditEntry, link, number_of
 from vitale_reader.daemon.store.audit_trail.heads import ChainHead
+from vitale_reader.daemon.store.audit_trail.taken_lines import whole_lines
 from vitale_reader.daemon.store.audit_trail.verification import Verifier
 from vitale_reader.daemon.store.audit_trail.walk import Broken
 from vitale_reader.daemon.store.local_anchor import Anchor, Remembered
@@ -30,7 +31,14 @@ BELIEVED = 3
 # Statements are constants: to build one anew costs more than to run it.
 _APPEND = insert(audit)
 _TAKE = (
-    select(audit).where(audit.c.station == bindparam("of_station")).order_by(audit.c.number).limit(bindparam("most"))
+    select(audit)
+    .where(
+        (audit.c.station == bindparam("of_station"))
+        | audit.c.station.is_(None)
+        | audit.c.station.not_in(select(audit_heads.c.station))
+    )
+    .order_by(audit.c.number)
+    .limit(bindparam("most"))
 )
 
 #: Under this name a connection knows in which transaction the head was read first: what is read then is committed.
@@ -163,18 +171,39 @@ class Chain:
         self._append(connection, head, entry)
         return breaks.first
 
-    def take(self, connection: Connection, most: int) -> list[tuple[int, AuditEntry]]:
-        """The first rows of this station's chain, with their numbers, to be moved to another store."""
+    def take(self, connection: Connection, most: int, *, at: float) -> tuple[list[tuple[int, AuditEntry]], int]:
+        """Takes the first rows of this station's chain, with their numbers, to be moved to another store.
+
+        Rows and heads that were changed or damaged are forgotten. The log and the trail both say so.
+
+        Args:
+            connection: the transaction.
+            most: rows that are looked at.
+            at: now, epoch seconds.
+
+        Returns:
+            The rows, and how many others were forgotten.
+        """
+        forged = heads.forget_forged(connection, self.vault)
+        row = heads.locked_row(connection, self.station)
+        head = None if row is None else heads.head_of(row)
         rows = connection.execute(_TAKE, {"of_station": self.station, "most": most}).mappings().all()
-        return [
-            (row["number"], AuditEntry(**{name: row[name] for name in AuditEntry.__struct_fields__})) for row in rows
-        ]
+        whole, damaged = whole_lines(self.vault, self.station, head, rows)
+        if forged or damaged or (rows and head is None):
+            connection.execute(delete(audit).where(audit.c.id.in_(damaged)))
+            memory = self._memory(connection)
+            self._lost(connection, head, None if memory is None else memory.anchor, at)
+        return whole, forged + len(damaged)
 
     def drop(self, connection: Connection, last: int) -> None:
         """Forgets the rows up to a number, which are in another store now."""
         row = heads.locked_row(connection, self.station)
         mac = self.verifier.mac(connection, last)
-        if row is not None and mac is not None:
+        if row is None or mac is None or not heads.genuine(self.vault, row):
+            return  # since they were taken: the next time it is seen
+        if last < row["first"]:  # they stood before what was lost
+            retention.forget(connection, self.station, last)
+        else:
             retention.drop(connection, self.vault, heads.head_of(row), last=last, mac=mac)
 
     def anchor(self, connection: Connection) -> Anchor | None:

@@ -4,13 +4,24 @@ from typing import Any
 
 import msgspec
 from msgspec.structs import asdict, astuple, replace
-from sqlalchemy import Connection, RowMapping, bindparam, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, select, update
 
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store.audit_trail.entries import start
-from vitale_reader.daemon.store.tables import HIGHEST, audit, audit_heads
+from vitale_reader.daemon.store.tables import HIGHEST, ROWID, audit, audit_heads
 
-__all__ = ["ChainHead", "first_head", "genuine", "head_of", "last_number", "locked_row", "move", "put", "row_of"]
+__all__ = [
+    "ChainHead",
+    "first_head",
+    "forget_forged",
+    "genuine",
+    "head_of",
+    "last_number",
+    "locked_row",
+    "move",
+    "put",
+    "row_of",
+]
 
 # Statements are constants: to build one anew costs more than to run it.
 _FIND = select(audit_heads).where(audit_heads.c.station == bindparam("of_station"))
@@ -78,6 +89,14 @@ def genuine(vault: Vault, row: RowMapping | None) -> bool:
     if not all(isinstance(value, kind) for value, kind in zip(astuple(head), kinds, strict=True)):
         return False
     return bool(head.seal(vault) == row["seal"])
+
+
+def forget_forged(connection: Connection, vault: Vault) -> int:
+    """Forgets the heads of a SQLite file that do not bear their seals; how many there were."""
+    rows = connection.execute(select(audit_heads, ROWID)).mappings().all()
+    forged = [row["rowid"] for row in rows if not genuine(vault, row)]
+    connection.execute(delete(audit_heads).where(ROWID.in_(forged)))
+    return len(forged)
 
 
 def put(connection: Connection, vault: Vault, head: ChainHead) -> None:

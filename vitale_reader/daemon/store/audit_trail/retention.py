@@ -7,7 +7,7 @@ from vitale_reader.daemon.store.audit_trail.heads import ChainHead, genuine, hea
 from vitale_reader.daemon.store.audit_trail.walk import Walk, pieces
 from vitale_reader.daemon.store.tables import audit, audit_heads
 
-__all__ = ["drop", "purge"]
+__all__ = ["drop", "forget", "purge"]
 
 #: Rows that are forgotten in one transaction.
 MOST_FORGOTTEN = 1_000
@@ -36,9 +36,14 @@ def drop(connection: Connection, vault: Vault, head: ChainHead, *, last: int, ma
         last: that number.
         mac: the hash of its row.
     """
-    count = connection.execute(_DROP, {"of_station": head.station, "up_to": last}).rowcount
+    count = forget(connection, head.station, last)
     move(connection, vault, head, first=last + 1, before=mac)
     return count
+
+
+def forget(connection: Connection, station: str, last: int) -> int:
+    """Forgets the rows of a station up to a number, and leaves its head; how many there were."""
+    return connection.execute(_DROP, {"of_station": station, "up_to": last}).rowcount
 
 
 def _purge(connection: Connection, vault: Vault, station: str, before: float) -> int:
