@@ -35,7 +35,7 @@ import msgspec
 
 from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_protocol.errors import MediumUnsupported
-from vitale_protocol.events import CodeOutline, Gs1, LeaseWhy, Reader, Step
+from vitale_protocol.events import CodeOutline, Gs1, LeaseWhy, Reader, ReaderId, Step
 from vitale_protocol.privacy import concealed
 from vitale_protocol.problems import Problem
 
@@ -83,6 +83,9 @@ Options = Mapping[str, object]
 
 # What is no number, or without end, is no time: in JSON it would be null, and a token with it not one of ours.
 Moment: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=253_402_300_799)]  # the last second of the year 9999
+# As long as the columns of the store in which they are kept.
+PresentationId: TypeAlias = Annotated[str, msgspec.Meta(max_length=36, pattern=r"^[0-9A-Za-z-]+(?![\s\S])")]
+MediumName: TypeAlias = Annotated[str, msgspec.Meta(max_length=30, pattern=r"^[0-9A-Za-z-]+(?![\s\S])")]
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 
 
@@ -224,7 +227,7 @@ class ReaderChanged(Message, tag="reader_changed"):
 class ReaderRemoved(Message, tag="reader_removed"):
     """Report that a reader was unplugged."""
 
-    reader: str
+    reader: ReaderId
 
 
 class Progress(Message, tag="progress"):
@@ -237,7 +240,7 @@ class Progress(Message, tag="progress"):
         medium: the medium that the step is about, where its message is another one for it.
     """
 
-    reader: str
+    reader: ReaderId
     step: Step
     problem: Problem | None = None
     medium: str = ""
@@ -259,9 +262,9 @@ class Presented(Message, tag="presented"):
 
     __repr__ = concealed
 
-    id: str
-    medium: str
-    reader: str
+    id: PresentationId
+    medium: MediumName
+    reader: ReaderId
     at: Moment
     evidence: dict[str, bytes]
     simulated: bool
@@ -283,7 +286,7 @@ class CodeScanned(Message, tag="code_scanned"):
 
     __repr__ = concealed
 
-    reader: str
+    reader: ReaderId
     data: bytes
     symbology: str = ""
     gs1: Gs1 | None = None
@@ -294,7 +297,7 @@ class CodeScanned(Message, tag="code_scanned"):
 class Failed(Message, tag="failed"):
     """A presentation that gave no reading, and why."""
 
-    reader: str
+    reader: ReaderId
     problem: Problem
 
 
@@ -332,7 +335,7 @@ class PreviewPicture(Message, tag="preview_frame"):
 
     __repr__ = concealed
 
-    reader: str
+    reader: ReaderId
     at: Moment
     jpeg: bytes
     codes: tuple[CodeOutline, ...] = ()

@@ -27,6 +27,7 @@ __all__ = [
     "PreviewFrame",
     "Reader",
     "ReaderEvent",
+    "ReaderId",
     "ReaderState",
     "ReaderStation",
     "SimulatorAct",
@@ -59,6 +60,11 @@ PlainName = Annotated[
     ),
 ]
 
+# A line of the audit trail has it, which takes so many characters, and PostgreSQL none that is NUL.
+ReaderId = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\u0000-\u001f\u007f-\u009f]+(?![\s\S])")
+]
+
 
 class ReaderStation(msgspec.Struct, frozen=True, kw_only=True):
     """The station of a site at which a reader is; ``id`` is that in the ``iss`` of its tokens."""
@@ -75,7 +81,7 @@ class Reader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reader or its medium cannot be used. ``station`` names the station, unless it is the one that was asked.
     """
 
-    id: str
+    id: ReaderId
     name: str
     driver: str
     media: tuple[str, ...]

@@ -11,7 +11,7 @@ import msgspec
 
 from vitale_protocol.claims import Claims
 from vitale_protocol.diagnosis.findings import Finding
-from vitale_protocol.events import DeskState, DriverHealth, PlainName, Reader, SimulatorPlace
+from vitale_protocol.events import DeskState, DriverHealth, PlainName, Reader, ReaderId, SimulatorPlace
 from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Medium, Origin, Proof, Record
 from vitale_protocol.signing import PublicJwk
@@ -169,7 +169,6 @@ Jws = Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)]
 Nonce = Annotated[str, msgspec.Meta(min_length=22, max_length=128, pattern=r"^[A-Za-z0-9_-]+(?![\s\S])")]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 
-ReaderId = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Identifiant = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 # 65 536 bytes: hashes and the summary of an invoice have a few thousand.
 Base64 = Annotated[str, msgspec.Meta(min_length=4, max_length=87_384, pattern=r"^[A-Za-z0-9+/]+={0,2}(?![\s\S])")]

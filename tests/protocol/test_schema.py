@@ -188,3 +188,10 @@ def test_every_reference_leads_somewhere() -> None:
 def test_descriptions_have_no_indentation() -> None:
     """They come from docstrings, which Python 3.13 strips and earlier versions do not."""
     assert b"\\n    " not in b"".join(schemas.documents().values())
+
+
+@pytest.mark.parametrize("params", ["PreviewStart", "PreviewStop", "LeaseAcquire"])
+@pytest.mark.parametrize("name", ["", "a\0b", "a\n", "x" * 201])
+def test_no_call_names_a_reader_that_no_store_keeps(params: str, name: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match=r"\$\.reader"):
+        msgspec.convert({"reader": name}, getattr(methods, params))

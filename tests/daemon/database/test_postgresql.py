@@ -11,7 +11,7 @@ from unittest.mock import Mock
 import psycopg
 import pytest
 from psycopg.errors import ProtocolViolation
-from sqlalchemy import make_url, text
+from sqlalchemy import String, make_url, text, update
 from sqlalchemy.exc import OperationalError
 
 from tests.daemon.patience import PATIENCE
@@ -27,6 +27,7 @@ from vitale_reader.daemon.database.target import Target
 from vitale_reader.daemon.database.thread_pool import Job
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store.store import Store
+from vitale_reader.daemon.store.tables import metadata
 
 pytestmark = [pytest.mark.posix, pytest.mark.usefixtures("patient")]
 
@@ -41,6 +42,24 @@ def until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < end
         pause.wait(0.05)
+
+
+def test_a_text_that_the_database_cannot_keep_is_no_outage(site_database: str) -> None:
+    """Of each column that is a text: one with a NUL, which psycopg refuses in the place of the server."""
+
+    async def main() -> None:
+        store = Store(site_database)
+        await store.open()
+        texts = [column for table in metadata.tables.values() for column in table.c if isinstance(column.type, String)]
+        assert texts
+        for column in texts:
+            statement = update(column.table).values({column.name: "a\0b"})
+            with pytest.raises(StoreUnavailable) as refused:
+                await store.run(lambda connection, statement=statement: connection.execute(statement))  # type: ignore[misc]  # bound at once
+            assert ("database-refuses", False) == (refused.value.variant, store.away), column
+        await store.close()
+
+    asyncio.run(main())
 
 
 def test_a_connection_that_comes_after_its_pool_was_given_up_is_closed(

@@ -1,6 +1,7 @@
 """The codec of the pipe: any cut of the stream gives the same messages; anything else is refused."""
 
 import itertools
+from typing import get_args, get_type_hints
 
 import msgspec
 import pytest
@@ -74,6 +75,28 @@ def test_a_time_that_is_none_is_refused(number: float) -> None:
     for report in reports:
         with pytest.raises(StreamError):
             Decoder[Report](Report).receive(encode(report))
+
+
+KEPT = {("Presented", "id"): 36, ("Presented", "medium"): 30, ("Reader", "id"): 200}
+
+
+@pytest.mark.parametrize("value", ["", "a\0b", "a\n", "\x9b", None], ids=["empty", "nul", "line", "control", "long"])
+def test_a_name_that_no_store_keeps_is_refused(value: str | None) -> None:
+    """Of each report: the reader that it speaks of, and what a token is kept under."""
+    kinds: tuple[type[msgspec.Struct], ...] = (*get_args(Report), Reader)
+    of_readers = {(kind.__name__, "reader"): 200 for kind in kinds if get_type_hints(kind).get("reader") is str}
+    assert {"Presented", "Failed", "Progress", "ReaderRemoved", "CodeScanned"} <= {kind for kind, _ in of_readers}
+    for (kind, field), most in (of_readers | KEPT).items():
+        hint = get_type_hints(next(each for each in kinds if each.__name__ == kind), include_extras=True)[field]
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert("x" * (most + 1) if value is None else value, hint)
+        assert "x" * most == msgspec.convert("x" * most, hint)
+
+
+def test_a_presentation_of_a_reader_without_such_a_name_is_refused() -> None:
+    presented = Presented(id="u", medium="vitale-card", reader="a\0b", at=1.0, evidence={}, simulated=True)
+    with pytest.raises(StreamError):
+        Decoder[Report](Report).receive(encode(presented))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import re
 import sqlite3
 from typing import Literal
 
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from vitale_protocol.catalogue import text
 from vitale_protocol.errors import StoreUnavailable
@@ -53,6 +53,9 @@ Variant = Literal[
 
 #: SQLSTATE of our own, in a class that PostgreSQL leaves to others: the site is restored or rekeyed.
 RESERVED = "VR001"
+
+#: SQLSTATE of what psycopg refuses in the server's place: a NUL in a text.
+DATA_EXCEPTION = "22000"
 
 #: By SQLSTATE, the longest that fits: a class has two characters.
 VARIANTS: dict[str, Variant] = {
@@ -169,4 +172,5 @@ def _named(variant: str) -> str:
 
 
 def _sqlstate(error: SQLAlchemyError) -> str | None:
-    return getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
+    state: str | None = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
+    return DATA_EXCEPTION if state is None and isinstance(error, DataError) else state
