@@ -3,6 +3,7 @@
 import errno
 import importlib
 import logging
+import re
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -191,7 +192,8 @@ def _serial_id(path: str) -> str:
     """
     for port in PortList().usb():
         if port.device == path and port.serial_number:
-            return f"nfc:{port.vid:04x}:{port.pid:04x}:{port.serial_number}"
+            number = re.sub(r"[^\w.+-]", "_", port.serial_number)[:64]
+            return f"nfc:{port.vid:04x}:{port.pid:04x}:{number}"
     return f"nfc:{path}"
 
 

@@ -165,14 +165,21 @@ def test_a_reader_plugged_again_into_the_same_socket_keeps_its_id(monkeypatch: p
     assert len(ids) == 1
 
 
-def test_a_serial_adapter_is_called_by_its_serial_number(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [("A50285BI", "A50285BI"), ("A5\0\n", "A5__"), ("A" * 126, "A" * 64)],
+    ids=["plain", "controls", "long"],
+)
+def test_a_serial_adapter_is_called_by_its_serial_number(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: str, name: str
+) -> None:
     class Port:
-        device, vid, pid, serial_number = str(tmp_path), 0x0403, 0x6001, "A50285BI"
+        device, vid, pid, serial_number = str(tmp_path), 0x0403, 0x6001, number
         location, product = "1-2", "FT232R"
 
     monkeypatch.setattr("vitale_drivers.readers.serial_ports.list_ports.comports", lambda: [Port()])
     (place,) = NfcpyBus(nobody).places(NfcAddress("serial", str(tmp_path)))
-    assert place.id == "nfc:0403:6001:A50285BI"
+    assert place.id == f"nfc:0403:6001:{name}"
 
 
 @pytest.mark.posix
