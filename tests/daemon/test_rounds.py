@@ -54,7 +54,10 @@ def cleaning(rounds: Rounds, patch: pytest.MonkeyPatch) -> Work:
 
 
 def expiring_contexts(rounds: Rounds, patch: pytest.MonkeyPatch) -> Work:
-    patch.setattr(Contexts, "_until_next", lambda _: 0.0)
+    def at_once(_: Contexts) -> float:
+        return 0.0
+
+    patch.setattr(Contexts, "_until_next", at_once)
     patch.setattr(Contexts, "_attend", rounds.take)
     return Contexts(NOBODY, NOBODY, NOBODY, station="s", mode="simulated", notify=NOBODY, clock=NOBODY).watch()
 
@@ -97,7 +100,7 @@ def audit_lines(rounds: Rounds, _: pytest.MonkeyPatch) -> Work:
 
 def drivers(rounds: Rounds, patch: pytest.MonkeyPatch) -> Work:
     patch.setattr(Worker, "_live_in", rounds.take)
-    return Worker("fake", {}, on_report=NOBODY, on_end=lambda *_: None, beat=Beat(backoff=(0.0,))).run()
+    return Worker("fake", {}, on_report=NOBODY, on_end=lambda _driver, _problem: None, beat=Beat(backoff=(0.0,))).run()
 
 
 @pytest.mark.parametrize(

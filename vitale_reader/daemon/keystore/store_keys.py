@@ -64,13 +64,14 @@ class Vault(msgspec.Struct, frozen=True, kw_only=True):
         nonce = secrets.token_bytes(NONCE_BYTES)
         return nonce + AESGCM(self.sealing).encrypt(nonce, plain, bound_to.encode())
 
-    def unseal(self, sealed: bytes, bound_to: str) -> bytes:
+    def unseal(self, sealed: bytes | None, bound_to: str) -> bytes:
         """Decrypts what ``seal`` made.
 
         Raises:
             cryptography.exceptions.InvalidTag: made with another key, bound to something else, or damaged.
         """
-        if len(sealed) <= NONCE_BYTES:
+        # Whoever may alter the tables may leave out what is sealed, or put something else there.
+        if not isinstance(sealed, bytes) or len(sealed) <= NONCE_BYTES:
             raise InvalidTag
         return AESGCM(self.sealing).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound_to.encode())
 

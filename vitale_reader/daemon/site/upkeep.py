@@ -96,12 +96,12 @@ def site_state(connection: Connection, vault: Vault, remembered: Remembered) -> 
     now = float(connection.execute(select(NOW)).scalar_one())
     offset = ahead_of(now, before, time.time())
     names = {row["station"]: row["name"] for row in SealedTable(stations, vault, remembered).read(connection).rows}
-    query = select(site_desks, (NOW - site_desks.c.beat_at).label("seen"))
+    query = select(site_desks, (NOW - site_desks.c.beat_at).label("seen")).where(site_desks.c.station.is_not(None))
     told = {row["station"]: row for row in connection.execute(query).mappings()}
     ends = connection.execute(select(audit_heads.c.station, audit_heads.c.last)).mappings()
     last = {row["station"]: row["last"] for row in ends}
     desks = tuple(
-        _state(vault, station, names.get(station, ""), told.get(station), last.get(station, 0))
+        _state(vault, station, names.get(station, ""), told.get(station), last.get(station) or 0)
         for station in sorted({*names, *told})
     )
     return SiteState(clock_offset=round(offset, 3), desks=desks, removed=barred(connection, vault))
@@ -131,7 +131,7 @@ def remove_station(connection: Connection, vault: Vault, remembered: Remembered,
 
 def _state(vault: Vault, station: str, name: str, row: RowMapping | None, last: int) -> SiteDeskState:
     """One desk; what a row says that nobody of the site wrote is left out."""
-    seen = inf if row is None else round(float(row["seen"]), 1)
+    seen = inf if row is None or row["seen"] is None else round(float(row["seen"]), 1)
     if row is None or not isfinite(seen):
         return SiteDeskState(station=station, name=name, last_row=last)
     try:

@@ -141,7 +141,7 @@ class RequestRows:
         return RequestRow(
             id=name,
             asked_by=asked_by,
-            left=float(left),
+            left=_left(left),
             taken_by=taken_by,
             answered=answered,
             answer=None,
@@ -232,7 +232,7 @@ class RequestRows:
             RequestRow(
                 id=name,
                 asked_by=asked_by,
-                left=float(left),
+                left=_left(left),
                 taken_by=taken_by,
                 answered=answered,
                 answer=answers.get(name),
@@ -247,7 +247,7 @@ class RequestRows:
             .where(site_steps.c.request.in_(list(asked)))
             .returning(site_steps.c.id, site_steps.c.request, site_steps.c.sealed)
         )
-        rows = sorted(connection.execute(statement).all(), key=lambda row: row[0])
+        rows = sorted(connection.execute(statement).all(), key=lambda row: row[0] or 0)
         opened = ((request, self._seals.opened(sealed, f"step:{request}", StepTold)) for _, request, sealed in rows)
         return tuple((request, step) for request, step in opened if step is not None)
 
@@ -267,3 +267,8 @@ class RequestRows:
             return int(connection.execute(statement, dict(values)).scalar_one())
 
         return await self._store.run(work, needs="site", single=True)
+
+
+def _left(seconds: Any) -> float:
+    """Seconds until the end of a request; one without an end, which none of the desks wrote, is over."""
+    return 0.0 if seconds is None else float(seconds)

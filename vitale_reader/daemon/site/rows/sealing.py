@@ -29,7 +29,7 @@ class RowSeals:
         """A message, sealed for its row alone."""
         return self._vault.seal(msgspec.json.encode(message), bound_to)
 
-    def opened(self, sealed: bytes, bound_to: str, kind: type[T]) -> T | None:
+    def opened(self, sealed: bytes | None, bound_to: str, kind: type[T]) -> T | None:
         """The message in a row; None where no desk of this site wrote it there."""
         try:
             return decode_document(self._vault.unseal(sealed, bound_to), kind)
