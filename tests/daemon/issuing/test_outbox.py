@@ -1,6 +1,7 @@
 """Tokens are kept sealed until acknowledged or expired, and once only; the store survives what it should."""
 
 import asyncio
+import itertools
 import sqlite3
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -9,11 +10,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import StoreUnavailable
-from vitale_protocol.methods import OutboxToken
+from vitale_protocol.methods import OutboxList, OutboxToken
 from vitale_reader.daemon.issuing import outbox as outbox_module
 from vitale_reader.daemon.issuing.outbox import (
     _LIST,  # pyright: ignore[reportPrivateUsage]  # its plan is looked at
@@ -202,7 +203,7 @@ INSTRUCTIONS = 1_000
 
 
 def values_of(client_id: str, after_exp: int, after_jti: str) -> dict[str, Any]:
-    return {"of_client": client_id, "after_exp": after_exp, "after_jti": after_jti, "most": 10}
+    return {"of_client": client_id, "after_exp": after_exp, "after_jti": after_jti, "skipped": 0, "most": 10}
 
 
 def plan_of(connection: Connection, statement: Any, values: dict[str, Any]) -> str:
@@ -373,6 +374,58 @@ def test_a_damaged_row_costs_that_row_only(world: World, column: str, caplog: py
     run(work)
     if column != "client_id":  # that client has no tokens, and is not asked for
         assert caplog.text.count("it is refused") == 1
+
+
+#: What may stand in the place of a token's name or end in a file of SQLite, as an expression of its own.
+DAMAGES = [
+    f"{column} = {value}"
+    for column, value in itertools.product(
+        ("jti", "exp"),
+        ("CAST(x'3030303030303032ff' AS TEXT)", "x'30'", "'!'", "'~é'", "printf('%.300c', 'z')", "1e300", "-1", "5.5"),
+    )
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("limit", [1, 2, PAGE])
+def test_a_damaged_name_or_end_hides_no_token_from_whoever_reads_page_by_page(
+    world: World, damage: str, limit: int
+) -> None:
+    kept = [token(number) for number in range(6)]
+
+    async def work() -> None:
+        async with world.open() as (outbox, store):
+            for number, one in enumerate(kept):
+                await outbox.put(one, client_id="c", presentation=f"p{number}", entry=ENTRY)
+            statement = text(f"UPDATE outbox SET {damage} WHERE jti = :jti")  # noqa: S608  no input
+            await store.run(lambda connection: connection.execute(statement, {"jti": kept[2].jti}))
+            found: list[OutboxToken] = []
+            asked = OutboxList(limit=limit)
+            for _ in kept:
+                tokens, more = await outbox.page("c", after=asked.after, limit=asked.limit)
+                found += tokens
+                if more is None:
+                    break
+                asked = msgspec.convert({"after": more, "limit": limit}, OutboxList)
+            assert [one for one in kept if one != kept[2]] == found
+
+    run(work)
+
+
+def test_a_page_is_of_tokens_and_not_of_damaged_rows(world: World) -> None:
+    async def work() -> None:
+        async with world.open() as (outbox, store):
+            for number in range(6):
+                await outbox.put(token(number), client_id="c", presentation=f"p{number}", entry=ENTRY)
+            damaged = outbox_table.c.jti.in_([token(number).jti for number in range(4)])
+            await store.run(
+                lambda connection: connection.execute(update(outbox_table).where(damaged).values(seal=b"x"))
+            )
+            tokens, more = await outbox.page("c", limit=1)
+            assert ((token(4),), f"{token(4).exp}~{token(4).jti}") == (tokens, more)
+            assert ((token(5),), None) == await outbox.page("c", after=more, limit=1)
+
+    run(work)
 
 
 def test_a_token_that_was_given_to_another_client_in_the_store_is_refused(world: World) -> None:

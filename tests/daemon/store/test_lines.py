@@ -516,7 +516,7 @@ def fill_backlogs(database: str, postgres: PostgresServer) -> None:
 
 
 def page_of(client: str, after_exp: int, after_jti: str) -> dict[str, Any]:
-    return {"of_client": client, "after_exp": after_exp, "after_jti": after_jti, "most": 101}
+    return {"of_client": client, "after_exp": after_exp, "after_jti": after_jti, "skipped": 0, "most": 101}
 
 
 @PATIENT

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from sqlalchemy import Connection, Integer, RowMapping, bindparam, delete, select, tuple_
@@ -50,9 +51,24 @@ _LIST = (
     # As the index has them: a page costs what it holds, and not what the outbox holds.
     .order_by(outbox.c.exp, outbox.c.jti)
     .limit(bindparam("most"))
+    .offset(bindparam("skipped"))
 )
 _ACKNOWLEDGE = delete(outbox).where(_OF_CLIENT, outbox.c.jti.in_(bindparam("jtis", expanding=True)))
 _PURGE = of_ended(outbox.c.exp)
+
+
+class _Place(NamedTuple):
+    """A place in the order of the rows: behind a row, and behind so many more whose own place cannot be told."""
+
+    exp: int
+    jti: str
+    skipped: int = 0
+
+    def after(self, row: RowMapping) -> "_Place":
+        """The place behind the next row; a damaged value does not compare as it is stored."""
+        if isinstance(row["exp"], int) and isinstance(row["jti"], str):
+            return _Place(row["exp"], row["jti"])
+        return self._replace(skipped=self.skipped + 1)
 
 
 class Outbox:
@@ -115,7 +131,7 @@ class Outbox:
         Args:
             client_id: whose they are.
             after: where the page before ended, as it was told then.
-            limit: how many at most; no more than ``MOST_LISTED`` bytes in any case.
+            limit: how many at most, whatever is damaged between them; no more than ``MOST_LISTED`` bytes in any case.
 
         Returns:
             The tokens, and where the next page begins; None where there is none.
@@ -125,30 +141,35 @@ class Outbox:
         """
         exp, _, jti = (after or "0~").partition("~")
         soonest = int(self._clock.now()) + 1
-        begins = (int(exp), jti) if int(exp) >= soonest else (soonest, "")
+        place = _Place(int(exp), jti) if int(exp) >= soonest else _Place(soonest, "")
         tokens: list[OutboxToken] = []
-        listed, size = 0, 0
+        size = 0
         while True:
             await give_way()
-            most = min(TRIP, limit - listed)
-            rows = await self._rows(client_id, begins, most + 1)
+            most = min(TRIP, limit - len(tokens))
+            rows = await self._rows(client_id, place, most + 1)
             for number, row in enumerate(rows[:most]):
                 if number and number % SLICE == 0:
                     await give_way()
                 if (token := self._opened(row)) is not None:
                     size += len(row["sealed"])
                     if size > MOST_LISTED:
-                        return tuple(tokens), f"{begins[0]}~{begins[1]}" if listed else None
+                        return tuple(tokens), _end(tokens)
                     tokens.append(token)
-                listed += 1
-                begins = (row["exp"], row["jti"])
+                place = place.after(row)
             if len(rows) <= most:
                 return tuple(tokens), None
-            if listed >= limit:
-                return tuple(tokens), f"{begins[0]}~{begins[1]}"
+            if len(tokens) >= limit:
+                return tuple(tokens), _end(tokens)
 
-    async def _rows(self, client_id: str, begins: tuple[int, str], most: int) -> Sequence[RowMapping]:
-        values = {"of_client": client_id, "after_exp": begins[0], "after_jti": begins[1], "most": most}
+    async def _rows(self, client_id: str, place: _Place, most: int) -> Sequence[RowMapping]:
+        values = {
+            "of_client": client_id,
+            "after_exp": place.exp,
+            "after_jti": place.jti,
+            "skipped": place.skipped,
+            "most": most,
+        }
         return await self._store.run(lambda connection: connection.execute(_LIST, values).mappings().all(), single=True)
 
     async def list(self, client_id: str) -> tuple[OutboxToken, ...]:
@@ -202,6 +223,11 @@ class Outbox:
         if self._refused.is_due(row["jti"]):
             logger.error("token %s of the outbox was changed or damaged in the store: it is refused", row["jti"])
         return None
+
+
+def _end(tokens: Sequence[OutboxToken]) -> str | None:
+    """Where a page ends, as whoever asks for the next one is told: at a token, never at a damaged row."""
+    return f"{tokens[-1].exp}~{tokens[-1].jti}" if tokens else None
 
 
 def _trips(jtis: Sequence[str]) -> Iterator[Sequence[str]]:
