@@ -8,6 +8,7 @@ import msgspec.inspect as mi
 from docs.generator.markdown import GENERATED, anchor, default, members, prose, sentence, table, type_in_words
 from docs.generator.meanings import meaning
 from docs.generator.samples import exchange, notification
+from vitale_drivers.host.pipe import MAX_SHORT, PROBLEM_DEPTH
 from vitale_protocol import tokens
 from vitale_protocol.claims import Claims, ContextClaim, Evidence, ReaderClaim
 from vitale_protocol.events import EVENTS
@@ -169,6 +170,8 @@ These are fixed:
 | reports of one driver | {REPORTS.each_second:.0f} a second, {REPORTS.burst:.0f} at once; beyond that they wait |
 | log lines of one driver | {LINES.each_second:.0f} a second, {LINES.burst:.0f} at once; how many are left out is told |
 | a text of a driver: a name, its version, what is wrong | {LONGEST} characters; it is cut |
+| a report of a driver, but for what it read, sees, exchanged or logs | {MAX_SHORT} bytes, or its process ends |
+| nesting of a problem that a driver reports | {PROBLEM_DEPTH} levels, or its process ends |
 | lines of one kind in the audit trail | {MOST_LINES} a minute; beyond that their number, as `OUTCOME*NUMBER` |
 | kinds of lines of one client in the audit trail | {MOST_KINDS} a minute; beyond that without reader and medium |
 

@@ -35,7 +35,7 @@ import msgspec
 
 from vitale_protocol.diagnosis.check_results import CheckResult
 from vitale_protocol.errors import MediumUnsupported
-from vitale_protocol.events import CodeOutline, Gs1, LeaseWhy, Reader, ReaderId, Step
+from vitale_protocol.events import Gs1, LeaseWhy, Reader, ReaderId, Step
 from vitale_protocol.privacy import concealed
 from vitale_protocol.problems import Problem
 
@@ -87,6 +87,10 @@ Moment: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=253_402_300_799)]  # 
 PresentationId: TypeAlias = Annotated[str, msgspec.Meta(max_length=36, pattern=r"^[0-9A-Za-z-]+(?![\s\S])")]
 MediumName: TypeAlias = Annotated[str, msgspec.Meta(max_length=30, pattern=r"^[0-9A-Za-z-]+(?![\s\S])")]
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+# A corner may lie outside of the picture; in JSON, a thousand outlines and a picture fit into one message.
+Share: TypeAlias = Annotated[float, msgspec.Meta(ge=-1e3, le=1e3)]
+Corner: TypeAlias = tuple[Share, Share]
+Outlines: TypeAlias = Annotated[tuple[tuple[Corner, Corner, Corner, Corner], ...], msgspec.Meta(max_length=1_000)]
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
@@ -338,7 +342,7 @@ class PreviewPicture(Message, tag="preview_frame"):
     reader: ReaderId
     at: Moment
     jpeg: bytes
-    codes: tuple[CodeOutline, ...] = ()
+    codes: Outlines = ()
 
 
 class Health(Message, tag="health"):

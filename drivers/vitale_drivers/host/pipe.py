@@ -9,16 +9,26 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from vitale_drivers.base import Command, Report
-from vitale_protocol.errors import LocalError
+from vitale_drivers.base import Command, Log, Presented, PreviewPicture, Report, Transmitted
+from vitale_protocol.errors import LimitExceeded, LocalError
 from vitale_protocol.problems import Problem
+from vitale_protocol.session import jsonrpc
 
 __all__ = ["MAX_MESSAGE", "Decoder", "StreamError", "encode"]
 
 MAX_MESSAGE = 1 << 20
 """Bytes: what the wire to the clients allows for one message, so nothing that could be passed on is refused here."""
 
+MAX_SHORT = 16_384
+"""Bytes of a report of names, numbers and a problem, and of a problem in JSON. A code has 4 096 bytes."""
+
+PROBLEM_DEPTH = 8
+"""Levels of a problem, its own braces counted: within an answer it is well below the 32 of a message."""
+
 HEADER = 4
+
+#: Reports that carry what was read, seen or logged; commands come from the daemon.
+LONG = Command | Log | Presented | PreviewPicture | Transmitted
 
 M = TypeVar("M")
 
@@ -84,10 +94,18 @@ class Decoder(Generic[M]):
     def _decode(self, body: bytes) -> M:
         try:
             message = self._decoder.decode(body)
+            _check_size(b"" if isinstance(message, LONG) else body)
             problem: Problem | None = getattr(message, "problem", None)
             if problem is not None:
                 # Clients are told of it in JSON, which has not all that MessagePack has.
-                msgspec.json.encode(problem)
+                told = msgspec.json.encode(problem)
+                _check_size(told)
+                jsonrpc.decode(told, PROBLEM_DEPTH)
             return message
-        except (msgspec.DecodeError, UnicodeDecodeError, TypeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, TypeError, RecursionError, LimitExceeded) as error:
             raise StreamError(f"a message of {len(body)} bytes is not one of those expected") from error
+
+
+def _check_size(told: bytes) -> None:
+    if len(told) > MAX_SHORT:
+        raise LimitExceeded(f"{len(told)} bytes of names, numbers or a problem")

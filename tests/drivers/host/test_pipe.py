@@ -10,21 +10,31 @@ from hypothesis import strategies as st
 
 from vitale_drivers.base import (
     Arm,
+    CodeScanned,
     Command,
     Failed,
     Health,
+    Leased,
     Log,
     Ping,
+    Pong,
     Presented,
     PreviewPicture,
+    Progress,
     ReaderAdded,
+    ReaderChanged,
+    ReaderRemoved,
     Report,
     Start,
+    Started,
     Stop,
     Transmit,
+    Transmitted,
+    WhoHolds,
 )
-from vitale_drivers.host.pipe import MAX_MESSAGE, Decoder, StreamError, encode
-from vitale_protocol.events import Reader
+from vitale_drivers.host.pipe import MAX_MESSAGE, MAX_SHORT, PROBLEM_DEPTH, Decoder, StreamError, encode
+from vitale_protocol.events import Gs1, Reader
+from vitale_protocol.media.apcv_profile import MAX_STRING
 from vitale_protocol.problems import Problem
 
 COMMANDS: list[Command] = [
@@ -124,6 +134,89 @@ def test_so_is_what_is_nested_without_end(start: bytes) -> None:
     )
     with pytest.raises(StreamError):
         Decoder[Report](Report).receive(len(body).to_bytes(4, "big") + body)
+
+
+def nested(levels: int) -> dict[str, object]:
+    """Data of a problem that has so many levels in JSON, its own braces counted."""
+    value: object = "x"
+    for _ in range(levels - 2):
+        value = [value]
+    return {"holder": value}
+
+
+MANY = "x" * MAX_SHORT
+OUTLINE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
+READER = Reader(id="r", name="R", driver="pcsc", media=("vitale-card",), state="empty")
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        Problem("reader_busy", data=nested(PROBLEM_DEPTH + 1)),
+        Problem("reader_busy", data=nested(40)),
+        Problem("reader_busy", data={"holder": ["x"] * MAX_SHORT}),
+        Problem("reader_busy", detail="\x01" * (MAX_SHORT // 6)),
+        Problem(MANY),
+        Problem("reader_busy", MANY),
+        Problem("reader_busy", data={MANY: 1}),
+    ],
+    ids=["deep", "deeper", "many", "escaped", "reason", "variant", "member"],
+)
+def test_a_problem_that_is_too_much_for_a_client_is_refused_wherever_it_comes(problem: Problem) -> None:
+    for report in (
+        Failed(reader="r", problem=problem),
+        Progress(reader="r", step="retry", problem=problem),
+        Transmitted(id=1, responses=(), problem=problem),
+        Leased(id=1, problem=problem),
+        Health(state="degraded", problem=problem),
+    ):
+        with pytest.raises(StreamError):
+            Decoder[Report](Report).receive(encode(report))
+
+
+def test_a_problem_may_say_what_it_has_to() -> None:
+    report = Failed(reader="r", problem=Problem("reader_busy", "scanner", "x" * 10_000, nested(PROBLEM_DEPTH)))
+    assert [report] == Decoder[Report](Report).receive(encode(report))
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        Started(driver="pcsc", media=("vitale-card",) * MAX_SHORT),
+        Started(driver="pcsc", media=(), version=MANY),
+        ReaderAdded(reader=msgspec.structs.replace(READER, name=MANY)),
+        ReaderChanged(reader=msgspec.structs.replace(READER, media=("vitale-card",) * MAX_SHORT)),
+        ReaderRemoved(reader=MANY),
+        Progress(reader="r", step="reading", medium=MANY),
+        CodeScanned(reader="r", data=b"x" * MAX_SHORT),
+        CodeScanned(reader="r", data=b"", gs1=Gs1(gtin=MANY)),
+        Leased(id=1, atr=b"x" * MAX_SHORT),
+        Pong(id=1, stuck=MANY),
+        WhoHolds(id=1, device=MANY),
+        PreviewPicture(reader="r", at=1.0, jpeg=b"", codes=(OUTLINE,) * 1_001),
+        PreviewPicture(reader="r", at=1.0, jpeg=b"", codes=(((float("nan"), 0.0), *OUTLINE[1:]),)),
+        PreviewPicture(reader="r", at=1.0, jpeg=b"", codes=(((float("-inf"), 0.0), *OUTLINE[1:]),)),
+    ],
+    ids=lambda report: type(report).__name__,
+)
+def test_names_and_numbers_without_end_are_refused(report: Report) -> None:
+    with pytest.raises(StreamError):
+        Decoder[Report](Report).receive(encode(report))
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        Presented(id="u", medium="2d-doc", reader="r", at=1.0, evidence={"a": b"x" * 100_000}, simulated=False),
+        CodeScanned(reader="r", data=b"x" * MAX_STRING),
+        Transmitted(id=1, responses=(b"x" * 65_538,) * 4),
+        PreviewPicture(reader="r", at=1.0, jpeg=b"x" * 100_000, codes=(OUTLINE,) * 1_000),
+        Log(level=10, logger="l", text="x" * 100_000),
+    ],
+    ids=lambda report: type(report).__name__,
+)
+def test_what_was_read_or_seen_may_be_longer(report: Report) -> None:
+    assert [report] == Decoder[Report](Report).receive(encode(report))
 
 
 def test_a_length_beyond_the_limit_is_refused_before_anything_is_kept() -> None:
