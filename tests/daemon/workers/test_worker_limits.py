@@ -4,9 +4,24 @@ import msgspec
 import pytest
 
 from tests.clocks import Clock
-from vitale_drivers.base import Presented, Progress, ReaderAdded, ReaderChanged, ReaderRemoved
+from vitale_drivers.base import (
+    CodeScanned,
+    Failed,
+    Health,
+    Leased,
+    Pong,
+    Presented,
+    PreviewPicture,
+    Progress,
+    ReaderAdded,
+    ReaderChanged,
+    ReaderRemoved,
+    Report,
+    Started,
+)
 from vitale_protocol.events import Reader
-from vitale_reader.daemon.workers.worker_limits import LINES, MOST_READERS, REPORTS, Restraint
+from vitale_protocol.problems import Problem
+from vitale_reader.daemon.workers.worker_limits import LINES, MOST_READERS, READER_BYTES, REPORTS, Restraint
 
 READER = Reader(id="evil:0", name="Evil", driver="evil", media=("vitale-card",), state="empty")
 
@@ -55,10 +70,40 @@ def test_readers_beyond_the_limit_are_not_heard_of_and_the_health_says_so() -> N
     assert restraint.hears(ReaderAdded(reader=beyond)), "there is room again"
 
 
-def test_a_reader_of_a_megabyte_is_not_heard_of() -> None:
+@pytest.mark.parametrize("name", ["x" * 1_000_000, "x" * READER_BYTES, "\x01" * (READER_BYTES // 6)])
+def test_a_reader_that_is_long_to_tell_of_is_not_heard_of(name: str) -> None:
     restraint = Restraint("driver evil")
-    assert not restraint.hears(ReaderAdded(reader=reader(1, "x" * 1_000_000)))
+    assert not restraint.hears(ReaderAdded(reader=reader(1, name)))
     assert restraint.problem is not None
+    assert restraint.hears(ReaderAdded(reader=reader(2)))
+    assert not restraint.hears(ReaderChanged(reader=reader(2, name)))
+
+
+ABOUT: list[Report] = [
+    Progress(reader=READER.id, step="reading"),
+    Presented(id="p", medium="vitale-card", reader=READER.id, at=0.0, evidence={}, simulated=False),
+    Failed(reader=READER.id, problem=Problem("medium_mute")),
+    CodeScanned(reader=READER.id, data=b"x"),
+    PreviewPicture(reader=READER.id, at=0.0, jpeg=b""),
+    ReaderRemoved(reader=READER.id),
+]
+
+
+@pytest.mark.parametrize("report", ABOUT, ids=lambda report: type(report).__name__)
+def test_nothing_is_heard_of_a_reader_that_was_not_announced_or_is_gone(report: Report) -> None:
+    restraint = Restraint("driver evil")
+    assert not restraint.hears(report)
+    assert restraint.hears(ReaderAdded(reader=READER))
+    assert restraint.hears(report)
+    restraint.hears(ReaderRemoved(reader=READER.id))
+    assert not restraint.hears(report)
+    assert restraint.problem is None
+
+
+def test_what_speaks_of_no_reader_is_heard() -> None:
+    restraint = Restraint("driver good")
+    others: list[Report] = [Started(driver="good", media=()), Health(state="ok"), Pong(id=1), Leased(id=1)]
+    assert all(map(restraint.hears, others))
 
 
 def test_reports_are_slowed_and_none_is_dropped(caplog: pytest.LogCaptureFixture) -> None:

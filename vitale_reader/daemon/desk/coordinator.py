@@ -362,7 +362,7 @@ class Coordinator:
                 self._tell(request, action)
             case Announce(what=what, reader=reader):
                 if what != "changed":
-                    self._log.write(f"reader {reader.id}", "reader %s %s", reader.id, what)
+                    self._log.write(reader.driver, "reader %s %s", reader.id, what)
                 if what == "removed":
                     self._previews.removed(reader.id)
                     self.leases.removed(reader.id)

@@ -77,7 +77,8 @@ class DriverReports:
         name = reader_of(report)
         known = next((reader for reader in self._hub.readers if reader.id == name), None)
         if known is not None and known.driver != driver:
-            logger.error("driver %s speaks of a reader of driver %s; not heard", driver, known.driver)
+            line = "driver %s speaks of a reader of driver %s; not heard"
+            self._log.write(driver, line, driver, known.driver, level=logging.ERROR)
             return
         match report:
             case Started(media=media):
@@ -86,7 +87,7 @@ class DriverReports:
                 self._do(self._hub.driver_settled(driver, now))
             case Health(problem=problem):
                 state = "ready" if problem is None else _named(problem)
-                self._log.write(f"driver {driver}", "driver %s: %s", driver, state)
+                self._log.write(driver, "driver %s: %s", driver, state)
                 self._do(self._hub.driver_health(driver, problem, now))
             case ReaderAdded(reader=reader):
                 self._do(self._hub.reader_added(msgspec.structs.replace(reader, driver=driver), now))
@@ -117,9 +118,9 @@ class DriverReports:
                 simulated = report.simulated or (known is not None and known.simulated)
                 self._do(self._hub.presented(msgspec.structs.replace(report, simulated=simulated), now))
             case Failed():
-                said = _named(report.problem)
-                self._log.write(f"reader {report.reader}", "reader %s: not read: %s", report.reader, said)
                 if known is not None:
+                    said = _named(report.problem)
+                    self._log.write(known.driver, "reader %s: not read: %s", report.reader, said)
                     outcome = report.problem.error(MediumUnreadable).reason
                     self._observe(NotRead(medium=known.medium or "", driver=known.driver, outcome=outcome))
                 self._do(self._hub.failed(report.reader, report.problem.error(MediumUnreadable), now))

@@ -1,4 +1,4 @@
-"""Log lines about what goes and comes back, so many about one subject and no more.
+"""Log lines about what goes and comes back, so many about one driver and no more.
 
 A loose cable can lose its reader ten times a second, for a night. The first lines are written one by one; then one in a
 while, which says how many were not.
@@ -15,17 +15,19 @@ __all__ = ["LINES", "RationedLog"]
 #: Fifty crashes of a service with four readers are told whole; in the long run, a line a minute.
 LINES = Rate(1 / 60, 500.0)
 
-#: Subjects whose untold lines are counted.
-MOST_SUBJECTS = 1_000
+#: Drivers whose untold lines are counted.
+MOST_DRIVERS = 1_000
 
 
 class RationedLog:
-    """Lines of one logger at level ``info``.
+    """Lines of one logger, each about a driver of the desk or about one of its readers.
+
+    All about one driver share its ration: it names its readers, and may name new ones without end.
 
     Args:
         logger: writes them.
         clock: monotonic seconds.
-        rate: of one subject.
+        rate: of one driver.
     """
 
     def __init__(
@@ -35,12 +37,12 @@ class RationedLog:
         self._shares = Buckets(rate, clock)
         self._untold: dict[str, int] = {}
 
-    def write(self, subject: str, text: str, *arguments: object) -> None:
-        """Writes a line about a subject, or counts it."""
-        if not self._shares.of(subject).take():
-            if subject in self._untold or len(self._untold) < MOST_SUBJECTS:
-                self._untold[subject] = self._untold.get(subject, 0) + 1
+    def write(self, driver: str, text: str, *arguments: object, level: int = logging.INFO) -> None:
+        """Writes a line, or counts it among those of its driver."""
+        if not self._shares.of(driver).take():
+            if driver in self._untold or len(self._untold) < MOST_DRIVERS:
+                self._untold[driver] = self._untold.get(driver, 0) + 1
             return
-        if untold := self._untold.pop(subject, 0):
-            self._logger.info("%s: %d lines like the next one were not written", subject, untold)
-        self._logger.info(text, *arguments)
+        if untold := self._untold.pop(driver, 0):
+            self._logger.info("driver %s: %d lines like the next one were not written", driver, untold)
+        self._logger.log(level, text, *arguments)

@@ -1,7 +1,8 @@
 """The restraint of what a driver's process says: so many reports, log lines and readers, and no more.
 
 Reports are slowed, not dropped: what is not read waits in the pipe, and holds up its writer. Log lines are dropped, and
-how many is told. Readers beyond the limit are not heard of, and the driver's health says so.
+how many is told. Readers beyond the limit are not heard of, and the driver's health says so. Nothing is heard of a
+reader that the process has not announced, or has removed.
 """
 
 import logging
@@ -12,6 +13,7 @@ import msgspec
 
 from vitale_drivers.base import ReaderAdded, ReaderChanged, ReaderRemoved, Report
 from vitale_protocol.errors import LimitExceeded
+from vitale_protocol.events import Reader
 from vitale_protocol.problems import Problem
 from vitale_reader.daemon.fairness.token_buckets import Bucket, Rate
 from vitale_reader.daemon.workers.reports import reader_of
@@ -29,7 +31,7 @@ LINES = Rate(5.0, 100.0)
 #: Readers of one driver; a desk has a few.
 MOST_READERS = 32
 
-#: Bytes of what is told about one reader.
+#: Bytes of what is told about one reader, in JSON.
 READER_BYTES = 4_096
 
 
@@ -63,21 +65,23 @@ class Restraint:
 
     def hears(self, report: Report) -> bool:
         """True if a report is taken."""
-        name = reader_of(report)
-        if name is None:
-            return True
-        if isinstance(report, ReaderRemoved):
-            self._readers.discard(name)
-            return True
-        if isinstance(report, ReaderAdded | ReaderChanged) and name not in self._readers:
-            too_long = len(msgspec.msgpack.encode(report.reader)) > READER_BYTES
-            if too_long or len(self._readers) >= MOST_READERS:
-                if not self._has_too_many:
-                    logger.error("%s announces more readers than are taken from one driver", self._title)
-                self._has_too_many = True
-                return False
-            self._readers.add(name)
-        return name in self._readers or not self._has_too_many
+        match report:
+            case ReaderAdded(reader=reader) | ReaderChanged(reader=reader):
+                return self._admits(reader)
+            case ReaderRemoved(reader=gone) if gone in self._readers:
+                self._readers.remove(gone)
+                return True
+            case _:
+                return (name := reader_of(report)) is None or name in self._readers
+
+    def _admits(self, reader: Reader) -> bool:
+        fits = len(msgspec.json.encode(reader)) <= READER_BYTES and len(self._readers | {reader.id}) <= MOST_READERS
+        if fits:
+            self._readers.add(reader.id)
+        elif not self._has_too_many:
+            logger.error("%s announces more readers than are taken from one driver", self._title)
+        self._has_too_many |= not fits
+        return fits
 
     def tells(self) -> bool:
         """True if one more log line of the process is written."""
