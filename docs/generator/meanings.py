@@ -49,7 +49,7 @@ MEANINGS: dict[str, str] = {
     "message_bytes": "the longest message, in bytes",
     "depth": "the deepest nesting of a message, its own braces counted",
     "batch": "messages in a batch",
-    "Limits.sessions": "open sessions of one client",
+    "Limits.sessions": "open sessions of one client, or of one program of the daemon's own user",
     "requests": "calls of one session that wait for their answer",
     "open_seconds": "time to finish opening a session",
     "items": "values in a message, those of a whole batch together",

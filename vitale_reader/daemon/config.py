@@ -189,7 +189,7 @@ class LimitsSection(Section):
     """``[limits]``: what one client may take of the daemon.
 
     Attributes:
-        sessions: open sessions of one client.
+        sessions: open sessions of one client, or of one program of the daemon's own user.
         requests: waiting requests of one session.
         open_seconds: time to finish opening a session.
         send_buffer_bytes: what may wait to be read by a client before it is cut off.

@@ -34,7 +34,7 @@ from vitale_protocol.methods import Result
 from vitale_protocol.problems import Problem
 from vitale_protocol.session.session import Session
 from vitale_protocol.session.wire_errors import to_wire
-from vitale_reader.daemon.clients.callers import LOCAL_CLIENT, Caller, Peer
+from vitale_reader.daemon.clients.callers import Caller, Peer, owner_of
 from vitale_reader.daemon.observation.events import CallRefused, Observe, unobserved
 from vitale_reader.daemon.observation.incidents import incident
 
@@ -122,8 +122,7 @@ class Conversation:
     @property
     def owner(self) -> str:
         """The client whose share is used; the peer's owner while none is known, and for the local client."""
-        caller, peer = self.caller, self.connection.peer
-        return peer.owner if caller is None or caller.client_id == LOCAL_CLIENT else caller.client_id
+        return owner_of(self.connection.peer, self.caller)
 
     @property
     def group(self) -> str | None:
@@ -277,6 +276,10 @@ class Conversations:
     def of_client(self, client_id: str) -> tuple[Conversation, ...]:
         """Those that a client has opened."""
         return tuple(each for each in self if each.caller is not None and each.caller.client_id == client_id)
+
+    def of_owner(self, owner: str) -> tuple[Conversation, ...]:
+        """Those opened with the share of an owner."""
+        return tuple(each for each in self if each.caller is not None and each.owner == owner)
 
     def context_expiring(self, client_id: str, event: ContextExpiring) -> bool:
         """Tells every session of a client of a context that ends soon; whether there was one."""

@@ -55,8 +55,7 @@ class Dispatcher:
 
     def called(self, conversation: Conversation, call: Called) -> None:
         """A call came: answered now, or by a task, or later."""
-        caller = conversation.caller
-        with paid_by(caller.client_id if caller is not None else ""):
+        with paid_by(conversation.owner):
             self._call(conversation, call)
 
     def _call(self, conversation: Conversation, call: Called) -> None:

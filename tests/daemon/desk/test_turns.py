@@ -2,14 +2,20 @@
 
 import asyncio
 import contextlib
+import os
 import subprocess
 import sys
+from collections.abc import Generator, Hashable
 from typing import Any
 
 import pytest
 
+from vitale_reader.daemon import dispatcher
+from vitale_reader.daemon.desk import deliveries
+
 pytestmark = [pytest.mark.posix, pytest.mark.usefixtures("patient")]
 
+OPEN = {"protocol": [1], "client": {"name": "test", "version": "1"}}
 WANTED = {"nonce": "t" * 22, "media": ["apcv-nfc"], "scopes": ["identity"]}
 MANY = 5
 
@@ -31,6 +37,56 @@ for message in map(json.loads, stream):
         print("result" in message, flush=True)
         break
 """
+
+
+#: Another program of the same user: opens a session, with a credential where it has one, and says why not.
+OPENS = """
+import json, socket, sys
+line = socket.socket(socket.AF_UNIX)
+line.connect(sys.argv[1])
+stream = line.makefile("rw")
+told = {"protocol": [1], "client": {"name": "other", "version": "1"}, "credential": sys.argv[2] or None}
+stream.write(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "session.open", "params": told}) + "\\n")
+stream.flush()
+print(json.loads(stream.readline()).get("error", {}).get("data", {}).get("limit", "opened"), flush=True)
+"""
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_a_program_of_the_own_user_with_many_sessions_leaves_those_of_another(counter: Any, paired: bool) -> None:
+    """As for a paired client: all its sessions are its own, whichever program opened them."""
+
+    async def work(line: Any) -> None:
+        credential = (await counter.paired(line))["credential"] if paired else None
+        endpoints = counter.home.endpoints()
+        async with contextlib.AsyncExitStack() as stack:
+            lines = [await stack.enter_async_context(counter.tools.unix_line(endpoints)) for _ in range(3)]
+            answers = [await each.call("session.open", OPEN | {"credential": credential}) for each in lines]
+            assert "sessions" == answers[-1]["error"]["data"]["limit"]
+            given = ("-c", OPENS, str(endpoints.unix), credential or "")
+            other = await asyncio.create_subprocess_exec(sys.executable, *given, stdout=subprocess.PIPE)
+            assert (b"sessions\n" if paired else b"opened\n") == (await other.communicate())[0]
+
+    counter.run(work, counter.config(rest="[limits]\nsessions = 2"))
+
+
+def test_the_store_s_turns_are_by_program_too(counter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    payers: list[Hashable] = []
+
+    @contextlib.contextmanager
+    def paid_by(payer: Hashable) -> Generator[None]:
+        payers.append(payer)
+        yield
+
+    for module in (dispatcher, deliveries):
+        monkeypatch.setattr(module, "paid_by", paid_by)
+
+    async def work(line: Any) -> None:
+        await counter.claims(line, b"VITALESIM.one", **WANTED)
+
+    counter.run(work)
+    assert 3 <= len(payers), "the opening, the request and its delivery"
+    assert [True] == [str(payer).startswith(f"process {os.getpid()} of user ") for payer in {*payers}]
 
 
 def test_a_paired_client_with_many_requests_leaves_turns_to_the_other(counter: Any) -> None:

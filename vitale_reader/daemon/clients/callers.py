@@ -12,7 +12,7 @@ from vitale_protocol.web import own_names
 if TYPE_CHECKING:
     from vitale_protocol.web.channels import Preamble
 
-__all__ = ["LOCAL_CLIENT", "Caller", "Peer"]
+__all__ = ["LOCAL_CLIENT", "Caller", "Peer", "owner_of"]
 
 #: The daemon's own user, on its Unix socket or by the owner's pairing: all scopes, administration too. It could read
 #: the station's keys anyway.
@@ -77,3 +77,11 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
         missing = sorted(set(scopes) - self.scopes)
         if missing:
             raise NotAuthorised(f"scopes not granted: {' '.join(missing)}", data={"scopes": [*missing]})
+
+
+def owner_of(peer: Peer, caller: Caller | None) -> str:
+    """The client whose share is used; the peer's owner while none is known, and for the local client.
+
+    So each program of the desk's own user is one.
+    """
+    return peer.owner if caller is None or caller.client_id == LOCAL_CLIENT else caller.client_id

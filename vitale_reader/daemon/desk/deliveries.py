@@ -85,7 +85,7 @@ class Deliveries:
         self, asked: RequestContext, presentation: Presented, driver: str, then: Callable[[Fate], None]
     ) -> None:
         try:
-            with paid_by(asked.grant.client_id):
+            with paid_by(asked.client.owner):
                 fate = await self._delivery.deliver(asked, presentation, driver)
         finally:
             del self._under_way[asked]

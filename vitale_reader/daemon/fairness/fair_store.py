@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Hashable
 from contextvars import ContextVar
 from typing import TypeVar
 
@@ -33,11 +33,11 @@ PATIENCE = 8
 #: What writes audit lines and the like, for which nobody waits.
 BACKGROUND = "background"
 
-_payer: ContextVar[str] = ContextVar("payer", default="")
+_payer: ContextVar[Hashable] = ContextVar("payer", default="")
 
 
 @contextlib.contextmanager
-def paid_by(payer: str) -> Generator[None]:
+def paid_by(payer: Hashable) -> Generator[None]:
     """Makes the payer's what is asked of the store within, and by tasks begun within."""
     token = _payer.set(payer)
     try:
@@ -79,8 +79,8 @@ class FairStore:
         self._places = CONNECTIONS if store.shared else WITH_SQLITE
         self._busy = 0
         self._since_background = 0
-        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
-        self._turns: deque[str] = deque()
+        self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
+        self._turns: deque[Hashable] = deque()
 
     @property
     def shared(self) -> bool:
@@ -167,7 +167,7 @@ class FairStore:
                 self._busy += 1
                 turn.set_result(None)
 
-    def _next_payer(self) -> str:
+    def _next_payer(self) -> Hashable:
         """Takes the payer whose turn it is: the background last, but not never."""
         self._since_background += 1
         is_late = BACKGROUND in self._waiting and self._since_background > PATIENCE

@@ -17,7 +17,7 @@ from vitale_protocol.methods import (
     SessionPing,
     SessionPonged,
 )
-from vitale_reader.daemon.clients.callers import LOCAL_CLIENT, Caller
+from vitale_reader.daemon.clients.callers import Caller, owner_of
 from vitale_reader.daemon.conversation import Challenge, Conversation
 from vitale_reader.daemon.fairness.token_buckets import Buckets, Rate
 from vitale_reader.daemon.handlers.services import Answer, Handlers, RequestId, Services
@@ -57,10 +57,10 @@ class SessionCalls:
         if PROTOCOL_VERSION not in params.protocol:
             raise ProtocolUnsupported("no version in common", data={"supported": [PROTOCOL_VERSION]})
         try:
-            peer = conversation.connection.peer
             caller, keys = self._identified(conversation, params)
-            self._require_room(caller)
-            if not self._openings.of(peer.owner if caller.client_id == LOCAL_CLIENT else caller.client_id).take():
+            owner = owner_of(conversation.connection.peer, caller)
+            self._require_room(caller, owner)
+            if not self._openings.of(owner).take():
                 raise LimitExceeded("sessions are opened too fast", variant="opens", data={"limit": "opens"})
         except VitaleError as error:
             self._note_refusal(conversation, error)
@@ -131,9 +131,9 @@ class SessionCalls:
         if conversation.refusals >= MOST_REFUSALS:
             asyncio.get_running_loop().call_soon(conversation.connection.close)
 
-    def _require_room(self, caller: Caller) -> None:
+    def _require_room(self, caller: Caller, owner: str) -> None:
         most = min(self._services.limits.sessions, PAGE_SESSIONS) if caller.site else self._services.limits.sessions
-        if len(self._services.conversations.of_client(caller.client_id)) >= most:
+        if len(self._services.conversations.of_owner(owner)) >= most:
             raise LimitExceeded("too many sessions of this client", variant="sessions", data={"limit": "sessions"})
 
     def _session_ping(self, _conversation: Conversation, _id: RequestId | None, _params: SessionPing) -> Answer:
