@@ -225,7 +225,7 @@ MEANINGS: dict[str, str] = {
     "last": "the presentation that had an end last",
     "DeskWaiting.client": "its name",
     "DeskWaiting.media": "what it waits for",
-    "DeskWaiting.readers": "where; absent for any",
+    "DeskWaiting.readers": "where, at most four, those that there are first; absent for any",
     "lasting": "true for a subscription",
     "DeskOutcome.at": "when it ended, seconds since the epoch",
     "DeskOutcome.client": "the name of the client that it was for",

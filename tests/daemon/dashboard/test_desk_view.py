@@ -5,9 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
+import msgspec
 import pytest
 
-from vitale_protocol.events import DeskState, DriverHealth
+from vitale_protocol.errors import LimitExceeded
+from vitale_protocol.events import DeskState, DriverHealth, Reader
+from vitale_protocol.session.framing import MESSAGE_BYTES
+from vitale_reader.daemon.arbitration.actions import PATIENT_MEDIA, PendingSubscription
 from vitale_reader.daemon.dashboard import desk_view
 from vitale_reader.daemon.dashboard.desk_view import DeskView
 from vitale_reader.daemon.dashboard.simulators import Simulators
@@ -29,7 +33,8 @@ class Desk:
 
     restarts: int = 0
     starting: bool = False
-    waiting: tuple[()] = ()
+    waiting: tuple[tuple[str, PendingSubscription], ...] = ()
+    readers: tuple[Reader, ...] = ()
     last: None = None
     changed: Callable[[], None] = nobody
 
@@ -115,3 +120,55 @@ def test_a_driver_that_has_started_without_a_word_is_told(monkeypatch: pytest.Mo
         return before.drivers[0].state, after.drivers[0].state
 
     assert ("starting", "ready") == asyncio.run(looked())
+
+
+class Deaf(Looker):
+    """A session that can be told of nothing."""
+
+    def desk_changed(self, event: DeskState) -> None:
+        super().desk_changed(event)
+        raise LimitExceeded("the message is too long", variant="message_bytes")
+
+
+def test_who_cannot_be_told_keeps_no_change_from_another(caplog: pytest.LogCaptureFixture) -> None:
+    async def looked() -> list[int]:
+        desk, deaf, looker = Desk(), Deaf(1), Looker(2)
+        view = DeskView(cast("Coordinator", desk), lambda: (), SIMULATORS)
+        heard = list[int]()
+        for each in (deaf, looker):
+            view.watch(each)
+        for _ in range(2):
+            desk.restart()
+            heard += [await deaf.next(), await looker.next()]
+        return heard
+
+    assert [1, 1, 2, 2] == asyncio.run(looked())
+    assert 2 == caplog.text.count("incident "), "and each time it is told why"
+
+
+def waiting_for(number: int, readers: set[str]) -> tuple[str, PendingSubscription]:
+    return "c" * 22, PendingSubscription(
+        key=(number, number), client="other", media=PATIENT_MEDIA, readers=frozenset(readers)
+    )
+
+
+def test_readers_that_clients_invent_never_make_the_desk_too_large_to_be_told() -> None:
+    reader = Reader(id="z", name="Slot", driver="pcsc", media=("vitale-card",), state="empty")
+    invented = {f"{number:02}" + "\1" * 198 for number in range(63)}
+    waiting = tuple(waiting_for(number, {*invented, reader.id}) for number in range(100))
+
+    async def looked() -> DeskState:
+        desk = Desk(waiting=waiting, readers=(reader,))
+        return DeskView(cast("Coordinator", desk), lambda: (), SIMULATORS).watch(Looker(1))
+
+    state = asyncio.run(looked())
+    assert len(msgspec.json.encode(state)) < MESSAGE_BYTES / 2
+    assert {("z", *sorted(invented)[:3])} == {each.readers for each in state.waiting}, "those that there are come first"
+
+
+def test_who_waits_for_a_reader_that_is_gone_is_not_shown_as_waiting_for_any() -> None:
+    async def looked() -> DeskState:
+        desk = Desk(waiting=(waiting_for(1, {"gone"}),))
+        return DeskView(cast("Coordinator", desk), lambda: (), SIMULATORS).watch(Looker(1))
+
+    assert [("gone",)] == [each.readers for each in asyncio.run(looked()).waiting]

@@ -10,11 +10,13 @@ from typing import Protocol
 
 import msgspec
 
+from vitale_protocol.errors import VitaleError
 from vitale_protocol.events import DeskState, DeskWaiting
 from vitale_protocol.methods import ClientSummary
 from vitale_reader.daemon.arbitration.actions import PendingSubscription
 from vitale_reader.daemon.dashboard.simulators import Simulators
 from vitale_reader.daemon.desk.coordinator import Coordinator
+from vitale_reader.daemon.observation.incidents import incident
 
 __all__ = ["DeskView", "Onlooker"]
 
@@ -25,8 +27,8 @@ GATHERED = 0.1
 #: where it tells no readers.
 STARTING = 1.0
 
-#: Clients that wait, of which an onlooker is told; nobody reads more.
-MOST_WAITING = 50
+#: Clients that wait, of which an onlooker is told, and readers of each; nobody reads more.
+MOST_WAITING, MOST_READERS = 50, 4
 
 
 class Onlooker(Protocol):
@@ -96,16 +98,20 @@ class DeskView:
         for number, onlooker in tuple(self._onlookers.items()):
             if state != self._told.get(number, state):
                 self._told[number] = state
-                onlooker.desk_changed(state)
+                try:
+                    onlooker.desk_changed(state)
+                except VitaleError as error:  # its session's limits, which are nobody else's
+                    incident(error)
         self._look_again(state)
 
     def _state(self) -> DeskState:
         names = {client.client_id: client.name for client in self._clients()}
+        here = {reader.id for reader in self._desk.readers}
         waiting = tuple(
             DeskWaiting(
                 client=names.get(client_id, client_id),
                 media=tuple(sorted(pending.media)),
-                readers=tuple(sorted(pending.readers)),
+                readers=tuple(sorted(pending.readers, key=lambda reader: (reader not in here, reader))[:MOST_READERS]),
                 lasting=isinstance(pending, PendingSubscription),
             )
             for client_id, pending in itertools.islice(self._desk.waiting, MOST_WAITING)
