@@ -3,6 +3,7 @@
 Datagrams: a message and the socket that comes with it are taken together or not at all.
 """
 
+import os
 import socket
 import sys
 
@@ -76,14 +77,21 @@ else:
             most: bytes of a message; what is beyond is lost.
 
         Raises:
-            OSError: nothing is there without waiting, or the other end is gone.
+            OSError: nothing is there without waiting, the other end is gone, or what came is no socket.
         """
         message, descriptors, _, _ = socket.recv_fds(line, most, 1)
-        sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
-        for handed in sockets:
-            handed.set_inheritable(False)
-            handed.setblocking(False)
-        return message, next(iter(sockets), None)
+        return message, next(map(_adopted, descriptors), None)
+
+    def _adopted(descriptor: int) -> socket.socket:
+        """Socket of a descriptor that came; what is none is closed, since it would stay open for good."""
+        try:
+            handed = socket.socket(fileno=descriptor)
+        except OSError:
+            os.close(descriptor)
+            raise
+        handed.set_inheritable(False)
+        handed.setblocking(False)
+        return handed
 
     def _pair(kind: int) -> tuple[socket.socket, socket.socket]:
         pair = socket.socketpair(socket.AF_UNIX, kind)

@@ -1,6 +1,11 @@
 """Sockets that one process hands to another."""
 
+import os
 import socket
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -50,3 +55,32 @@ def test_what_is_too_long_is_cut() -> None:
     with ours, theirs:
         hand_over(ours, b"x" * 200)
         assert (b"x" * 100, None) == take_over(theirs, 100)
+
+
+def a_pipe() -> int:
+    reading, writing = os.pipe()
+    os.close(writing)
+    return reading
+
+
+NO_SOCKETS: dict[str, Callable[[], int]] = {
+    "file": lambda: os.open(__file__, os.O_RDONLY),
+    "folder": lambda: os.open(os.curdir, os.O_RDONLY),
+    "device": lambda: os.open(os.devnull, os.O_RDONLY),
+    "pipe": a_pipe,
+}
+
+
+@pytest.mark.parametrize("what", NO_SOCKETS)
+def test_a_descriptor_that_is_no_socket_is_refused_and_does_not_stay_open(what: str) -> None:
+    ours, theirs = line_pair()
+    with ours, theirs:
+        before = sorted(each.name for each in Path("/dev/fd").iterdir())
+        handed = NO_SOCKETS[what]()
+        hand_over(ours, b"message", cast("socket.socket", SimpleNamespace(fileno=lambda: handed)))
+        os.close(handed)
+        with pytest.raises(OSError, match="socket"):
+            take_over(theirs, 100)
+        assert before == sorted(each.name for each in Path("/dev/fd").iterdir())
+        hand_over(ours, b"next")
+        assert (b"next", None) == take_over(theirs, 100)
