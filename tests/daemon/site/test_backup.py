@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, func, select
+from sqlalchemy import create_engine, func, select, text
 
 from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse, StoreUnavailable, ToolMissing
 from vitale_reader.daemon.config import parse
@@ -17,6 +17,7 @@ from vitale_reader.daemon.site import backup
 from vitale_reader.daemon.site.backup import SQLITE, back_up, put_back
 from vitale_reader.daemon.site.open_store import last_outage, require_own_store, spooled
 from vitale_reader.daemon.store.audit_trail.chain import Chain
+from vitale_reader.daemon.store.audit_trail.entries import AuditEntry
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.row_seals import sealed
 from vitale_reader.daemon.store.tables import metadata, seen, site
@@ -118,6 +119,55 @@ def test_a_clock_that_is_behind_closes_no_string_too_short(off: float, closed_fr
         )
     engine.dispose()
     assert NOW + closed_from + 600.0 == done.closed_until
+
+
+#: What SQLite takes as the time of an act, and is none.
+NO_TIMES = ["9e999", "-9e999", "1e18", "-1.0", "'soon'", "x'30'"]
+
+
+@pytest.mark.parametrize("at", [*NO_TIMES, f"{NOW + 60.0}"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO audit (at, action, outcome, station) VALUES ({at}, 'session.open', 'ok', 'a-station')",
+        "INSERT INTO audit (at, action, outcome, station, number) VALUES ({at}, 'session.open', 'ok', 'a-station', 9)",
+        "INSERT INTO audit (at, action, outcome, station, number) VALUES ({at}, 'session.open', 'ok', 'another', 1)",
+    ],
+    ids=["without a number", "behind the end", "of nobody"],
+)
+def test_the_last_act_that_is_known_is_one_of_a_chain(statement: str, at: str) -> None:
+    assert NOW + 1.0 == last_act(statement.format(at=at))
+
+
+@pytest.mark.parametrize("at", NO_TIMES)
+def test_what_is_no_time_is_not_that_of_the_last_act(at: str) -> None:
+    assert NOW == last_act(f"UPDATE audit SET at = {at} WHERE number = 2")  # noqa: S608  no input
+
+
+def last_act(statement: str) -> float:
+    """When the last act was, as a restore tells of a store with two in which a hand did something."""
+    remembered = Remembered()
+    chain = Chain(VAULT, "a-station", remembered=remembered)
+    engine = create_engine("sqlite://")
+    with engine.begin() as connection:
+        metadata.create_all(connection)
+        chain.begin(connection, at=NOW)
+        acts = (AuditEntry(at=at, action="session.open", outcome="ok") for at in (NOW, NOW + 1.0))
+        chain.written(chain.append(connection, *acts))
+        connection.execute(text(statement))
+        done = backup.restored(
+            connection,
+            VAULT,
+            remembered,
+            chain=chain,
+            before=None,
+            trust_clients=True,
+            apcv_after=600.0,
+            at=NOW + 2.0,
+            reason="a disk was changed",
+        )
+    engine.dispose()
+    return done.until
 
 
 def test_a_database_of_another_key_is_not_worked_on(tmp_path: Path) -> None:

@@ -126,7 +126,10 @@ def _last(home: Path | None, station: str) -> tuple[Outcome | None, bool]:
         return None, False
     if row is None:
         return None, True
-    return Outcome(at=row["at"], outcome=row["outcome"], medium=row["medium"], reader=row["reader"]), True
+    try:
+        return msgspec.convert({name: row[name] for name in Outcome.__struct_fields__}, Outcome), True
+    except msgspec.ValidationError:  # SQLite has what it was given, whatever the column's type
+        return None, False
 
 
 def _attention(home: Path | None, station: "StationInfo", readers: "tuple[Reader, ...]") -> Iterator[Finding]:

@@ -38,7 +38,9 @@ from vitale_reader.daemon.store.inspection import resume
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.sealed_table import SealedTable
 from vitale_reader.daemon.store.tables import (
+    LATEST,
     audit,
+    audit_heads,
     clients,
     contexts,
     outbox,
@@ -51,6 +53,13 @@ from vitale_reader.daemon.store.tables import (
 __all__ = ["Former", "Restored", "back_up", "former", "put_back", "restored"]
 
 SQLITE, POSTGRESQL = b"SQLite format 3\0", b"PGDMP"
+
+# Of the rows of a chain alone: anybody who may write there can put others beside them.
+_LAST_ACT = (
+    select(func.max(audit.c.at))
+    .join(audit_heads, audit_heads.c.station == audit.c.station)
+    .where(audit.c.number.between(audit_heads.c.first, audit_heads.c.last), audit.c.at.between(0.0, LATEST))
+)
 
 
 class Former(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,7 +204,7 @@ def restored(
         shared = connection.dialect.name == "postgresql"
         now = float(connection.execute(select(NOW)).scalar_one()) if shared else max(at, remembered.latest)
         closed_until = close_until(connection, vault, now + apcv_after, "restored").until
-    until = float(connection.execute(select(func.max(audit.c.at))).scalar() or 0.0)
+    until = float(connection.execute(_LAST_ACT).scalar() or 0.0)
     resume(connection, vault, remembered, chain=chain, at=at, reason=reason, by=LOCAL)
     revoked = _revoke(connection, vault, remembered, before, at, everybody=before is None and not trust_clients)
     tokens = connection.execute(delete(outbox)).rowcount

@@ -30,6 +30,7 @@ from sqlalchemy import (
 
 __all__ = [
     "HIGHEST",
+    "LATEST",
     "MEBIBYTE",
     "REVISION",
     "ROWID",
@@ -60,6 +61,9 @@ HIGHEST = 2_000_000_000
 
 #: By this SQLite finds a row whatever somebody has put into it.
 ROWID = literal_column("rowid", Integer)
+
+#: Epoch seconds of the year 9999. What stands in the store from then on, or is no number, is no time of a desk.
+LATEST = 253_370_764_800.0
 
 #: A sealed value is a message of the wire at most.
 MEBIBYTE = 1_048_576

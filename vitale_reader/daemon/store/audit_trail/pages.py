@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from vitale_reader.daemon.store.tables import audit
+from vitale_reader.daemon.store.tables import LATEST, audit
 
 __all__ = ["PAGE", "last_presentation", "trail_pages"]
 
@@ -36,8 +36,9 @@ def trail_pages(
 
 
 def last_presentation(connection: Connection, station: str) -> Row | None:
-    """The newest row about a presentation at a station; None where there is none."""
-    query = select(audit).where(audit.c.station == station, audit.c.action.like("presentation.%"))
+    """The newest row about a presentation at a station that has a time; None where there is none."""
+    at_station = audit.c.station == station
+    query = select(audit).where(at_station, audit.c.action.like("presentation.%"), audit.c.at.between(0.0, LATEST))
     found = connection.execute(query.order_by(audit.c.id.desc()).limit(1)).mappings().first()
     return None if found is None else dict(found)
 
