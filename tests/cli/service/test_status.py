@@ -94,6 +94,6 @@ def last_of(monkeypatch: pytest.MonkeyPatch, statement: str) -> tuple[Outcome | 
         for at, outcome in ((0.0, "ok"), (1.0, "card_mute")):
             connection.execute(insert(audit), row | {"at": at, "outcome": outcome})
         connection.execute(text(statement))
-        found = status._last(None, "s")
+        found: tuple[Outcome | None, bool] = status._last(None, "s")
     engine.dispose()
     return found

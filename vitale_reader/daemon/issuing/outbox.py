@@ -58,7 +58,7 @@ _PURGE = of_ended(outbox.c.exp)
 
 
 class _Place(NamedTuple):
-    """A place in the order of the rows: behind one of them, and so many whose place cannot be told."""
+    """A place in the order of the rows: behind one, and so many that have none."""
 
     exp: int
     jti: str
@@ -226,7 +226,7 @@ class Outbox:
 
 
 def _end(tokens: Sequence[OutboxToken]) -> str | None:
-    """Where a page ends, as its client is told: at a token, never at a damaged row."""
+    """The end of a page, as its client is told: at a token, never at a damaged row."""
     return f"{tokens[-1].exp}~{tokens[-1].jti}" if tokens else None
 
 
