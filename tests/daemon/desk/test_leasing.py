@@ -1,5 +1,6 @@
 """Leases over the wire: what the holder gets, what others are told, and that no APDU is written down."""
 
+import asyncio
 import contextlib
 import logging
 import sqlite3
@@ -10,6 +11,7 @@ import pytest
 from vitale_drivers.base import ReaderChanged, ReaderRemoved, Transmitted, Unlease, Unleased
 from vitale_protocol.events import Reader
 from vitale_protocol.problems import Problem
+from vitale_reader.daemon.desk import leasing
 
 READER = "pcsc:slot"
 SECRET = "00B0000042"
@@ -82,6 +84,35 @@ def test_an_exchange_that_the_medium_does_not_survive_ends_the_lease(
         monkeypatch.setattr(counter.desk.supervisor, "transmit", transmit)
         ended = await data(line, "card.transmit", {"lease": lease, "apdus": [SECRET, SECRET]})
         assert ("lease_expired", why, 1) == (ended["reason"], ended["why"], ended["index"])
+
+    counter.run(work)
+
+
+@pytest.mark.parametrize("why", ["ttl", "card", "reader", "released"])
+def test_an_exchange_that_no_driver_answers_ends_after_its_lease(
+    counter: Any, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    monkeypatch.setattr(leasing, "LAST_ANSWERS", 0.05)
+
+    async def transmit(*_: object, **__: object) -> Transmitted:
+        return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
+
+    async def work(line: Any) -> None:
+        counter.put_card()
+        lease = (await acquire(counter, line))["lease"]
+        monkeypatch.setattr(counter.desk.supervisor, "transmit", transmit)
+        calls = [line.send_call("card.transmit", {"lease": lease, "apdus": [SECRET]}) for _ in range(2)]
+        await line.result("session.ping")  # both are under way
+        if why == "ttl":
+            await line.result("leases.free", {"reader": READER})
+        elif why == "card":
+            counter.desk.report("pcsc", Unleased(id=counter.sent[-1][1].id, why="card"))
+        elif why == "reader":
+            counter.desk.report("pcsc", ReaderRemoved(reader=READER))
+        else:
+            await line.result("lease.release", {"lease": lease})
+        told = [(await line.answer(call))["error"]["data"] for call in calls]
+        assert [("lease_expired", why)] * 2 == [(each["reason"], each["why"]) for each in told]
 
     counter.run(work)
 

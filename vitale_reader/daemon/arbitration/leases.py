@@ -80,11 +80,18 @@ class Leases:
     Args:
         send: tells a driver something.
         name: makes names that nobody can guess.
+        on_end: hears of the end of a lease, whatever ended it.
     """
 
-    def __init__(self, send: Callable[[str, Command], None], name: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        send: Callable[[str, Command], None],
+        name: Callable[[], str],
+        on_end: Callable[[Lease], None] = lambda _: None,
+    ) -> None:
         self._send = send
         self._name = name
+        self._on_end = on_end
         self._current: dict[str, Lease] = {}
         self._ended: OrderedDict[str, EndedLease] = OrderedDict()
         self._last_number = 0
@@ -226,6 +233,7 @@ class Leases:
         self._ended[lease.id] = EndedLease(lease.client_id, why)
         while len(self._ended) > MOST_ENDED:
             self._ended.popitem(last=False)
+        self._on_end(lease)
         if lease.answer is not None:
             answer, lease.answer = lease.answer, None
             answer(ReaderBusy("the card could not be held in time") if why == "ttl" else expired(why))

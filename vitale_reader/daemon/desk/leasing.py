@@ -2,15 +2,18 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from math import inf
 
-from vitale_drivers.base import Command, Leased, Unleased
+from vitale_drivers.base import Command, Leased, Transmitted, Unleased
 from vitale_protocol.errors import VitaleError
 from vitale_protocol.events import LeaseWhy, Reader
-from vitale_reader.daemon.arbitration.leases import Lease, LeaseHolder, Leases
+from vitale_reader.daemon.arbitration.leases import Lease, LeaseHolder, Leases, expired
 
 __all__ = ["LeaseDesk"]
+
+#: Seconds in which a driver answers what was under way as a lease ended; one APDU takes that long at most.
+LAST_ANSWERS = 5.0
 
 
 class LeaseDesk:
@@ -22,7 +25,8 @@ class LeaseDesk:
     """
 
     def __init__(self, send: Callable[[str, Command], None], reader: Callable[[str], Reader]) -> None:
-        self._leases = Leases(send, lambda: secrets.token_urlsafe(16))
+        self._leases = Leases(send, lambda: secrets.token_urlsafe(16), self._ended)
+        self._exchanges: dict[asyncio.Timeout, Lease] = {}
         self._reader = reader
         self._alarm: asyncio.TimerHandle | None = None
 
@@ -62,6 +66,22 @@ class LeaseDesk:
             LeaseConflict: it is not this session's.
         """
         return self._leases.held(holder, client_id, name)
+
+    async def answer_of(self, lease: Lease, exchange: Awaitable[Transmitted]) -> Transmitted:
+        """The answer to an exchange with the card of a lease, given up some seconds after its end.
+
+        Raises:
+            LeaseExpired: the lease has ended, and its driver did not answer.
+        """
+        limit = asyncio.timeout(None)
+        self._exchanges[limit] = lease
+        try:
+            async with limit:
+                return await exchange
+        except TimeoutError as error:
+            raise expired(self._leases.why(lease.id) or "reader") from error
+        finally:
+            del self._exchanges[limit]
 
     def renew(self, lease: Lease, ttl: float) -> None:
         """A lease lasts ``ttl`` seconds from now on."""
@@ -111,6 +131,11 @@ class LeaseDesk:
             self._alarm.cancel()
 
     # ── time ──
+
+    def _ended(self, lease: Lease) -> None:
+        for limit, held in self._exchanges.items():
+            if held is lease:
+                limit.reschedule(self._now() + LAST_ANSWERS)
 
     def _set_alarm(self) -> None:
         if self._alarm is not None:

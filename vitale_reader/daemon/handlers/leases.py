@@ -66,7 +66,8 @@ class LeaseCalls:
         lease = self._held(conversation, params.lease)
         apdus = tuple(bytes.fromhex(apdu) for apdu in params.apdus)
         try:
-            done = await self._services.desk.supervisor.transmit(lease.driver, lease.reader, apdus, lease=lease.number)
+            exchange = self._services.desk.supervisor.transmit(lease.driver, lease.reader, apdus, lease=lease.number)
+            done = await self._services.desk.leases.answer_of(lease, exchange)
         except ReaderError as error:
             raise expired("reader") from error
         if done.problem is not None:

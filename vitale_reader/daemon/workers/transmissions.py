@@ -20,8 +20,10 @@ class Transmissions:
     ) -> tuple[Transmit, "asyncio.Future[Transmitted]"]:
         """Returns the command to send, and its answer."""
         self._last += 1
-        self._waiting[self._last] = asyncio.get_running_loop().create_future()
-        return Transmit(id=self._last, reader=reader, apdus=apdus, lease=lease), self._waiting[self._last]
+        number, answer = self._last, asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer
+        answer.add_done_callback(lambda _: self._waiting.pop(number, None))
+        return Transmit(id=number, reader=reader, apdus=apdus, lease=lease), answer
 
     def answer(self, report: Transmitted) -> None:
         """Hands the answer of a driver to whoever waits for it."""
