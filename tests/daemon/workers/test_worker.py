@@ -6,8 +6,11 @@
 import asyncio
 import logging
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -37,10 +40,11 @@ from vitale_drivers.host.pipe import MAX_MESSAGE, encode
 from vitale_protocol.errors import ReaderGone
 from vitale_protocol.events import Gs1, Reader
 from vitale_protocol.problems import Problem
-from vitale_reader.daemon.workers import child_process
+from vitale_reader.daemon.workers import child_process, environment
 from vitale_reader.daemon.workers import worker as worker_module
 from vitale_reader.daemon.workers.child_process import ChildProcess
 from vitale_reader.daemon.workers.heartbeat import Beat, Heartbeat
+from vitale_reader.daemon.workers.holders import HolderDesk
 from vitale_reader.daemon.workers.worker import MOST_UNREAD, UNAVAILABLE, WORKER, Worker
 from vitale_reader.daemon.workers.worker_limits import LINES, MOST_READERS, REPORTS, Restraint
 from vitale_reader.daemon.workers.worker_log import LONGEST, repeat
@@ -209,6 +213,77 @@ def test_a_worker_that_is_killed_is_replaced(
     assert "driver fake is back" in caplog.messages
     assert caplog.text.count("Corrupt") < 30, "what it prints is told in small doses"
     assert capfd.readouterr().err == "", "and nowhere else"
+
+
+@pytest.mark.parametrize("fault", [RecursionError(), ValueError(), OSError()], ids=lambda fault: type(fault).__name__)
+def test_a_worker_whose_temporary_files_cannot_be_removed_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise fault
+
+    replaced_with(fail, tmp_path, monkeypatch)
+
+
+def test_nobody_waits_for_the_temporary_files_of_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    never = threading.Event()
+
+    def remove(*_: object, **__: object) -> None:
+        assert never.wait(100)
+
+    monkeypatch.setattr(environment, "REMOVAL", 0.01)
+    try:
+        replaced_with(remove, tmp_path, monkeypatch)
+    finally:
+        never.set()
+
+
+def replaced_with(removal: Callable[..., None], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that dies is replaced, however its folder is removed."""
+
+    async def work(witness: Witness) -> None:
+        await witness.expect("ended: reader_unavailable")
+        await witness.expect("started anew: fake")
+        await witness.expect(Started)
+
+    monkeypatch.setattr(shutil, "rmtree", removal)
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    with_worker("garbage", folder, work)
+
+
+@pytest.mark.parametrize(
+    "fault", [RecursionError(), ValueError(), MemoryError()], ids=lambda fault: type(fault).__name__
+)
+def test_a_fault_of_the_supervision_is_an_end_of_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    left: list[Any] = []
+
+    class Faulty(HolderDesk):
+        def __init__(self, send: Any, _own: object) -> None:
+            left.append(send.__self__._process)
+            monkeypatch.undo()
+            raise fault
+
+    async def work(witness: Witness) -> None:
+        await witness.expect("ended: reader_unavailable")
+        await witness.expect("started anew: fake")
+        await witness.expect(Started)
+        assert left[0].returncode is not None
+
+    monkeypatch.setattr(worker_module, "HolderDesk", Faulty)
+    with_worker("good", tmp_path, work)
+
+
+def test_the_temporary_files_of_a_worker_go_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(witness: Witness) -> None:
+        await witness.expect(Started)
+        (folder,) = tmp_path.glob("vitale-reader-*")
+        (folder / "a" / "b").mkdir(parents=True)
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with_worker("good", tmp_path, work)
+    assert [] == [*tmp_path.glob("vitale-reader-*")]
 
 
 def test_a_worker_that_talks_nonsense_is_replaced(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, get_args
@@ -44,7 +43,7 @@ from vitale_protocol.problems import Problem
 from vitale_protocol.records import Medium
 from vitale_reader.daemon.observation.incidents import BackgroundTasks, attempt, incident
 from vitale_reader.daemon.workers.child_process import ChildProcess, begun
-from vitale_reader.daemon.workers.environment import worker_environment
+from vitale_reader.daemon.workers.environment import temporary_folder, worker_environment
 from vitale_reader.daemon.workers.heartbeat import Beat, Heartbeat
 from vitale_reader.daemon.workers.holders import HolderDesk
 from vitale_reader.daemon.workers.native_output import NativeOutput
@@ -265,12 +264,21 @@ class Worker(msgspec.Struct):
     async def _live(self) -> str:
         """One process from its start to its end, with a folder for its temporary files; returns why it ended."""
         try:
-            with tempfile.TemporaryDirectory(prefix="vitale-reader-", ignore_cleanup_errors=True) as temporary:
+            async with temporary_folder() as temporary:
                 return await self._live_in(temporary)
         except OSError as error:
             return f"cannot be started: {error.strerror}"
         except Exception as error:  # noqa: BLE001  an edge: whatever went wrong, the driver is started again
+            await self._abandon()
             return f"cannot be kept alive: {incident(error).detail}"
+
+    async def _abandon(self) -> None:
+        """Ends a process that is supervised no longer."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            await process.wait()
+            process.close()
 
     async def _live_in(self, temporary: str) -> str:
         self.spawning = True
