@@ -46,6 +46,28 @@ def test_the_same_all_day_long_is_told_some_times_a_minute(caplog: pytest.LogCap
     assert len(native_output.last) == LAST
 
 
+def test_of_a_flood_little_is_looked_at_and_it_is_read_at_leisure(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[bytes] = []
+    rests: list[float] = []
+
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+
+    hear = NativeOutput.hear
+
+    def look(native_output: NativeOutput, line: bytes) -> None:
+        looks.append(line)
+        hear(native_output, line)
+
+    monkeypatch.setattr(NativeOutput, "hear", look)
+    monkeypatch.setattr("vitale_reader.daemon.workers.native_output.asyncio.sleep", rest)
+    native_output = NativeOutput("driver camera", lambda: 100.0)
+    listen(native_output, b"x\n" * 500_000, b"the last\n")
+    assert list(native_output.last) == ["x", "x", "the last"]
+    assert 15 <= len(rests) <= 17
+    assert len(looks) <= 18 * (MOST + LAST)
+
+
 def test_a_line_is_one_line_and_short_whatever_is_in_it(caplog: pytest.LogCaptureFixture) -> None:
     native_output = NativeOutput("driver camera", lambda: 100.0)
     listen(native_output, b"\x1b[2J\rforged\x00\xff\n", b"x" * 1_000_000, b"y" * 1_000_000 + b"\n")

@@ -2,7 +2,8 @@
 
 Some print a line for each damaged picture, thirty a second (libjpeg: ``Corrupt JPEG data``). Many webcams cause that
 all day long. Others print the reason before they take the process down. So some lines a minute are logged at debug. The
-last ones are kept for the end of the process. The pipe is always emptied, or the printing would block.
+last ones are kept for the end of the process. The pipe is always emptied, or the printing would block. A process that
+floods it is read at leisure, so that it slows itself and nobody else.
 """
 
 import asyncio
@@ -22,6 +23,9 @@ LONGEST = 300
 
 #: Lines a minute.
 MOST = 20
+
+#: Seconds between two reads of a process that prints more than is told: some three megabytes a second at most.
+PAUSE = 0.02
 
 #: Lines that are kept for the end: an assertion and where it failed.
 LAST = 3
@@ -51,8 +55,11 @@ class NativeOutput:
         while data := await stream.read(READ_BYTES):
             *lines, rest = (rest + data).split(b"\n")
             rest = rest[: 4 * LONGEST]
-            for line in lines:
+            # Of a flood no more is looked at than can be told and kept.
+            for line in lines if len(lines) <= MOST + LAST else (*lines[:MOST], *lines[-LAST:]):
                 self.hear(line)
+            if self._told > MOST:
+                await asyncio.sleep(PAUSE)
         self.hear(rest)
 
     def hear(self, line: bytes) -> None:
