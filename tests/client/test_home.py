@@ -1,13 +1,13 @@
 """Folders of a station: where they are, and a user who has none."""
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from tests.no_files import NO_FILES, put_no_file
 from vitale_protocol.errors import DaemonUnreachable, LocalMisuse
 from vitale_reader.cli.frame.language import choose
 from vitale_reader.cli.root import root
@@ -40,38 +40,32 @@ def test_a_user_without_a_home_is_told_so(place: Callable[[], object]) -> None:
     assert "no_home" == refused.value.variant
 
 
-def no_file(place: Path, what: str) -> None:
-    """What holds up whoever reads it like a file, or has no end."""
-    match what:
-        case "folder":
-            place.mkdir()
-        case "pipe":
-            if sys.platform != "win32":
-                os.mkfifo(place)
-        case "device":
-            place.symlink_to("/dev/zero")
-        case _:
-            with place.open("wb") as stream:
-                stream.truncate(MEBIBYTE + 1)
+def put(place: Path, what: str) -> None:
+    """Puts there what is no file, or one that has no end."""
+    if what in NO_FILES:
+        put_no_file(place, what)
+        return
+    with place.open("wb") as stream:
+        stream.truncate(MEBIBYTE + 1)
 
 
-NO_FILES = pytest.mark.parametrize("what", ["folder", "pipe", "device", "too large"])
+NOT_READ = pytest.mark.parametrize("what", [*NO_FILES, "too large"])
 
 
 @pytest.mark.posix("pipes in a folder, devices, links")
-@NO_FILES
+@NOT_READ
 def test_what_is_no_file_of_addresses_is_told_and_not_waited_for(tmp_path: Path, what: str) -> None:
     home = Home.under(tmp_path)
     home.run.mkdir()
-    no_file(home.endpoints_file, what)
+    put(home.endpoints_file, what)
     with pytest.raises(DaemonUnreachable):
         home.endpoints()
 
 
 @pytest.mark.posix("pipes in a folder, devices, links")
-@NO_FILES
+@NOT_READ
 def test_the_language_is_not_looked_for_in_what_is_no_file(tmp_path: Path, what: str) -> None:
-    no_file(Home.under(tmp_path).config, what)
+    put(Home.under(tmp_path).config, what)
     assert "fr" == choose(["--home", str(tmp_path), "readers"], {"LANG": "fr_FR.UTF-8"})
 
 

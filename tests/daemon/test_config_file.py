@@ -1,11 +1,10 @@
 """Who else may read or change the settings, and how they are encoded."""
 
-import os
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.no_files import NO_FILES, put_no_file
 from tests.posix import AS_ROOT, NOBODY, give_to
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.daemon import config_file
@@ -113,18 +112,9 @@ def test_a_file_that_is_no_file_of_settings_is_not_read_whole(file: Path) -> Non
 
 
 @pytest.mark.posix
-@pytest.mark.parametrize("what", ["folder", "fifo", "link to itself", "device"])
+@pytest.mark.parametrize("what", NO_FILES)
 def test_what_is_no_file_is_told_and_never_waited_for(file: Path, what: str) -> None:
-    match what:
-        case "folder":
-            file.mkdir()
-        case "fifo":
-            if sys.platform != "win32":
-                os.mkfifo(file)
-        case "device":
-            file.symlink_to("/dev/zero")
-        case _:
-            file.symlink_to(file)
+    put_no_file(file, what)
     assert "unreadable" == refused(file)
 
 

@@ -12,7 +12,7 @@ from vitale_reader.daemon.arbitration.leases import Lease, LeaseHolder, Leases, 
 
 __all__ = ["LeaseDesk"]
 
-#: Seconds in which a driver answers what was under way as a lease ended; one APDU takes that long at most.
+#: Seconds for which the answer to what was under way is waited for once its lease has ended.
 LAST_ANSWERS = 5.0
 
 
