@@ -68,7 +68,8 @@ _TRAITS: Final = frozenset({"S1", "S5", "S6"})
 _IDENTIFIER = re.compile(r"S[1-9]")
 # RNIV: letters, blanks, hyphens and apostrophes; some issuers print accents, or the full stop of an abbreviation.
 _NAME = re.compile(r"[^\W\d_]+(?:[ '’.-]+[^\W\d_]+)*\.?")
-_OID_AND_MORE = re.compile(r"[0-9.]*?(?P<more>(?:0x|[^0-9.]).*)", re.DOTALL)
+# What is longer than a separator can be, written out, is a spoilt OID.
+_OID_AND_MORE = re.compile(r"[0-9.]*?(?P<more>(?:0x|[^0-9.]).{0,11})", re.DOTALL)
 _END = re.compile(r"\x1d|S[1-9]|\Z")
 # In UTF-8, what letters of French begin with; in Latin-1, Ã and Å, with which none of its names ends.
 _FRENCH_LEADS: Final = b"\xc3\xc5"

@@ -361,6 +361,15 @@ def test_a_repair_that_would_read_a_number_with_signs_in_it_is_none() -> None:
         repair(typed + "S4LASTNAMETEST")
 
 
+def test_a_repair_with_a_spoilt_oid_is_none() -> None:
+    """It is no typed separator that makes half of the OID signs."""
+    typed = (
+        "ISà&ààààààààààààààààààààààS&éèèà&à&&('àà\"éçSé&:é:é2.250.1/213.1.4.8 S3FIRST NAMETEST S-1985$S713201S4LA2.S"
+    )
+    with pytest.raises(PayloadInvalid):
+        repair(typed + "èçççç")
+
+
 @pytest.mark.parametrize(
     ("name", "seen"),
     [
