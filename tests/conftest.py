@@ -244,6 +244,8 @@ def _programs_are_forked(request: pytest.FixtureRequest, interpreter: WarmInterp
 
 #: Seconds that a thread of a store, which was not waited for, has to close its file.
 CLOSED_IN = 20.0
+#: Frames that say where one was opened.
+NEAREST = 20
 
 _opened: list[tuple[sqlite3.Connection, traceback.StackSummary]] = []
 
@@ -252,7 +254,9 @@ def _note(event: str, arguments: tuple[object, ...]) -> None:
     if event == "sqlite3.connect/handle":
         (connection,) = arguments
         assert isinstance(connection, sqlite3.Connection)
-        _opened.append((connection, traceback.StackSummary.extract(traceback.walk_stack(None), lookup_lines=False)))
+        _opened.append(
+            (connection, traceback.StackSummary.extract(traceback.walk_stack(None), limit=NEAREST, lookup_lines=False))
+        )
 
 
 sys.addaudithook(_note)

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.fuzz import registry
+from tests.fuzz import ledger, registry
 from tests.fuzz.engines import Engines
 from tests.fuzz.fuzzing import FALSE_STARTS, Fuzzing
 from tests.fuzz.history import History
@@ -254,7 +254,8 @@ def test_a_record_that_cannot_be_read_is_none(metered: Metered) -> None:
     assert Record() == metered.place.read()
 
 
-def test_the_version_is_that_of_the_parser() -> None:
+def test_the_version_is_that_of_the_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "SOURCES", ["protocol/vitale_protocol/media"])
     registry.load("mrz")
     before = version_of_what_is_loaded()
 

@@ -81,13 +81,18 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[ChildProcess]:
 
 
 async def begin(folder: Path, turns: int) -> "asyncio.Task[ChildProcess]":
-    """A task that begins a process, after so many turns of the loop; one that has done so ends it."""
-    task = asyncio.create_task(begun(command(folder)))
+    """A task that begins a process and ends it, after so many turns of the loop."""
+
+    async def work() -> ChildProcess:
+        child = await begun(command(folder))
+        # In that turn: there may be no other.
+        child.kill()
+        child.close()
+        return child
+
+    task = asyncio.create_task(work())
     for _ in range(turns):
         await asyncio.sleep(0)
-    if task.done():
-        task.result().kill()
-        task.result().close()
     return task
 
 
