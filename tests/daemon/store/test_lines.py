@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from psycopg import OperationalError
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Table, func, insert, select, text
 
 from tests.daemon.patience import PATIENCE
 from tests.postgres_server import OTHERS_END, PASSWORD, PostgresServer
@@ -31,11 +31,12 @@ from vitale_reader.daemon.database.thread_pool import Job
 from vitale_reader.daemon.issuing import opposition, outbox
 from vitale_reader.daemon.issuing.outbox import PAGE, Outbox
 from vitale_reader.daemon.keystore.store_keys import Vault
-from vitale_reader.daemon.store import spool, spool_replay, store
+from vitale_reader.daemon.store import spool, spool_replay, store, tables
 from vitale_reader.daemon.store.audit_trail.chain import Chain
 from vitale_reader.daemon.store.audit_trail.entries import AuditEntry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
+from vitale_reader.daemon.store.row_seals import sealed
 from vitale_reader.daemon.store.spool import SpooledStore
 from vitale_reader.daemon.store.spool_replay import Bringing
 from vitale_reader.daemon.store.store import Store
@@ -710,6 +711,55 @@ def test_what_is_acknowledged_while_the_database_is_away_is_not_listed_again(
             assert [token.jti for token in await desk.outbox.list("c")] == kept[:1]
 
     run(work())
+
+
+@PATIENT
+@pytest.mark.parametrize("poison", ["a\0b", "x" * 10_000], ids=["a NUL", "too long"])
+@pytest.mark.parametrize("place", ["a line", "a token", "a string", "a context", "a note"])
+def test_what_the_site_can_never_take_costs_its_row_and_holds_up_nothing(
+    line: Proxy, site_database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, place: str, poison: str
+) -> None:
+    """An earlier version may have kept it, under its seal: a file takes what PostgreSQL does not."""
+
+    async def work() -> None:
+        async with desk_of(line.url(site_database), tmp_path) as desk:
+            line.refuse()
+            kept = [await desk.put(0)]
+            await desk.store.run(poisoned(place, poison))
+            kept.append(await desk.put(1))
+            assert desk.store.degraded
+            line.heal()
+            await until(lambda: not desk.store.degraded)
+            assert [token.jti for token in await desk.outbox.list("c")] == kept
+            refused = select(func.count()).where(tables.audit.c.action == "site.reconcile")
+            told = await desk.store.run(lambda connection: connection.execute(refused).scalar_one())
+            assert told == sum("refuses a row" in message for message in caplog.messages) == 1
+            assert poison not in caplog.text
+
+    run(work())
+
+
+def poisoned(place: str, poison: str) -> Callable[[Connection], object]:
+    """Writes a row with a value that only a file takes, under the seal of the site."""
+    context = {"digest": "d", "client_id": poison, "notice_at": 1.0, "noticed": False, "ends_at": NOW, "sealed": b"s"}
+    token = {"jti": "p", "client_id": "c", "presentation": poison, "exp": int(NOW) + 120, "sealed": b"t"}
+    string = {"digest": "d", "claim": poison, "state": "used", "expires_at": NOW + 120}
+    rows: dict[str, tuple[Table, dict[str, object]]] = {
+        "a token": (tables.outbox, token),
+        "a string": (tables.seen, string),
+        "a context": (tables.contexts, context | {"station": "s"}),
+    }
+
+    def write(connection: Connection) -> None:
+        if place == "a line":
+            Chain(VAULT, STATION).append(connection, AuditEntry(at=NOW, action=poison, outcome="ok"))
+        elif place == "a note":
+            spool_replay.note_acknowledged(connection, poison, {"elsewhere"})
+        else:
+            table, row = rows[place]
+            connection.execute(insert(table), sealed(VAULT, table, row))
+
+    return write
 
 
 @PATIENT

@@ -21,6 +21,7 @@ __all__ = [
     "explained",
     "is_fault_of_ours",
     "refusal",
+    "refuses_content",
     "swallowed",
     "yielded",
 ]
@@ -158,6 +159,11 @@ def is_fault_of_ours(error: SQLAlchemyError) -> bool:
     if state is None:
         return isinstance(error, IntegrityError)
     return state[:2] in ("22", "23") or (state[:2] == "42" and state not in VARIANTS)
+
+
+def refuses_content(error: StoreUnavailable) -> bool:
+    """True if the database works, but will never take what was written: a value of it cannot be stored there."""
+    return str(error.data.get("sqlstate", "")).startswith(DATA_EXCEPTION[:2])
 
 
 def _of_file(error: sqlite3.Error) -> StoreUnavailable:

@@ -6,6 +6,7 @@ are known by the number that the site has noted for this spool.
 
 - A string that was used here and elsewhere while nobody could know is told. The log and the audit trail both say so.
 - A row that was changed or damaged is told, and forgotten. It hinders nothing.
+- Neither does one whose content the site refuses: the others of its piece are brought one by one.
 - A token whose line the site has was kept there before: the answer was lost. It is not brought again, since its client
   may have acknowledged it at another desk. Therefore a token and its line are brought together.
 """
@@ -16,13 +17,14 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Select, Table, bindparam, delete, insert, select, tuple_, update
 
 from vitale_protocol.errors import StoreUnavailable
+from vitale_reader.daemon.database.database_errors import explained, refuses_content
 from vitale_reader.daemon.store.audit_trail.chain import Chain
 from vitale_reader.daemon.store.audit_trail.entries import AuditEntry
 from vitale_reader.daemon.store.clock import time_of
@@ -80,6 +82,17 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
         rows = len(self.seen) + len(self.outbox) + len(self.contexts)
         return rows + len(self.lines) + len(self.acknowledged) + sum(self.damaged.values())
 
+    def singly(self) -> Iterator[tuple[str, "Piece"]]:
+        """The rows one by one, each with the name of its table; a token with its line."""
+        yield from ((name_of(seen), Piece(seen=[row])) for row in self.seen)
+        tokens = {row["jti"]: row for row in self.outbox}
+        for line in self.lines:
+            token = tokens.pop(line[1].jti, None)
+            yield name_of(audit), Piece(lines=[line], outbox=[] if token is None else [token])
+        yield from ((name_of(outbox), Piece(outbox=[row])) for row in tokens.values())
+        yield from ((name_of(contexts), Piece(contexts=[row])) for row in self.contexts)
+        yield from ((name_of(site), Piece(acknowledged=[note])) for note in self.acknowledged)
+
 
 class Bringing:
     """Brings the spool of a station, in pieces as large as the line takes.
@@ -114,13 +127,32 @@ class Bringing:
             return 0
         try:
             await site_store.run(lambda connection: _write(connection, self._chain, piece, name, self._clock))
-        except StoreUnavailable:
-            self._most = max(FEW, self._most // 2)
-            raise
+        except StoreUnavailable as error:
+            if not refuses_content(error):
+                self._most = max(FEW, self._most // 2)
+                raise
+            await self._bring_singly(site_store, piece, name)
         await spool.run(lambda connection: _forget(connection, self._chain, piece))
         self._most = min(MOST, self._most * 2)
         self._tell(len(piece))
         return len(piece)
+
+    async def _bring_singly(self, site_store: Store, piece: Piece, name: str) -> None:
+        """Brings the rows that the site takes; one whose content it refuses would be refused for ever."""
+        for table, row in piece.singly():
+            try:
+                await site_store.run(
+                    lambda connection, row=row: _write(connection, self._chain, row, name, self._clock)
+                )  # type: ignore[misc]  # bound at once
+            except StoreUnavailable as error:
+                if not refuses_content(error):
+                    raise
+                logger.error("the site refuses a row of %s of the spool, it is forgotten: %s", table, explained(error))
+                await site_store.run(self._note_refused)
+
+    def _note_refused(self, connection: Connection) -> None:
+        at = time_of(connection, self._clock)
+        self._chain.append(connection, AuditEntry(at=at, action="site.reconcile", outcome="store_unavailable"))
 
     def _tell(self, rows: int) -> None:
         self._brought += rows
