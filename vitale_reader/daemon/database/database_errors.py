@@ -162,7 +162,7 @@ def is_fault_of_ours(error: SQLAlchemyError) -> bool:
 
 
 def refuses_content(error: StoreUnavailable) -> bool:
-    """True if the database works, but will never take what was written: a value of it cannot be stored there."""
+    """True if the database works, but can never store a value of what was written."""
     return str(error.data.get("sqlstate", "")).startswith(DATA_EXCEPTION[:2])
 
 

@@ -18,6 +18,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -126,7 +127,7 @@ class Bringing:
             self._brought = 0
             return 0
         try:
-            await site_store.run(lambda connection: _write(connection, self._chain, piece, name, self._clock))
+            await site_store.run(partial(_write, chain=self._chain, piece=piece, name=name, clock=self._clock))
         except StoreUnavailable as error:
             if not refuses_content(error):
                 self._most = max(FEW, self._most // 2)
@@ -141,9 +142,7 @@ class Bringing:
         """Brings the rows that the site takes; one whose content it refuses would be refused for ever."""
         for table, row in piece.singly():
             try:
-                await site_store.run(
-                    lambda connection, row=row: _write(connection, self._chain, row, name, self._clock)
-                )  # type: ignore[misc]  # bound at once
+                await site_store.run(partial(_write, chain=self._chain, piece=row, name=name, clock=self._clock))
             except StoreUnavailable as error:
                 if not refuses_content(error):
                     raise
