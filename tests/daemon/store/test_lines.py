@@ -11,7 +11,7 @@ import re
 import signal
 import socket
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -744,7 +744,7 @@ def poisoned(place: str, poison: str) -> Callable[[Connection], object]:
     context = {"digest": "d", "client_id": poison, "notice_at": 1.0, "noticed": False, "ends_at": NOW, "sealed": b"s"}
     token = {"jti": "p", "client_id": "c", "presentation": poison, "exp": int(NOW) + 120, "sealed": b"t"}
     string = {"digest": "d", "claim": poison, "state": "used", "expires_at": NOW + 120}
-    rows: dict[str, tuple[Table, dict[str, object]]] = {
+    rows: dict[str, tuple[Table, Mapping[str, object]]] = {
         "a token": (tables.outbox, token),
         "a string": (tables.seen, string),
         "a context": (tables.contexts, context | {"station": "s"}),
