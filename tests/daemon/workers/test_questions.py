@@ -1,6 +1,9 @@
 """A driver that is asked in a process of its own, and gives no answer, or none that is one."""
 
+import os
+import signal
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -95,3 +98,25 @@ def test_what_it_answers_is_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     answers(monkeypatch, "cat >/dev/null; printf '{}'")
     assert [None] == check_options(NOTHING, LONG)
     assert {"fake": Surveyed()} == survey(NOTHING, LONG, LONG)
+
+
+def test_of_an_answer_without_end_no_more_is_kept_than_the_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, "cat >/dev/null; exec tr '\\0' x </dev/zero")
+    monkeypatch.setattr(questions, "LONGEST", 1 << 20)
+    (refused,) = check_options(NOTHING, LONG)
+    assert "driver fake ended with status -9" in detail(refused)
+    assert detail(refused) == detail(survey(NOTHING, LONG, LONG)["fake"])
+    (row,) = examined("fake", {}, 1.0)
+    assert ("driver", "wrong") == (row.subject, row.state)
+
+
+def test_a_trial_ends_though_a_program_that_the_driver_began_keeps_the_pipe(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    left = tmp_path / "left"
+    answers(monkeypatch, f"cat >/dev/null; sleep 600 & echo $! >{left}; echo oops; exec sleep 600")
+    try:
+        (row,) = examined("fake", {}, 1.0)
+        assert ("driver", "wrong") == (row.subject, row.state)
+    finally:
+        os.kill(int(left.read_text()), signal.SIGKILL)

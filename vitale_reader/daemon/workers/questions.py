@@ -4,6 +4,7 @@ The process opens no device and ends with its answer. A native library that cras
 """
 
 import contextlib
+import math
 import os
 import subprocess
 import threading
@@ -29,6 +30,9 @@ Options = Mapping[str, object]
 #: Seconds for a process that has answered to end, and for its pipe to close.
 ENDING = 1.0
 
+#: Bytes of an answer, or of a step of a trial, which may hold a picture.
+LONGEST = 16 << 20
+
 #: Exit statuses of a worker that told what keeps it from working (sysexits.h EX_UNAVAILABLE, EX_CONFIG).
 REFUSED = frozenset({69, 78})
 
@@ -39,17 +43,20 @@ class Silent(msgspec.Struct, frozen=True):
     limit: float
 
 
-class _Surveying:
-    """A process that says when it has loaded, then what it sees; its output is read as it comes."""
+class _Answering:
+    """A process that answers; one that looks at devices says before when it has loaded. Its output is read as it comes.
+
+    One that says more than the longest answer is ended.
+    """
 
     def __init__(self, worker: "subprocess.Popen[bytes]") -> None:
         self.worker, self.answer = worker, b""
         self._began, self._loaded_after = time.monotonic(), 0.0
         self._loaded = threading.Event()
-        self._reading = threading.Thread(target=self._read, name="survey", daemon=True)
+        self._reading = threading.Thread(target=self._read, name="answer", daemon=True)
         self._reading.start()
 
-    def wait(self, end: float, look: float) -> Silent | None:
+    def wait(self, end: float, look: float = math.inf) -> Silent | None:
         """Waits for the answer, and ends a process that gives none; None: it is there."""
         if self._loaded.wait(max(0.0, end - time.monotonic())):
             end = min(end, self._began + self._loaded_after + max(look, 2 * self._loaded_after))
@@ -76,7 +83,9 @@ class _Surveying:
             first = said.read(1)
             self._loaded_after = time.monotonic() - self._began
             self._loaded.set()
-            self.answer = first + said.read()
+            self.answer = first + said.read(LONGEST)
+            if len(self.answer) > LONGEST:
+                self.worker.kill()
 
 
 def check_options(drivers: Mapping[str, Options], limit: float) -> list[VitaleError | None]:
@@ -86,9 +95,9 @@ def check_options(drivers: Mapping[str, Options], limit: float) -> list[VitaleEr
         drivers: the options of each.
         limit: seconds that all have together.
     """
-    asked = [(name, _ask(name, "--check", msgspec.json.encode(options))) for name, options in drivers.items()]
+    asked = {name: _Answering(_ask(name, "--check", msgspec.json.encode(options))) for name, options in drivers.items()}
     end = time.monotonic() + limit
-    return [_refused(name, worker, end, limit) for name, worker in asked]
+    return [_refused(name, one, end, limit) for name, one in asked.items()]
 
 
 def survey(drivers: Mapping[str, Options], limit: float, look: float) -> dict[str, Surveyed | Silent | VitaleError]:
@@ -102,7 +111,7 @@ def survey(drivers: Mapping[str, Options], limit: float, look: float) -> dict[st
         look: seconds for one that has loaded to look; twice as long as it loaded, where that is more.
     """
     asked = {
-        name: _Surveying(_ask(name, "--survey", msgspec.json.encode(Survey(options=dict(options)))))
+        name: _Answering(_ask(name, "--survey", msgspec.json.encode(Survey(options=dict(options)))))
         for name, options in drivers.items()
     }
     end = time.monotonic() + limit
@@ -124,7 +133,7 @@ def examined(
     order = Examination(options=dict(options), seconds=seconds, reader=reader, picture=picture)
     worker = _ask(name, "--examine", msgspec.json.encode(order))
     try:
-        for line in worker.stdout or ():
+        for line in _lines(worker):
             try:
                 yield decode_document(line, CheckResult)
             except ParseError:
@@ -134,7 +143,13 @@ def examined(
             yield of_error(_died(name, worker), "driver", {"name": name})
     finally:
         worker.kill()
-        worker.communicate()
+        if worker.stdout is not None:  # not read to its end: a program that a driver left behind may keep the pipe
+            worker.stdout.close()
+        worker.wait()
+
+
+def _lines(worker: "subprocess.Popen[bytes]") -> Iterator[bytes]:
+    return iter(lambda: b"" if worker.stdout is None else worker.stdout.readline(LONGEST), b"")
 
 
 def _ask(name: str, how: str, question: bytes) -> "subprocess.Popen[bytes]":
@@ -155,29 +170,18 @@ def _ask(name: str, how: str, question: bytes) -> "subprocess.Popen[bytes]":
     return worker
 
 
-def _told(worker: "subprocess.Popen[bytes]", end: float) -> bytes | None:
-    """The answer of a process; None: it gave none in time, and was ended."""
-    try:
-        return worker.communicate(timeout=max(0.0, end - time.monotonic()))[0]
-    except subprocess.TimeoutExpired:
-        worker.kill()
-        worker.communicate()
-        return None
-
-
-def _refused(name: str, worker: "subprocess.Popen[bytes]", end: float, limit: float) -> VitaleError | None:
-    told = _told(worker, end)
-    if told is None:
+def _refused(name: str, one: _Answering, end: float, limit: float) -> VitaleError | None:
+    if one.wait(end) is not None:
         return refusal(f"drivers.options.{name}", f"driver {name} did not check its options within {limit:.0f} s")
-    if worker.returncode == 0:
+    if one.worker.returncode == 0:
         return None
     try:
-        return decode_document(told, Problem).error(ConfigurationInvalid)
+        return decode_document(one.answer, Problem).error(ConfigurationInvalid)
     except ParseError:
-        return _died(name, worker)
+        return _died(name, one.worker)
 
 
-def _seen(name: str, one: _Surveying, end: float, look: float) -> Surveyed | Silent | VitaleError:
+def _seen(name: str, one: _Answering, end: float, look: float) -> Surveyed | Silent | VitaleError:
     silent = one.wait(end, look)
     if silent is not None:
         return silent
