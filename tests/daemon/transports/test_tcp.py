@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from vitale_reader.daemon.transports import tcp
 from vitale_reader.daemon.transports.tcp import TcpListener
 
 PATIENCE = 60.0
@@ -63,6 +64,33 @@ async def heard_again(address: tuple[str, int]) -> bytes:
             return await heard(address)
         except ConnectionRefusedError:
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("step", ["create_server", "start_serving"])
+def test_a_port_that_cannot_be_listened_on_at_first_is_tried_again(monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    monkeypatch.setattr(tcp, "AGAIN", 0.0)
+    refused = [OSError(98, "another has just taken it")]
+
+    async def main() -> None:
+        listener = TcpListener("127.0.0.1", 0, Greeting)
+        address = await listener.open()
+        owner = asyncio.get_running_loop() if step == "create_server" else asyncio.Server
+        real = getattr(owner, step)
+
+        async def refuses_once(*arguments: object, **options: object) -> object:
+            if refused:
+                raise refused.pop()
+            return await real(*arguments, **options)
+
+        monkeypatch.setattr(owner, step, refuses_once)
+        try:
+            fail_to_accept(listener)
+            assert await heard_again(address) == b"hello"
+        finally:
+            listener.close()
+
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
+    assert not refused
 
 
 def test_other_faults_of_the_loop_go_to_who_heard_them_before() -> None:

@@ -1,7 +1,5 @@
 """A driver that is asked in a process of its own, and gives no answer, or none that is one."""
 
-import os
-import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ import pytest
 
 from vitale_drivers.host.inspection import Surveyed
 from vitale_protocol.errors import ConfigurationInvalid, VitaleError
+from vitale_reader.daemon.process import kill
 from vitale_reader.daemon.workers import questions
 from vitale_reader.daemon.workers.questions import Silent, check_options, examined, survey
 
@@ -119,4 +118,4 @@ def test_a_trial_ends_though_a_program_that_the_driver_began_keeps_the_pipe(
         (row,) = examined("fake", {}, 1.0)
         assert ("driver", "wrong") == (row.subject, row.state)
     finally:
-        os.kill(int(left.read_text()), signal.SIGKILL)
+        kill(int(left.read_text()))

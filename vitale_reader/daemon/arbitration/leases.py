@@ -10,6 +10,7 @@ Rules (``docs/explanation/arbitration.md`` names the test of each):
 5.  The holder is notified of an end once (``lease.ended``), unless it asked for it. Every later use of the lease by
     this client is answered with ``lease_expired`` and the reason of the end. Other clients get ``lease_conflict``.
 6.  A driver that holds a card without a lease is ordered to release it.
+7.  An exchange under way when its lease ends may be answered for five seconds more. Then it is ``lease_expired``.
 """
 
 from collections import OrderedDict

@@ -103,19 +103,26 @@ class TcpListener:
                 self._attempts.spawn(self._listen_again(index))
 
     async def _listen_again(self, index: int) -> None:
-        family, address = self._addresses[index]
         while _is_deaf(self._servers[index]):
             try:
-                sock = _bound(family, address)
+                await self._listen(index)
             except OSError as error:
+                address = self._addresses[index][1]
                 logger.error("cannot listen on %s:%d again: %s", address[0], address[1], error.strerror)
                 await asyncio.sleep(AGAIN)
-                continue
+            else:
+                logger.warning("the port was closed by a connection that failed; listening on it again")
+
+    async def _listen(self, index: int) -> None:
+        sock = _bound(*self._addresses[index])
+        try:
             # It is known before it serves: whoever closes the listener meanwhile closes it.
             server = await asyncio.get_running_loop().create_server(self._protocol, sock=sock, start_serving=False)
             self._servers[index] = server
             await server.start_serving()
-            logger.warning("the port was closed by a connection that failed; listening on it again")
+        except BaseException:
+            sock.close()
+            raise
 
 
 def _bound(family: socket.AddressFamily, address: Any) -> socket.socket:
