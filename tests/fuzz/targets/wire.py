@@ -235,8 +235,7 @@ def pair(data: bytes) -> None:
     with only(ParseError, read=data):
         pairing = decode_document(data, Pairing)
         assert decode_document(msgspec.json.encode(pairing), Pairing) == pairing
-        for secret in filter(None, (pairing.private_key, pairing.credential)):
-            assert len(secret) < 8 or secret in pairing.client_id + str(pairing.address) or secret not in repr(pairing)
+        assert repr(pairing) == repr(msgspec.structs.replace(pairing, private_key=None, credential=None))
         with only(LocalMisuse):
             address = parse(pairing.address or "")
             assert parse(str(address)) == address
