@@ -37,7 +37,7 @@ from sqlalchemy.exc import IntegrityError
 
 from tests.daemon.patience import PATIENCE
 from tests.postgres_server import PostgresServer
-from vitale_protocol.errors import NotAuthenticated, Replayed, StoreUnavailable
+from vitale_protocol.errors import NotAuthenticated, Replayed, StoreUnavailable, VitaleError
 from vitale_protocol.events import Reader
 from vitale_protocol.methods import OutboxToken
 from vitale_reader.daemon.clients.callers import Peer
@@ -50,7 +50,7 @@ from vitale_reader.daemon.issuing.replay import ReplayGuard
 from vitale_reader.daemon.keystore.certificates import Certificates
 from vitale_reader.daemon.keystore.station_keys import DeskClock, Keys
 from vitale_reader.daemon.keystore.store_keys import Vault
-from vitale_reader.daemon.site import open_store
+from vitale_reader.daemon.site import backup, open_store
 from vitale_reader.daemon.site.remote_readers import DeskTold, Names
 from vitale_reader.daemon.site.rows.messages import Wanted
 from vitale_reader.daemon.site.rows.site_rows import SiteRows
@@ -908,3 +908,45 @@ def test_no_desk_is_there_for_ever_because_somebody_says_so(site_database: str, 
         assert all(desk.seen is None or math.isfinite(desk.seen) for desk in state.desks)
 
     on_site(site_database, work)
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
+def test_a_number_that_is_none_keeps_no_restore_from_its_end(tmp_path: Path, site_database: str, value: str) -> None:
+    wrong: list[str] = []
+
+    async def work(world: World) -> None:
+        chain = world.chain()
+
+        def restore(connection: Connection, column: Column[Any]) -> None:
+            connection.execute(update(column.table).values({column: float(value)}))
+            before = backup.former(connection, VAULT, world.remembered)
+            done = backup.restored(
+                connection,
+                VAULT,
+                world.remembered,
+                chain=chain,
+                before=before,
+                trust_clients=False,
+                apcv_after=600.0,
+                at=NOW,
+                reason="a disk was changed",
+            )
+            if not math.isfinite(done.until) or not 0 <= done.until <= NOW:
+                wrong.append(f"{column}: the last act was at {done.until}")
+            raise _Back
+
+        for table in tables.metadata.sorted_tables:
+            for column in (each for each in table.columns if isinstance(each.type, Float)):
+                try:
+                    await world.store.run(lambda connection, column=column: restore(connection, column))  # type: ignore[misc]
+                except _Back:
+                    continue
+                except (ValueError, VitaleError) as error:
+                    wrong.append(f"{column}: {error!r}")
+
+    with_world(tmp_path, site_database, work)
+    assert wrong == []
+
+
+class _Back(Exception):
+    """Nothing of what was done stays."""
