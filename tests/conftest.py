@@ -44,7 +44,7 @@ settings.register_profile("search", settings(), max_examples=500, deadline=None,
 settings.register_profile(
     "suite",
     settings(),
-    max_examples=40,
+    max_examples=30,
     deadline=None,
     suppress_health_check=_PATIENT,
     derandomize=True,

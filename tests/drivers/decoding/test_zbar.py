@@ -106,12 +106,12 @@ def test_without_zbar_everything_else_reads(without_zbar: None) -> None:
     assert [symbol.data for symbol in decoder.survey()] == [b"bonjour"]
 
 
-@pytest.mark.parametrize(("kind", "least"), [("plain", 4), ("rotated", 4), ("inverted", 4), ("tilted", 4), ("far", 3)])
+@pytest.mark.parametrize(("kind", "least"), [("plain", 3), ("rotated", 3), ("inverted", 3), ("tilted", 3), ("far", 2)])
 def test_a_datamatrix_on_paper_is_read_as_well_as_a_qr_code(kind: str, least: int) -> None:
     assert kind in KINDS
     for draw in (datamatrix, qr):
         read = 0
-        for picture, content in papers(kind, 5, seed=1, draw=draw):
+        for picture, content in papers(kind, 3, seed=1, draw=draw):
             found = {symbol.data for symbol in decode(picture, budget_ms=60_000)}
             assert found <= {content}
             read += bool(found)
