@@ -713,14 +713,17 @@ def test_what_is_acknowledged_while_the_database_is_away_is_not_listed_again(
     run(work())
 
 
+PLACES = ("a line", "a token", "a token with its line", "a string", "a context", "a note")
+
+
 @PATIENT
 @pytest.mark.parametrize(
     ("place", "poison"),
     [
-        *((place, "a\0b") for place in ("a line", "a token", "a string", "a context", "a note")),
+        *((place, "a\0b") for place in PLACES),
         ("a line", "x" * 10_000),
     ],
-    ids=["a line", "a token", "a string", "a context", "a note", "too long a line"],
+    ids=[*PLACES, "too long a line"],
 )
 def test_what_the_site_can_never_take_costs_its_row_and_holds_up_nothing(
     line: Proxy, site_database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, place: str, poison: str
@@ -739,6 +742,9 @@ def test_what_the_site_can_never_take_costs_its_row_and_holds_up_nothing(
             assert [token.jti for token in await desk.outbox.list("c")] == kept
             refused = select(func.count()).where(tables.audit.c.action == "site.reconcile")
             told = await desk.store.run(lambda connection: connection.execute(refused).scalar_one())
+            whole = select(func.count()).where(tables.audit.c.action == "presentation.request")
+            lines = await desk.store.run(lambda connection: connection.execute(whole).scalar_one())
+            assert lines == 2 + (place == "a token with its line"), "no line is lost by its token, and none is twice"
             assert told == sum("refuses a row" in message for message in caplog.messages) == 1
             assert poison not in caplog.text
 
@@ -759,6 +765,10 @@ def poisoned(place: str, poison: str) -> Callable[[Connection], object]:
     def write(connection: Connection) -> None:
         if place == "a line":
             Chain(VAULT, STATION).append(connection, AuditEntry(at=NOW, action=poison, outcome="ok"))
+        elif place == "a token with its line":
+            entry = AuditEntry(at=NOW, action="presentation.request", outcome="ok", jti="p")
+            Chain(VAULT, STATION).append(connection, entry)
+            connection.execute(insert(tables.outbox), sealed(VAULT, tables.outbox, token))
         elif place == "a note":
             spool_replay.note_acknowledged(connection, poison, {"elsewhere"})
         else:

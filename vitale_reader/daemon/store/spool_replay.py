@@ -84,12 +84,16 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
         return rows + len(self.lines) + len(self.acknowledged) + sum(self.damaged.values())
 
     def singly(self) -> Iterator[tuple[str, "Piece"]]:
-        """The rows one by one, each with the name of its table; a token with its line."""
+        """The rows one by one, each with the name of its table.
+
+        A token comes with its line. The line comes once more by itself, where the token may have been refused.
+        """
         yield from ((name_of(seen), Piece(seen=[row])) for row in self.seen)
         tokens = {row["jti"]: row for row in self.outbox}
         for line in self.lines:
-            token = tokens.pop(line[1].jti, None)
-            yield name_of(audit), Piece(lines=[line], outbox=[] if token is None else [token])
+            if (token := tokens.pop(line[1].jti, None)) is not None:
+                yield name_of(outbox), Piece(lines=[line], outbox=[token])
+            yield name_of(audit), Piece(lines=[line])  # one that is there is known by its number
         yield from ((name_of(outbox), Piece(outbox=[row])) for row in tokens.values())
         yield from ((name_of(contexts), Piece(contexts=[row])) for row in self.contexts)
         yield from ((name_of(site), Piece(acknowledged=[note])) for note in self.acknowledged)
